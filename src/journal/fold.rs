@@ -1,0 +1,55 @@
+//! What a change makes of a token: the projection, written once. Decisions use it to foresee a record,
+//! and an audit uses it to rebuild one.
+
+use crate::token::change::TokenChange;
+use crate::token::{KeptSecret, Token};
+
+/// A change that cannot follow the record it is applied to: the journal or the record is corrupt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Misfit {
+    #[error("issued, but it exists already")]
+    IssuedTwice,
+    #[error("changed, but it was never issued")]
+    NeverIssued,
+    #[error("changed after it was revoked")]
+    AfterRevocation,
+    #[error("the version of the new secret does not follow the current one")]
+    SecretVersion,
+}
+
+/// The token after `change`.
+pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misfit> {
+    let before = match (before, change) {
+        (None, TokenChange::Issued(token)) => return Ok(Token::clone(token)),
+        (Some(_), TokenChange::Issued(_)) => return Err(Misfit::IssuedTwice),
+        (None, _) => return Err(Misfit::NeverIssued),
+        (Some(before), _) if before.revocation.is_some() => return Err(Misfit::AfterRevocation),
+        (Some(before), _) => before,
+    };
+    let mut after = before.clone();
+    match change {
+        TokenChange::Issued(_) => return Err(Misfit::IssuedTwice),
+        TokenChange::Rotated { secret, retire_time } => {
+            let current = before.current_secret().map_or(0, |kept| kept.version);
+            if secret.version != current + 1 {
+                return Err(Misfit::SecretVersion);
+            }
+            for kept in &mut after.secrets {
+                let end = if kept.version == current {
+                    *retire_time
+                } else {
+                    secret.create_time
+                };
+                // An earlier end stands: a rotation never gives a dying secret more time.
+                kept.retire_time = Some(kept.retire_time.map_or(end, |before| before.min(end)));
+            }
+            after.secrets.push(KeptSecret::clone(secret));
+            let surplus = after.secrets.len().saturating_sub(Token::SECRETS_KEPT_MAX);
+            after.secrets.drain(..surplus);
+        }
+        TokenChange::Revoked(withdrawal) => after.revocation = Some(withdrawal.clone()),
+        TokenChange::Suspended(withdrawal) => after.suspension = Some(withdrawal.clone()),
+        TokenChange::Resumed => after.suspension = None,
+    }
+    Ok(after)
+}

@@ -1,0 +1,291 @@
+//! Every change, in commit order, linked by hashes: what happened, and in which order.
+
+pub mod cursor;
+pub mod fold;
+pub mod link;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::token::Token;
+use crate::token::change::TokenChange;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Namespace;
+use crate::token::text::Actor;
+use crate::token::time::Timestamp;
+use fold::Misfit;
+use link::Link;
+
+/// The place of an entry in the journal: dense, starting at 1, in commit order. Zero is "before the first".
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(u64);
+
+/// A change about to be written, with what it was decided on and what it makes of its record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Draft {
+    pub request_id: RequestId,
+    pub time: Timestamp,
+    pub actor: Actor,
+    guard: Revision,
+    change: Change,
+    after: Record,
+}
+
+/// Who asks for a change, when, and under which idempotency key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    pub request_id: RequestId,
+    pub time: Timestamp,
+    pub actor: Actor,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    NamespaceCreated(Namespace),
+    NamespaceUpdated(Namespace),
+    Token {
+        token_id: TokenId,
+        namespace: Slug,
+        change: TokenChange,
+    },
+}
+
+/// The kind of a change, for filters and tables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    NamespaceCreated,
+    NamespaceUpdated,
+    TokenIssued,
+    TokenRotated,
+    TokenRevoked,
+    TokenSuspended,
+    TokenResumed,
+}
+
+/// The record a change leaves behind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    Token(Token),
+    Namespace(Namespace),
+}
+
+/// A record with the revision of the last entry that concerned it: what a decision is guarded by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored<T> {
+    pub record: T,
+    pub version: Revision,
+}
+
+/// A change that was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub revision: Revision,
+    pub time: Timestamp,
+    pub actor: Actor,
+    pub request_id: RequestId,
+    pub change: Change,
+    /// The canonical bytes: hashed exactly as stored, and read again from them.
+    pub body: Vec<u8>,
+    pub link: Link,
+}
+
+/// The canonical form of an entry: JSON with these fields in this order, without spaces.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryBody<D> {
+    revision: Revision,
+    time: Timestamp,
+    actor: Actor,
+    request_id: RequestId,
+    change: D,
+}
+
+impl Revision {
+    pub const ZERO: Revision = Revision(0);
+
+    pub const fn new(revision: u64) -> Revision {
+        Revision(revision)
+    }
+
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    pub const fn next(self) -> Revision {
+        Revision(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Change {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Change::NamespaceCreated(_) => Kind::NamespaceCreated,
+            Change::NamespaceUpdated(_) => Kind::NamespaceUpdated,
+            Change::Token { change, .. } => match change {
+                TokenChange::Issued(_) => Kind::TokenIssued,
+                TokenChange::Rotated { .. } => Kind::TokenRotated,
+                TokenChange::Revoked(_) => Kind::TokenRevoked,
+                TokenChange::Suspended(_) => Kind::TokenSuspended,
+                TokenChange::Resumed => Kind::TokenResumed,
+            },
+        }
+    }
+
+    pub fn namespace(&self) -> &Slug {
+        match self {
+            Change::NamespaceCreated(namespace) | Change::NamespaceUpdated(namespace) => &namespace.slug,
+            Change::Token { namespace, .. } => namespace,
+        }
+    }
+
+    pub fn token_id(&self) -> Option<TokenId> {
+        match self {
+            Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => None,
+            Change::Token { token_id, .. } => Some(*token_id),
+        }
+    }
+}
+
+impl Draft {
+    /// A change to a token, decided on `before`; `None`: the token must not exist yet.
+    pub fn of_token(
+        origin: Origin,
+        before: Option<&Stored<Token>>,
+        change: TokenChange,
+    ) -> Result<Draft, Misfit> {
+        let after = fold::token(before.map(|stored| &stored.record), &change)?;
+        let guard = before.map_or(Revision::ZERO, |stored| stored.version);
+        let change = Change::Token {
+            token_id: after.id,
+            namespace: after.namespace.clone(),
+            change,
+        };
+        Ok(Draft::new(origin, guard, change, Record::Token(after)))
+    }
+
+    /// A new namespace. Namespaces must not overlap, so each change to one is decided on, and guarded
+    /// by, them all: `newest` is the revision of the last change to any namespace.
+    pub fn of_new_namespace(origin: Origin, newest: Revision, namespace: Namespace) -> Draft {
+        let after = Record::Namespace(namespace.clone());
+        Draft::new(origin, newest, Change::NamespaceCreated(namespace), after)
+    }
+
+    /// A namespace that has changed; `newest` as above.
+    pub fn of_namespace(origin: Origin, newest: Revision, namespace: Namespace) -> Draft {
+        let after = Record::Namespace(namespace.clone());
+        Draft::new(origin, newest, Change::NamespaceUpdated(namespace), after)
+    }
+
+    fn new(origin: Origin, guard: Revision, change: Change, after: Record) -> Draft {
+        let Origin {
+            request_id,
+            time,
+            actor,
+        } = origin;
+        Draft {
+            request_id,
+            time,
+            actor,
+            guard,
+            change,
+            after,
+        }
+    }
+
+    /// The version the decision was made on: the record must still have it when the draft is written.
+    pub fn guard(&self) -> Revision {
+        self.guard
+    }
+
+    pub fn change(&self) -> &Change {
+        &self.change
+    }
+
+    pub fn after(&self) -> &Record {
+        &self.after
+    }
+}
+
+/// Bytes that are not the body of an entry.
+#[derive(Debug, thiserror::Error)]
+#[error("not the body of a journal entry: {0}")]
+pub struct NotEntry(#[from] serde_json::Error);
+
+impl Entry {
+    /// The entry `draft` becomes at `revision`, after an entry whose link is `previous`.
+    pub fn seal(draft: &Draft, revision: Revision, previous: &Link) -> Result<Entry, NotEntry> {
+        let body = EntryBody {
+            revision,
+            time: draft.time,
+            actor: draft.actor.clone(),
+            request_id: draft.request_id,
+            change: &draft.change,
+        };
+        let body = serde_json::to_vec(&body)?;
+        let link = previous.then(&body);
+        Ok(Entry {
+            revision,
+            time: draft.time,
+            actor: draft.actor.clone(),
+            request_id: draft.request_id,
+            change: draft.change.clone(),
+            body,
+            link,
+        })
+    }
+
+    /// The entry kept as `body` and `link`. Whether the link follows from the entry before is for
+    /// [`Link::then`] to say.
+    pub fn open(body: Vec<u8>, link: Link) -> Result<Entry, NotEntry> {
+        let EntryBody {
+            revision,
+            time,
+            actor,
+            request_id,
+            change,
+        } = serde_json::from_slice(&body)?;
+        Ok(Entry {
+            revision,
+            time,
+            actor,
+            request_id,
+            change,
+            body,
+            link,
+        })
+    }
+}
+
+impl Kind {
+    pub const ALL: [Kind; 7] = [
+        Kind::NamespaceCreated,
+        Kind::NamespaceUpdated,
+        Kind::TokenIssued,
+        Kind::TokenRotated,
+        Kind::TokenRevoked,
+        Kind::TokenSuspended,
+        Kind::TokenResumed,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::NamespaceCreated => "namespace.created",
+            Kind::NamespaceUpdated => "namespace.updated",
+            Kind::TokenIssued => "token.issued",
+            Kind::TokenRotated => "token.rotated",
+            Kind::TokenRevoked => "token.revoked",
+            Kind::TokenSuspended => "token.suspended",
+            Kind::TokenResumed => "token.resumed",
+        }
+    }
+}

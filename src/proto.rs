@@ -1,0 +1,36 @@
+//! The generated gRPC types of `proto/tokenward/v1`. Only the edges and the command line import them.
+
+/// Messages, servers and clients of package `tokenward.v1`.
+pub mod v1 {
+    #![expect(
+        clippy::pedantic,
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        unused_qualifications,
+        reason = "generated"
+    )]
+    tonic::include_proto!("tokenward.v1");
+}
+
+/// What reflection serves: every file of the package with its comments and options.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.binpb"));
+
+/// Shows every field but the one that is secret.
+macro_rules! redacted_debug {
+    ($message:ident { $($field:ident),* }) => {
+        impl std::fmt::Debug for v1::$message {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($message))
+                    $(.field(stringify!($field), &self.$field))*
+                    .field("secret", &format_args!("[redacted]"))
+                    .finish()
+            }
+        }
+    };
+}
+redacted_debug!(IssueResponse { token, cursor });
+redacted_debug!(RotateResponse { token, cursor });
+redacted_debug!(VerifyRequest {
+    namespace,
+    required_scopes
+});

@@ -1,0 +1,210 @@
+//! The oracle: what a store must do, without a database. Nothing survives the process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::batch::{Plan, Seen, plan};
+use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
+use crate::journal::cursor::Epoch;
+use crate::journal::link::Link;
+use crate::journal::{Draft, Entry, Record, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Directory;
+use crate::token::secret::Digest;
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    kept: Mutex<Kept>,
+    committed: watch::Sender<Revision>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    head: Head,
+    entries: BTreeMap<Revision, Entry>,
+    requests: HashMap<RequestId, Revision>,
+    tokens: BTreeMap<TokenId, Stored<Token>>,
+    digests: HashMap<Digest, TokenId>,
+    directory: Stored<Directory>,
+}
+
+impl MemoryStore {
+    pub fn new(epoch: Epoch) -> MemoryStore {
+        let head = Head {
+            epoch,
+            revision: Revision::ZERO,
+            link: Link::START,
+            oldest: Revision::ZERO.next(),
+        };
+        let kept = Kept {
+            head,
+            entries: BTreeMap::new(),
+            requests: HashMap::new(),
+            tokens: BTreeMap::new(),
+            digests: HashMap::new(),
+            directory: Stored {
+                record: Directory::default(),
+                version: Revision::ZERO,
+            },
+        };
+        MemoryStore {
+            kept: Mutex::new(kept),
+            committed: watch::Sender::new(Revision::ZERO),
+        }
+    }
+
+    /// Every change is made whole while the lock is held, so a panic elsewhere leaves nothing half done.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn seen(&self, drafts: &[Draft]) -> Seen {
+        let repeated = drafts.iter().filter_map(|draft| {
+            let entry = self.entries.get(self.requests.get(&draft.request_id)?)?;
+            Some((draft.request_id, entry.clone()))
+        });
+        let versions = drafts.iter().filter_map(|draft| {
+            let id = draft.change().token_id()?;
+            Some((id, self.tokens.get(&id)?.version))
+        });
+        Seen {
+            repeated: repeated.collect(),
+            versions: versions.collect(),
+            newest_namespace: self.directory.version,
+        }
+    }
+
+    fn write(&mut self, draft: &Draft, entry: Entry) {
+        let version = entry.revision;
+        match draft.after() {
+            Record::Token(token) => {
+                self.digests.retain(|_, id| *id != token.id);
+                self.digests
+                    .extend(token.secrets.iter().map(|kept| (kept.digest, token.id)));
+                self.tokens.insert(
+                    token.id,
+                    Stored {
+                        record: token.clone(),
+                        version,
+                    },
+                );
+            }
+            Record::Namespace(namespace) => {
+                self.directory.record.put(namespace.clone());
+                self.directory.version = version;
+            }
+        }
+        self.requests.insert(entry.request_id, version);
+        self.entries.insert(version, entry);
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+        let mut kept = self.kept();
+        let Plan {
+            outcomes,
+            writes,
+            head,
+        } = plan(drafts.clone(), kept.seen(&drafts), kept.head)?;
+        for (draft, entry) in writes {
+            kept.write(&draft, entry);
+        }
+        kept.head = head;
+        drop(kept);
+        self.committed.send_replace(head.revision);
+        Ok(outcomes)
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
+        Ok(self.kept().tokens.get(&id).cloned())
+    }
+
+    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+        let kept = self.kept();
+        let token = |digest| Some(kept.tokens.get(kept.digests.get(digest)?)?.record.clone());
+        Ok(Look {
+            tokens: digests.iter().map(token).collect(),
+            fence: kept.head.revision,
+        })
+    }
+
+    async fn tokens(
+        &self,
+        namespace: Slug,
+        after: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        let kept = self.kept();
+        let tokens = kept.tokens.values().map(|stored| &stored.record);
+        let wanted =
+            tokens.filter(|token| token.namespace == namespace && after.is_none_or(|after| token.id > after));
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
+        Ok(self.kept().directory.clone())
+    }
+
+    async fn entries(
+        &self,
+        after: Revision,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let kept = self.kept();
+        let wanted = kept
+            .entries
+            .range(after.next()..)
+            .map(|(_, entry)| entry)
+            .filter(|entry| {
+                filter
+                    .namespace
+                    .as_ref()
+                    .is_none_or(|slug| slug == entry.change.namespace())
+                    && filter
+                        .token_id
+                        .is_none_or(|id| entry.change.token_id() == Some(id))
+            });
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+        let kept = self.kept();
+        Ok(kept
+            .requests
+            .get(&request_id)
+            .and_then(|revision| kept.entries.get(revision))
+            .cloned())
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        Ok(self.kept().head)
+    }
+
+    async fn trim(&self, through: Revision) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        kept.entries = kept.entries.split_off(&through.next());
+        let Kept {
+            entries,
+            requests,
+            head,
+            ..
+        } = &mut *kept;
+        requests.retain(|_, revision| entries.contains_key(revision));
+        head.oldest = entries.keys().next().copied().unwrap_or(head.revision.next());
+        Ok(())
+    }
+
+    fn committed(&self) -> watch::Receiver<Revision> {
+        self.committed.subscribe()
+    }
+}

@@ -1,0 +1,148 @@
+//! Where tokens and the journal are kept, and kept in step.
+
+mod batch;
+#[cfg(test)]
+mod laws;
+pub mod memory;
+pub mod spawned;
+pub mod sqlite;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::journal::cursor::{Cursor, Epoch};
+use crate::journal::link::Link;
+use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Directory;
+use crate::token::secret::Digest;
+
+/// The keeper of tokens and their journal.
+///
+/// There is one way to write, [`Store::commit`], and it always writes the journal: what the journal does
+/// not say did not happen. Every sentence here is a law in `store/laws`, stamped on every store.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Writes drafts in one transaction, each with its entry, and answers for each in order.
+    ///
+    /// Entries are dense and in commit order. A draft whose guard is stale conflicts and writes nothing; a
+    /// draft whose request id is in the journal already gets the entry it was first written as, and
+    /// writes nothing. An error says nothing about any of the drafts: all may be written, or none.
+    async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError>;
+
+    /// The token with this id.
+    async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError>;
+
+    /// The tokens that remember these digests, in the order asked, read with the head in one snapshot.
+    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError>;
+
+    /// A namespace's tokens after `after`, in id order. Pages neither repeat a token nor skip one that
+    /// existed when the listing began.
+    async fn tokens(
+        &self,
+        namespace: Slug,
+        after: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError>;
+
+    /// All namespaces; the version is that of the newest change to any of them.
+    async fn directory(&self) -> Result<Stored<Directory>, StoreError>;
+
+    /// Entries after `after` that pass the filter, oldest first. Every revision that was returned by a
+    /// commit can be read here, and a range that has been read never changes.
+    async fn entries(
+        &self,
+        after: Revision,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// The entry that was written for this request.
+    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError>;
+
+    /// Where the journal ends.
+    async fn head(&self) -> Result<Head, StoreError>;
+
+    /// Forgets entries up to `through`, which must be below the head; tokens keep their state.
+    async fn trim(&self, through: Revision) -> Result<(), StoreError>;
+
+    /// A hint that the head may have moved: *when* to read, never *what*. Wake-ups may be spurious or
+    /// missed; the head is the truth.
+    fn committed(&self) -> watch::Receiver<Revision>;
+}
+
+/// What became of a draft.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Written(Entry),
+    /// Its request had been written before.
+    Repeated(Entry),
+    /// Its record has changed since the decision: read and decide again.
+    Conflict,
+}
+
+/// Where the journal begins and ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    pub epoch: Epoch,
+    pub revision: Revision,
+    pub link: Link,
+    /// The oldest entry still kept; one past the head when none is.
+    pub oldest: Revision,
+}
+
+impl Head {
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            epoch: self.epoch,
+            revision: self.revision,
+        }
+    }
+}
+
+/// Tokens as they were at the fence.
+#[derive(Debug)]
+pub struct Look {
+    pub tokens: Vec<Option<Token>>,
+    /// Every entry up to this one is reflected in the tokens.
+    pub fence: Revision,
+}
+
+/// Which entries are wanted; `None` wants all.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct EntryFilter {
+    pub namespace: Option<Slug>,
+    pub token_id: Option<TokenId>,
+}
+
+impl EntryFilter {
+    pub const ALL: EntryFilter = EntryFilter {
+        namespace: None,
+        token_id: None,
+    };
+}
+
+/// The most entries, tokens or digests any one read may ask for.
+pub const READ_MAX: u32 = 1000;
+
+/// The store could not do what was asked. What the driver said is for the log, not for callers.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It may work later. For a commit: what became of it is unknown, and the request id tells.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored is not what this program writes: never retried, always looked into.
+    #[error("the store is corrupt: {what}")]
+    Corrupt { what: String },
+}
+
+impl StoreError {
+    fn corrupt(what: impl fmt::Display) -> StoreError {
+        StoreError::Corrupt {
+            what: what.to_string(),
+        }
+    }
+}

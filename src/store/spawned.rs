@@ -1,0 +1,106 @@
+//! A store whose work is never cut short.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
+use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Directory;
+use crate::token::secret::Digest;
+
+/// Runs every call of a store in a task of its own, on a runtime of the store's own.
+///
+/// A client that goes away drops the future that answers it. sqlx 0.9.0 leaves a `begin()` that is
+/// dropped open on its pooled connection, and what is written on that connection later vanishes with
+/// it; so no future that a client can drop may hold a connection.
+pub struct Spawned {
+    store: Arc<dyn Store>,
+    runtime: Handle,
+}
+
+impl Spawned {
+    pub fn new(store: Arc<dyn Store>, runtime: Handle) -> Spawned {
+        Spawned { store, runtime }
+    }
+
+    async fn run<T, F>(&self, call: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let task = self.runtime.spawn(call(Arc::clone(&self.store)));
+        // The task panicked, or its runtime is shutting down.
+        task.await
+            .unwrap_or_else(|lost| Err(StoreError::Unavailable(lost.into())))
+    }
+}
+
+impl fmt::Debug for Spawned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Spawned").field(&self.store).finish()
+    }
+}
+
+#[async_trait]
+impl Store for Spawned {
+    async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+        self.run(|store| async move { store.commit(drafts).await }).await
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
+        self.run(move |store| async move { store.token(id).await }).await
+    }
+
+    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+        self.run(|store| async move { store.tokens_by_digest(digests).await })
+            .await
+    }
+
+    async fn tokens(
+        &self,
+        namespace: Slug,
+        after: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.run(move |store| async move { store.tokens(namespace, after, limit).await })
+            .await
+    }
+
+    async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
+        self.run(|store| async move { store.directory().await }).await
+    }
+
+    async fn entries(
+        &self,
+        after: Revision,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.run(move |store| async move { store.entries(after, filter, limit).await })
+            .await
+    }
+
+    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+        self.run(move |store| async move { store.entry_of_request(request_id).await })
+            .await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.run(|store| async move { store.head().await }).await
+    }
+
+    async fn trim(&self, through: Revision) -> Result<(), StoreError> {
+        self.run(move |store| async move { store.trim(through).await })
+            .await
+    }
+
+    fn committed(&self) -> watch::Receiver<Revision> {
+        self.store.committed()
+    }
+}

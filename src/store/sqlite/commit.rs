@@ -1,0 +1,263 @@
+//! Writing drafts and their entries: one transaction, a handful of statements however many drafts.
+//!
+//! Rows go in as one JSON array a statement: what `UNNEST` is elsewhere.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Row, SqliteConnection};
+
+use super::super::batch::{Plan, Seen, plan};
+use super::super::{Head, Outcome, StoreError};
+use super::{read, revision, sql};
+use crate::journal::cursor::Epoch;
+use crate::journal::link::Link;
+use crate::journal::{Change, Draft, Entry, Record, Revision};
+use crate::token::change::TokenChange;
+use crate::token::id::TokenId;
+use crate::token::namespace::Namespace;
+
+const BEGIN_JOURNAL: &str = "
+    INSERT INTO journal_head (id, epoch, revision, link) VALUES (1, $1, 0, $2)
+    ON CONFLICT (id) DO UPDATE SET id = 1
+    RETURNING revision";
+
+const REPEATED: &str = "
+    SELECT body, link FROM journal
+    WHERE request_id IN (SELECT unhex(value, '-') FROM json_each($1))";
+
+const VERSIONS: &str = "
+    SELECT id, version FROM token WHERE id IN (SELECT unhex(value, '-') FROM json_each($1))";
+
+const NEWEST_NAMESPACE: &str = "SELECT coalesce(max(version), 0) FROM namespace";
+
+const INSERT_TOKENS: &str = "
+    INSERT INTO token (
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        suspend_time, suspend_reason, revoke_time, revoke_reason
+    )
+    SELECT
+        unhex(value->>'$.token.id', '-'), value->>'$.version', value->>'$.token.namespace',
+        value->>'$.token.name', value->>'$.token.subject', value->'$.token.scopes', value->'$.token.labels',
+        value->>'$.token.create_time', value->>'$.token.expire_time',
+        value->>'$.token.suspension.time', value->>'$.token.suspension.reason',
+        value->>'$.token.revocation.time', value->>'$.token.revocation.reason'
+    FROM json_each($1)";
+
+// What a token was issued as never changes; the guard is here, not only in the plan.
+const UPDATE_TOKENS: &str = "
+    UPDATE token SET
+        version = draft.value->>'$.version',
+        suspend_time = draft.value->>'$.token.suspension.time',
+        suspend_reason = draft.value->>'$.token.suspension.reason',
+        revoke_time = draft.value->>'$.token.revocation.time',
+        revoke_reason = draft.value->>'$.token.revocation.reason'
+    FROM json_each($1) AS draft
+    WHERE id = unhex(draft.value->>'$.token.id', '-') AND version = draft.value->>'$.guard'";
+
+const DELETE_SECRETS: &str = "
+    DELETE FROM secret
+    WHERE token_id IN (SELECT unhex(value->>'$.token.id', '-') FROM json_each($1))";
+
+const INSERT_SECRETS: &str = "
+    INSERT INTO secret (digest, token_id, version, pepper, hint, create_time, retire_time)
+    SELECT
+        unhex(kept.value->>'$.digest'), unhex(draft.value->>'$.token.id', '-'), kept.value->>'$.version',
+        kept.value->>'$.pepper', kept.value->>'$.hint', kept.value->>'$.create_time',
+        kept.value->>'$.retire_time'
+    FROM json_each($1) AS draft, json_each(draft.value, '$.token.secrets') AS kept";
+
+const PUT_NAMESPACE: &str = "
+    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (slug) DO UPDATE SET
+        version = excluded.version, display_name = excluded.display_name, update_time = excluded.update_time";
+
+const INSERT_ENTRIES: &str = "
+    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
+    SELECT
+        value->>'$.revision', value->>'$.time', value->>'$.actor', unhex(value->>'$.request_id', '-'),
+        value->>'$.kind', value->>'$.namespace', unhex(value->>'$.token_id', '-'),
+        CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
+    FROM json_each($1)";
+
+const MOVE_HEAD: &str = "UPDATE journal_head SET revision = $1, link = $2 WHERE revision = $3";
+
+const TRIM: &str = "
+    DELETE FROM journal WHERE revision <= $1 AND revision < (SELECT revision FROM journal_head)";
+
+/// Writes the head row of a new journal; answers with the head of this one.
+pub(super) async fn begin_journal(pool: &SqlitePool, epoch: Epoch) -> Result<Revision, sqlx::Error> {
+    let query = sqlx::query_scalar(BEGIN_JOURNAL)
+        .bind(&epoch.as_bytes()[..])
+        .bind(&Link::START.as_bytes()[..]);
+    let head: i64 = query.fetch_one(pool).await?;
+    revision(head).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+pub(super) async fn commit(
+    pool: &SqlitePool,
+    drafts: Vec<Draft>,
+) -> Result<(Vec<Outcome>, Revision), StoreError> {
+    // IMMEDIATE takes the write lock before the first read: what is read stays true until the end.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let connection = &mut *transaction;
+    let before = read::head(&mut *connection).await?;
+    let seen = seen(connection, &drafts).await?;
+    let Plan {
+        outcomes,
+        writes,
+        head,
+    } = plan(drafts, seen, before)?;
+    if !writes.is_empty() {
+        write(connection, &writes).await?;
+        move_head(connection, &before, &head).await?;
+    }
+    transaction.commit().await?;
+    Ok((outcomes, head.revision))
+}
+
+pub(super) async fn trim(pool: &SqlitePool, through: Revision) -> Result<(), StoreError> {
+    sqlx::query(TRIM).bind(sql(through)).execute(pool).await?;
+    Ok(())
+}
+
+async fn seen(connection: &mut SqliteConnection, drafts: &[Draft]) -> Result<Seen, StoreError> {
+    let requests: Vec<_> = drafts.iter().map(|draft| draft.request_id).collect();
+    let tokens: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| draft.change().token_id())
+        .collect();
+    let mut repeated = HashMap::new();
+    for row in sqlx::query(REPEATED)
+        .bind(json!(requests).to_string())
+        .fetch_all(&mut *connection)
+        .await?
+    {
+        let entry = read::entry(&row)?;
+        repeated.insert(entry.request_id, entry);
+    }
+    let mut versions = HashMap::new();
+    for row in sqlx::query(VERSIONS)
+        .bind(json!(tokens).to_string())
+        .fetch_all(&mut *connection)
+        .await?
+    {
+        let id = TokenId::from_bytes(row.try_get("id")?).map_err(StoreError::corrupt)?;
+        versions.insert(id, revision(row.try_get("version")?)?);
+    }
+    let newest = sqlx::query_scalar(NEWEST_NAMESPACE)
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(Seen {
+        repeated,
+        versions,
+        newest_namespace: revision(newest)?,
+    })
+}
+
+async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> Result<(), StoreError> {
+    let mut issued = Vec::new();
+    let mut changed = Vec::new();
+    let mut rotated = Vec::new();
+    for (draft, entry) in writes {
+        match (draft.after(), draft.change()) {
+            (Record::Namespace(namespace), _) => put_namespace(connection, namespace, entry.revision).await?,
+            (Record::Token(token), change) => {
+                let row = json!({ "token": token, "version": entry.revision, "guard": draft.guard() });
+                match change {
+                    Change::Token {
+                        change: TokenChange::Issued(_),
+                        ..
+                    } => issued.push(row),
+                    Change::Token {
+                        change: TokenChange::Rotated { .. },
+                        ..
+                    } => {
+                        rotated.push(row.clone());
+                        changed.push(row);
+                    }
+                    _ => changed.push(row),
+                }
+            }
+        }
+    }
+    let rows = |count: usize| Some(count as u64);
+    execute(connection, INSERT_TOKENS, &issued, rows(issued.len())).await?;
+    execute(connection, UPDATE_TOKENS, &changed, rows(changed.len())).await?;
+    execute(connection, DELETE_SECRETS, &rotated, None).await?;
+    issued.append(&mut rotated);
+    execute(connection, INSERT_SECRETS, &issued, None).await?;
+    let entries: Vec<Value> = writes.iter().map(|(_, entry)| entry_row(entry)).collect();
+    execute(connection, INSERT_ENTRIES, &entries, rows(entries.len())).await
+}
+
+fn entry_row(entry: &Entry) -> Value {
+    json!({
+        "revision": entry.revision,
+        "time": entry.time,
+        "actor": entry.actor,
+        "request_id": entry.request_id,
+        "kind": entry.change.kind().as_str(),
+        "namespace": entry.change.namespace(),
+        "token_id": entry.change.token_id(),
+        "body": String::from_utf8_lossy(&entry.body),
+        "link": entry.link.to_string(),
+    })
+}
+
+async fn put_namespace(
+    connection: &mut SqliteConnection,
+    namespace: &Namespace,
+    version: Revision,
+) -> Result<(), StoreError> {
+    sqlx::query(PUT_NAMESPACE)
+        .bind(namespace.slug.as_str())
+        .bind(sql(version))
+        .bind(namespace.display_name.as_str())
+        .bind(namespace.format.prefix.as_str())
+        .bind(json!(namespace.format.body).to_string())
+        .bind(namespace.create_time.micros())
+        .bind(namespace.update_time.micros())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Runs `statement` over `rows`, and insists on how many it wrote.
+async fn execute(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    rows: &[Value],
+    wanted: Option<u64>,
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(statement).bind(Value::from(rows).to_string());
+    let written = query.execute(connection).await?.rows_affected();
+    match wanted {
+        Some(wanted) if wanted != written => Err(StoreError::corrupt(format_args!(
+            "{written} rows were written where {wanted} were planned"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+async fn move_head(connection: &mut SqliteConnection, before: &Head, after: &Head) -> Result<(), StoreError> {
+    let query = sqlx::query(MOVE_HEAD)
+        .bind(sql(after.revision))
+        .bind(&after.link.as_bytes()[..]);
+    match query
+        .bind(sql(before.revision))
+        .execute(connection)
+        .await?
+        .rows_affected()
+    {
+        1 => Ok(()),
+        _ => Err(StoreError::corrupt(
+            "the head moved inside a transaction that held the write lock",
+        )),
+    }
+}

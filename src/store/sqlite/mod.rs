@@ -1,0 +1,259 @@
+//! The embedded store: one SQLite file, one writer, and as many readers as there are cores to use them.
+
+mod commit;
+mod ground;
+mod read;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use tokio::sync::watch;
+
+use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
+use crate::journal::cursor::Epoch;
+use crate::journal::link::Link;
+use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Directory;
+use crate::token::secret::Digest;
+pub use ground::Shaky;
+
+/// Connections that only read: enough for the cores of a small machine, few enough for a large one.
+const READERS: u32 = 4;
+/// How long a read waits for a connection before the caller is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long SQLite waits for a lock another program holds on the file (a backup, say).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A store in an SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    committed: watch::Sender<Revision>,
+    /// Held for as long as the store is open; `None` when it was opened to be read only.
+    _lock: Option<File>,
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{path} is in use by another tokenward process: stop it first, or name another file")]
+    InUse { path: PathBuf },
+    #[error("{path} cannot be locked: {source}")]
+    Lock { path: PathBuf, source: std::io::Error },
+    #[error("{path} cannot be opened: {source}")]
+    Open { path: PathBuf, source: sqlx::Error },
+    #[error("{path} cannot be brought to the schema of this program: {source}")]
+    Migrate {
+        path: PathBuf,
+        source: sqlx::migrate::MigrateError,
+    },
+    #[error("{path} cannot be trusted: {source}")]
+    Shaky { path: PathBuf, source: Shaky },
+}
+
+impl SqliteStore {
+    /// Opens the file at `path` for this process alone, creating it if need be; `epoch` names a journal
+    /// that is created.
+    pub async fn open(path: &Path, epoch: Epoch) -> Result<SqliteStore, OpenError> {
+        let lock = lock(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // NORMAL would lose the last commits with the power; an acknowledged change must not go.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let opened = |source| OpenError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let writer = writer_pool()
+            .connect_with(options.clone())
+            .await
+            .map_err(opened)?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(|source| OpenError::Migrate {
+                path: path.to_owned(),
+                source,
+            })?;
+        let head = commit::begin_journal(&writer, epoch).await.map_err(opened)?;
+        let shaky = |source| OpenError::Shaky {
+            path: path.to_owned(),
+            source,
+        };
+        ground::check(&writer).await.map_err(shaky)?;
+        let readers = reader_pool()
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(opened)?;
+        Ok(SqliteStore {
+            writer,
+            readers,
+            committed: watch::Sender::new(head),
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens the file at `path` beside whoever else has it open, to read it only.
+    pub async fn open_read_only(path: &Path) -> Result<SqliteStore, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let opened = |source| OpenError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let readers = reader_pool().connect_with(options).await.map_err(opened)?;
+        let shaky = |source| OpenError::Shaky {
+            path: path.to_owned(),
+            source,
+        };
+        ground::check_version(&readers).await.map_err(shaky)?;
+        let writer = readers.clone();
+        Ok(SqliteStore {
+            writer,
+            readers,
+            committed: watch::Sender::new(Revision::ZERO),
+            _lock: None,
+        })
+    }
+}
+
+/// One connection: SQLite has one writer at a time, and waiting for it in line beats being told it is busy.
+fn writer_pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                // A `begin()` that was dropped half way leaves a transaction open, and what is written
+                // next would vanish inside it (sqlx 0.9.0). Without one this fails, which is fine.
+                let _ = sqlx::query("ROLLBACK").execute(connection).await;
+                Ok(true)
+            })
+        })
+}
+
+fn reader_pool() -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+}
+
+/// Two processes would each believe their own cache: the lock beside the file keeps the second out.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let failed = |source| OpenError::Lock {
+        path: path.to_owned(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+        let (outcomes, head) = commit::commit(&self.writer, drafts).await?;
+        self.committed.send_replace(head);
+        Ok(outcomes)
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
+        read::token(&self.readers, id).await
+    }
+
+    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+        read::tokens_by_digest(&self.readers, &digests).await
+    }
+
+    async fn tokens(
+        &self,
+        namespace: Slug,
+        after: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        read::tokens(&self.readers, &namespace, after, limit).await
+    }
+
+    async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
+        read::directory(&self.readers).await
+    }
+
+    async fn entries(
+        &self,
+        after: Revision,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        read::entries(&self.readers, after, &filter, limit).await
+    }
+
+    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+        read::entry_of_request(&self.readers, request_id).await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        read::head(&self.readers).await
+    }
+
+    async fn trim(&self, through: Revision) -> Result<(), StoreError> {
+        commit::trim(&self.writer, through).await
+    }
+
+    fn committed(&self) -> watch::Receiver<Revision> {
+        self.committed.subscribe()
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> StoreError {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::RowNotFound => {
+                StoreError::corrupt(error)
+            }
+            error => StoreError::Unavailable(error.into()),
+        }
+    }
+}
+
+/// Revisions are kept in SQL's signed integers.
+fn sql(revision: Revision) -> i64 {
+    i64::try_from(revision.get()).unwrap_or(i64::MAX)
+}
+
+fn revision(sql: i64) -> Result<Revision, StoreError> {
+    u64::try_from(sql)
+        .map(Revision::new)
+        .map_err(|_| StoreError::corrupt("a negative revision"))
+}
+
+fn link(bytes: &[u8]) -> Result<Link, StoreError> {
+    Link::from_bytes(bytes).map_err(StoreError::corrupt)
+}

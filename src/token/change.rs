@@ -1,0 +1,90 @@
+//! What may happen to a token, and the decisions that let it happen.
+//!
+//! A decision looks at facts and answers with a [`TokenChange`] or a refusal; it writes nothing. What a
+//! change makes of a token is said once, in `journal::fold`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+use super::{KeptSecret, State, Token, Withdrawal};
+
+/// Something that happened to one token.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenChange {
+    Issued(Box<Token>),
+    /// A new current secret; the one before it is refused from `retire_time` on, all older ones at once.
+    Rotated {
+        secret: KeptSecret,
+        retire_time: Timestamp,
+    },
+    /// For ever.
+    Revoked(Withdrawal),
+    Suspended(Withdrawal),
+    Resumed,
+}
+
+/// Why a change may not happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("the token is revoked, and revoked is for ever")]
+    Revoked,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token would be expired from the start: {expire_time} is not after {now}")]
+    BornExpired { expire_time: Timestamp, now: Timestamp },
+    #[error("the instant lies beyond the year 9999")]
+    BeyondTime,
+}
+
+/// A token may be issued if it can be used at all.
+pub fn issue(token: Token) -> Result<TokenChange, Refused> {
+    match token.expire_time {
+        Some(expire_time) if expire_time <= token.create_time => Err(Refused::BornExpired {
+            expire_time,
+            now: token.create_time,
+        }),
+        _ => Ok(TokenChange::Issued(Box::new(token))),
+    }
+}
+
+/// Any token may be revoked, once; `None`: it already is, and its first revocation stands.
+pub fn revoke(token: &Token, withdrawal: Withdrawal) -> Option<TokenChange> {
+    match token.revocation {
+        Some(_) => None,
+        None => Some(TokenChange::Revoked(withdrawal)),
+    }
+}
+
+/// A token that can still be used may get a new secret; the one before it lives on for `overlap`.
+pub fn rotate(token: &Token, secret: KeptSecret, overlap: Duration) -> Result<TokenChange, Refused> {
+    let now = secret.create_time;
+    match token.state(now) {
+        State::Revoked => Err(Refused::Revoked),
+        State::Expired => Err(Refused::Expired),
+        State::Active | State::Suspended => {
+            let retire_time = now.after(overlap).map_err(|_| Refused::BeyondTime)?;
+            Ok(TokenChange::Rotated { secret, retire_time })
+        }
+    }
+}
+
+/// `None`: it is suspended already, and the first suspension stands.
+pub fn suspend(token: &Token, withdrawal: Withdrawal) -> Result<Option<TokenChange>, Refused> {
+    match (&token.revocation, &token.suspension) {
+        (Some(_), _) => Err(Refused::Revoked),
+        (None, Some(_)) => Ok(None),
+        (None, None) => Ok(Some(TokenChange::Suspended(withdrawal))),
+    }
+}
+
+/// `None`: it is not suspended.
+pub fn resume(token: &Token) -> Result<Option<TokenChange>, Refused> {
+    match (&token.revocation, &token.suspension) {
+        (Some(_), _) => Err(Refused::Revoked),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Ok(Some(TokenChange::Resumed)),
+    }
+}

@@ -1,0 +1,178 @@
+//! Identifiers: parsed once, compared byte for byte.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::time::Timestamp;
+
+/// The public name of a token: a UUIDv7 (RFC 9562), so ids sort by the time of issue. Safe to log;
+/// never derived from a secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenId(Uuid);
+
+/// Makes a mutation idempotent: a UUID of version 4 or 7, chosen by the caller (AIP-155).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(Uuid);
+
+/// Why a text is not an identifier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum IdError {
+    #[error("must be a UUID such as 019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")]
+    NotUuid,
+    #[error("must be a UUID of version {wanted}")]
+    WrongVersion { wanted: &'static str },
+    #[error("must match [a-z][a-z0-9-]{{0,62}}")]
+    NotSlug,
+}
+
+impl TokenId {
+    /// The id of a token issued at `now`; `random` is 80 bits from the entropy source.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> TokenId {
+        let millis = u64::try_from(now.micros() / 1000).unwrap_or(0);
+        TokenId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    pub fn parse(text: &str) -> Result<TokenId, IdError> {
+        let id = hyphenated(text)?;
+        match id.get_version_num() {
+            7 => Ok(TokenId(id)),
+            _ => Err(IdError::WrongVersion { wanted: "7" }),
+        }
+    }
+
+    /// The id kept in a store; a row that was not written by [`TokenId::as_bytes`] is no id.
+    pub fn from_bytes(bytes: &[u8]) -> Result<TokenId, IdError> {
+        Uuid::from_slice(bytes).map(TokenId).map_err(|_| IdError::NotUuid)
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl RequestId {
+    /// A fresh version 4 id from 128 bits of entropy, for callers that sent none.
+    pub fn new(random: [u8; 16]) -> RequestId {
+        RequestId(uuid::Builder::from_random_bytes(random).into_uuid())
+    }
+
+    pub fn parse(text: &str) -> Result<RequestId, IdError> {
+        let id = hyphenated(text)?;
+        match id.get_version_num() {
+            4 | 7 => Ok(RequestId(id)),
+            _ => Err(IdError::WrongVersion { wanted: "4 or 7" }),
+        }
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+/// Only the 36-character form: braces, URNs and bare hex would be further spellings of one id.
+fn hyphenated(text: &str) -> Result<Uuid, IdError> {
+    match text.len() {
+        36 => Uuid::try_parse(text).map_err(|_| IdError::NotUuid),
+        _ => Err(IdError::NotUuid),
+    }
+}
+
+macro_rules! shown_as_uuid {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+shown_as_uuid!(TokenId);
+shown_as_uuid!(RequestId);
+
+/// The name of a namespace: `[a-z][a-z0-9-]{0,62}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Slug(String);
+
+impl Slug {
+    pub const CHARS_MAX: usize = 63;
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Slug {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Slug, IdError> {
+        let well_formed = text.len() <= Slug::CHARS_MAX
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        well_formed.then_some(Slug(text)).ok_or(IdError::NotSlug)
+    }
+}
+
+impl From<Slug> for String {
+    fn from(slug: Slug) -> String {
+        slug.0
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_ids_sort_by_time_of_issue() -> Result<(), Box<dyn std::error::Error>> {
+        let early = TokenId::new(Timestamp::from_micros(1_700_000_000_000_000)?, [0xff; 10]);
+        let late = TokenId::new(Timestamp::from_micros(1_700_000_000_001_000)?, [0; 10]);
+        assert!(early < late);
+        assert_eq!(TokenId::parse(&early.to_string()), Ok(early));
+        Ok(())
+    }
+
+    #[test]
+    fn one_spelling_of_a_uuid_and_the_right_versions() {
+        let v4 = "7d444840-9dc0-41d1-b245-5ffdce74fad2";
+        assert_eq!(TokenId::parse(v4), Err(IdError::WrongVersion { wanted: "7" }));
+        assert!(RequestId::parse(v4).is_ok());
+        for text in [
+            "",
+            "7d4448409dc041d1b2455ffdce74fad2",
+            "{7d444840-9dc0-41d1-b245-5ffdce74fad2}",
+            "7d444840-9dc0-41d1-b245-5ffdce74fadX",
+        ] {
+            assert_eq!(RequestId::parse(text), Err(IdError::NotUuid), "{text}");
+        }
+        assert!(RequestId::parse("00000000-0000-0000-0000-000000000000").is_err());
+    }
+
+    #[test]
+    fn slugs() {
+        for text in ["notes", "a", "a-1", &"a".repeat(63)] {
+            assert!(Slug::try_from(text.to_owned()).is_ok(), "{text}");
+        }
+        for text in ["", "Notes", "1a", "-a", "a_b", "a b", "ä", &"a".repeat(64)] {
+            assert_eq!(Slug::try_from(text.to_owned()), Err(IdError::NotSlug), "{text}");
+        }
+    }
+}

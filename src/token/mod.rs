@@ -1,0 +1,101 @@
+//! Facts about tokens and decisions over them: pure, without I/O, clock or chance.
+
+pub mod change;
+pub mod format;
+pub mod id;
+pub mod namespace;
+pub mod scope;
+pub mod secret;
+pub mod text;
+pub mod time;
+pub mod verdict;
+
+use serde::{Deserialize, Serialize};
+
+use format::Hint;
+use id::{Slug, TokenId};
+use scope::{Labels, Scopes};
+use secret::{Digest, PepperId};
+use text::{Name, Reason, Subject};
+use time::Timestamp;
+
+/// A token: what was issued to a subject, without its secret.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Token {
+    pub id: TokenId,
+    pub namespace: Slug,
+    pub name: Name,
+    pub subject: Subject,
+    pub scopes: Scopes,
+    pub labels: Labels,
+    pub create_time: Timestamp,
+    /// From this instant on, exactly, the token is refused; `None`: never.
+    pub expire_time: Option<Timestamp>,
+    pub suspension: Option<Withdrawal>,
+    pub revocation: Option<Withdrawal>,
+    /// Oldest first, the current one last; at most [`Token::SECRETS_KEPT_MAX`], at most two of them live.
+    pub secrets: Vec<KeptSecret>,
+}
+
+/// When and why a token was revoked or suspended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Withdrawal {
+    pub time: Timestamp,
+    pub reason: Reason,
+}
+
+/// What is kept of one secret of a token.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeptSecret {
+    /// 1 for the secret the token was issued with, one more with each rotation.
+    pub version: u32,
+    pub digest: Digest,
+    pub pepper: PepperId,
+    pub hint: Hint,
+    pub create_time: Timestamp,
+    /// From this instant on the secret is refused; `None` while it is the current one.
+    pub retire_time: Option<Timestamp>,
+}
+
+/// Whether a token may be used at an instant. Computed, never stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    Active,
+    /// Withdrawn for now.
+    Suspended,
+    /// Withdrawn for ever.
+    Revoked,
+    Expired,
+}
+
+impl Token {
+    /// So many secrets of a token are remembered, so that a retired one is refused as retired, not as unknown.
+    pub const SECRETS_KEPT_MAX: usize = 8;
+
+    /// What the token is at `now`: the only place that compares a token's expiry. What is for ever
+    /// comes first: a revoked token never reads as merely expired.
+    pub fn state(&self, now: Timestamp) -> State {
+        let expired = self.expire_time.is_some_and(|end| end <= now);
+        match (&self.revocation, &self.suspension) {
+            (Some(_), _) => State::Revoked,
+            (None, _) if expired => State::Expired,
+            (None, Some(_)) => State::Suspended,
+            (None, None) => State::Active,
+        }
+    }
+
+    /// The secret a client gets with its next rotation is one version later than this one.
+    pub fn current_secret(&self) -> Option<&KeptSecret> {
+        self.secrets.last()
+    }
+
+    pub fn secret_with(&self, digest: &Digest) -> Option<&KeptSecret> {
+        self.secrets.iter().find(|kept| kept.digest == *digest)
+    }
+}
+
+impl KeptSecret {
+    pub fn live(&self, now: Timestamp) -> bool {
+        self.retire_time.is_none_or(|end| now < end)
+    }
+}

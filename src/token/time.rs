@@ -1,0 +1,70 @@
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// An instant in microseconds since the Unix epoch, UTC: exact on the wire, in SQL and in the journal.
+///
+/// The range is that of `google.protobuf.Timestamp`: years 1 to 9999.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Timestamp(i64);
+
+/// An instant outside the years 1 to 9999.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("must lie between the years 1 and 9999")]
+pub struct TimestampOutOfRange;
+
+impl Timestamp {
+    /// 0001-01-01T00:00:00Z.
+    pub const MIN: Timestamp = Timestamp(-62_135_596_800_000_000);
+    /// 9999-12-31T23:59:59.999999Z.
+    pub const MAX: Timestamp = Timestamp(253_402_300_799_999_999);
+
+    pub fn from_micros(micros: i64) -> Result<Timestamp, TimestampOutOfRange> {
+        let instant = Timestamp(micros);
+        (Timestamp::MIN..=Timestamp::MAX)
+            .contains(&instant)
+            .then_some(instant)
+            .ok_or(TimestampOutOfRange)
+    }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// This instant plus `span`, rounded down to a microsecond.
+    pub fn after(self, span: Duration) -> Result<Timestamp, TimestampOutOfRange> {
+        let span = i64::try_from(span.as_micros()).map_err(|_| TimestampOutOfRange)?;
+        Timestamp::from_micros(self.0.checked_add(span).ok_or(TimestampOutOfRange)?)
+    }
+
+    /// The time from `self` to `later`; zero when `later` is not later.
+    pub fn until(self, later: Timestamp) -> Duration {
+        Duration::from_micros(u64::try_from(later.0 - self.0).unwrap_or(0))
+    }
+}
+
+impl TryFrom<i64> for Timestamp {
+    type Error = TimestampOutOfRange;
+
+    fn try_from(micros: i64) -> Result<Timestamp, TimestampOutOfRange> {
+        Timestamp::from_micros(micros)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(instant: Timestamp) -> i64 {
+        instant.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(instant) => instant.fmt(f),
+            // jiff's range ends a few hours before ours does.
+            Err(_) => write!(f, "{} us", self.0),
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Imports point down: which module may import which, checked on the sources.
+
+mod reading;
+
+use std::collections::BTreeSet;
+
+use reading::{Source, code, imports, modules, roots, sources};
+
+/// A module of the crate, and what it may name.
+struct Row {
+    module: &'static str,
+    /// Modules of this crate: only such as have a row above.
+    imports: &'static [&'static str],
+    /// Of the crates in [`WATCHED`], with all that share their first word: `tonic` means `tonic_types` too.
+    crates: &'static [&'static str],
+}
+
+/// Crates that must not spread: chance, the driver, the runtime and the wire each have their place.
+const WATCHED: [&str; 5] = ["prost", "rand", "sqlx", "tokio", "tonic"];
+
+/// In the order of `lib.rs`. Two walls are worth knowing before a row is widened: no row above `proto`
+/// sees protobuf, and `authority` and `verify` meet only through the journal.
+const TABLE: &[Row] = &[
+    // 0: facts and decisions, without I/O, clock or chance
+    Row {
+        module: "token",
+        imports: &[],
+        crates: &[],
+    },
+    Row {
+        module: "journal",
+        imports: &["token"],
+        crates: &[],
+    },
+    // 1: time, chance and keeping
+    Row {
+        module: "clock",
+        imports: &["token"],
+        crates: &["rand"],
+    },
+    Row {
+        module: "store",
+        imports: &["token", "journal", "clock"],
+        crates: &["sqlx", "tokio"],
+    },
+    // 2: what the service does
+    Row {
+        module: "authority",
+        imports: &["token", "journal", "clock", "store"],
+        crates: &["tokio"],
+    },
+    Row {
+        module: "verify",
+        imports: &["token", "journal", "clock", "store"],
+        crates: &["tokio"],
+    },
+    Row {
+        module: "watch",
+        imports: &["token", "journal", "clock", "store"],
+        crates: &["tokio"],
+    },
+    // 3: the wire
+    Row {
+        module: "proto",
+        imports: &[],
+        crates: &["prost", "tonic"],
+    },
+    Row {
+        module: "rpc",
+        imports: &[
+            "token",
+            "journal",
+            "clock",
+            "store",
+            "authority",
+            "verify",
+            "watch",
+            "proto",
+        ],
+        crates: &["prost", "tokio", "tonic"],
+    },
+    // 4: composition
+    Row {
+        module: "telemetry",
+        imports: &[],
+        crates: &["tokio"],
+    },
+    Row {
+        module: "serve",
+        imports: &[
+            "token",
+            "journal",
+            "clock",
+            "store",
+            "authority",
+            "verify",
+            "watch",
+            "proto",
+            "rpc",
+            "telemetry",
+        ],
+        crates: &["prost", "tokio", "tonic"],
+    },
+    Row {
+        module: "cli",
+        imports: &[
+            "token",
+            "journal",
+            "clock",
+            "store",
+            "proto",
+            "telemetry",
+            "serve",
+        ],
+        crates: &["prost", "tokio", "tonic"],
+    },
+];
+
+/// Rows that wait for their module. A name leaves this list with the commit that brings the module.
+const TO_COME: &[&str] = &["authority", "verify", "watch", "rpc", "telemetry", "serve", "cli"];
+
+/// Files that may name a gRPC code, and why.
+const NAMES_CODES: &[(&str, &str)] = &[(
+    "src/rpc/status.rs",
+    "one table from what went wrong to what the caller is told",
+)];
+
+const LINES_MAX: usize = 400;
+
+/// Files that may be longer, and why.
+const LONGER: &[(&str, &str)] = &[];
+
+/// Names that say nothing about what is inside.
+const NAMELESS: [&str; 7] = ["common", "helper", "helpers", "manager", "misc", "util", "utils"];
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[test]
+fn a_row_names_only_rows_above_it() {
+    let mut above = BTreeSet::new();
+    for row in TABLE {
+        for import in row.imports {
+            assert!(
+                above.contains(import),
+                "{} names {import}, which is not above it",
+                row.module
+            );
+        }
+        for name in row.crates {
+            assert!(WATCHED.contains(name), "{name} of {} is not watched", row.module);
+        }
+        assert!(above.insert(row.module), "{} has two rows", row.module);
+    }
+}
+
+#[test]
+fn lib_lists_the_modules_of_the_table_in_its_order() -> Outcome {
+    let lib = std::fs::read_to_string("src/lib.rs")?;
+    let table: Vec<_> = TABLE
+        .iter()
+        .map(|row| row.module)
+        .filter(|module| !TO_COME.contains(module))
+        .collect();
+    assert_eq!(
+        modules(&lib),
+        table,
+        "src/lib.rs on the left, the table on the right"
+    );
+    Ok(())
+}
+
+#[test]
+fn modules_import_what_their_row_allows() -> Outcome {
+    assert_none(sources("src", &["rs"])?.iter().flat_map(forbidden_imports));
+    Ok(())
+}
+
+#[test]
+fn only_one_file_decides_on_grpc_codes() -> Outcome {
+    assert_none(sources("src", &["rs"])?.iter().flat_map(forbidden_codes));
+    Ok(())
+}
+
+#[test]
+fn files_have_a_size_a_name_and_a_first_line() -> Outcome {
+    let mut files = sources("src", &["rs"])?;
+    files.extend(sources("tests", &["rs", "py", "sh"])?);
+    assert_none(files.iter().flat_map(misshapen));
+    for (path, _) in NAMES_CODES.iter().chain(LONGER) {
+        let known = files.iter().any(|file| file.path == *path);
+        let to_come = TO_COME
+            .iter()
+            .any(|module| path.starts_with(&format!("src/{module}/")));
+        assert!(known || to_come, "{path} is excused but does not exist");
+    }
+    Ok(())
+}
+
+fn assert_none(complaints: impl Iterator<Item = String>) {
+    let complaints: Vec<_> = complaints.collect();
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+/// Imports and crates that the row of the file's module does not allow. `lib.rs` and `main.rs` have no
+/// row: they only put together.
+fn forbidden_imports(file: &Source) -> Vec<String> {
+    let Some(module) = file.module() else {
+        return Vec::new();
+    };
+    let Some(row) = TABLE.iter().find(|row| row.module == module) else {
+        return vec![format!("{}: {module} has no row in the table", file.path)];
+    };
+    let code = code(file);
+    let imported = imports(&code)
+        .into_iter()
+        .filter(|(_, name)| name != module && !row.imports.contains(&name.as_str()))
+        .map(|(line, name)| format!("{}:{line}: {module} may not import {name}", file.path));
+    let named = roots(&code)
+        .into_iter()
+        .filter(|(_, root)| {
+            let family = root.split('_').next().unwrap_or(root);
+            WATCHED.contains(&family) && !row.crates.contains(&family)
+        })
+        .map(|(line, root)| format!("{}:{line}: {module} may not use {root}", file.path));
+    imported.chain(named).collect()
+}
+
+fn forbidden_codes(file: &Source) -> Vec<String> {
+    if NAMES_CODES.iter().any(|(path, _)| *path == file.path) {
+        return Vec::new();
+    }
+    code(file)
+        .lines()
+        .zip(1..)
+        .filter(|(text, _)| {
+            text.contains("tonic::Code") || roots(text).iter().any(|(_, root)| root == "Code")
+        })
+        .map(|(_, line)| format!("{}:{line}: gRPC codes are for src/rpc/status.rs", file.path))
+        .collect()
+}
+
+fn misshapen(file: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let lines = file.text.lines().count();
+    if lines > LINES_MAX && !LONGER.iter().any(|(path, _)| *path == file.path) {
+        complaints.push(format!("{}: {lines} lines, more than {LINES_MAX}", file.path));
+    }
+    let names = file.path.split(['/', '.']);
+    for name in names.filter(|name| NAMELESS.contains(name)) {
+        complaints.push(format!("{}: {name} says nothing about what is inside", file.path));
+    }
+    let introduces = ["/mod.rs", "/lib.rs", "/main.rs"]
+        .iter()
+        .any(|end| file.path.ends_with(end))
+        || file
+            .module()
+            .is_some_and(|module| file.path == format!("src/{module}.rs"));
+    if introduces && !file.text.starts_with("//! ") {
+        complaints.push(format!("{}: does not begin by saying what it is for", file.path));
+    }
+    complaints
+}
+
+mod can_fail {
+    //! Each check on a source that it must find fault with, and on one that it must not.
+
+    use super::*;
+
+    fn complaints(path: &str, text: &str) -> usize {
+        forbidden_imports(&Source::new(path, text)).len()
+    }
+
+    #[test]
+    fn an_upward_import_is_found_in_every_form() {
+        for text in [
+            "use crate::authority::Writer;",
+            "use crate::{authority::Writer, token::Token};",
+            "use crate::{\n    token::{Token, id::TokenId},\n    authority,\n};",
+            "pub use crate::authority;",
+            "fn f() -> crate::authority::Writer { g() }",
+            "#[cfg(test)]\nmod laws;\nuse crate::authority::Writer;",
+            "#[cfg(test)]\nmod tests {\n    use super::*;\n}\nuse crate::authority::Writer;",
+        ] {
+            assert_eq!(complaints("src/store/mod.rs", text), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_left_alone() {
+        for text in [
+            "use crate::journal::Entry;",
+            "use crate::{journal::{Entry, link::Link}, token::Token};",
+            "use crate::store::Store;",
+            "use sqlx::Row;",
+            "// unlike crate::authority, tonic::Status",
+            "/// See [`crate::authority`].",
+            "#[cfg(test)]\nmod tests {\n    use crate::authority::Writer;\n}",
+            "#[cfg(test)]\nuse crate::authority::Writer;",
+        ] {
+            assert_eq!(complaints("src/store/mod.rs", text), 0, "{text}");
+        }
+        let upward = "use crate::authority::Writer;";
+        assert_eq!(complaints("src/store/laws/mod.rs", upward), 0);
+        assert_eq!(complaints("src/store/samples.rs", upward), 0);
+        assert_eq!(complaints("src/main.rs", "use crate::anything;"), 0);
+    }
+
+    #[test]
+    fn a_crate_out_of_its_place_is_found() {
+        assert_eq!(complaints("src/token/mod.rs", "use tokio::sync::watch;"), 1);
+        assert_eq!(
+            complaints("src/journal/fold.rs", "fn f() -> sqlx::Row { g() }"),
+            1
+        );
+        assert_eq!(
+            complaints("src/verify/mod.rs", "use tonic_types::ErrorDetails;"),
+            1
+        );
+        assert_eq!(complaints("src/verify/mod.rs", "use crate::proto::v1;"), 1);
+        assert_eq!(complaints("src/rpc/mod.rs", "use rand::rngs::SysRng;"), 1);
+        assert_eq!(complaints("src/clock.rs", "use rand::rngs::SysRng;"), 0);
+        assert_eq!(complaints("src/token/mod.rs", "use serde::tokio::x;"), 0);
+    }
+
+    #[test]
+    fn a_module_without_a_row_is_found() {
+        assert_eq!(complaints("src/novelty/mod.rs", ""), 1);
+        assert_eq!(complaints("src/novelty.rs", ""), 1);
+    }
+
+    #[test]
+    fn a_grpc_code_out_of_its_file_is_found() {
+        let found = |path, text| forbidden_codes(&Source::new(path, text)).len();
+        assert_eq!(found("src/rpc/issue.rs", "use tonic::Code;"), 1);
+        assert_eq!(found("src/rpc/issue.rs", "fail(Code::Internal)"), 1);
+        assert_eq!(found("src/rpc/status.rs", "fail(Code::Internal)"), 0);
+        assert_eq!(found("src/cli/mod.rs", "ExitCode::SUCCESS"), 0);
+    }
+
+    #[test]
+    fn a_misshapen_file_is_found() {
+        let found = |path, text: &str| misshapen(&Source::new(path, text)).len();
+        assert_eq!(found("src/watch.rs", &"x\n".repeat(LINES_MAX + 1)), 2);
+        assert_eq!(found("tests/it/main.rs", "fn main() {}"), 1);
+        assert_eq!(found("src/store/utils.rs", ""), 1);
+        assert_eq!(found("src/helpers/mod.rs", "//! What for."), 1);
+        assert_eq!(found("src/store/read.rs", &"x\n".repeat(LINES_MAX)), 0);
+    }
+
+    #[test]
+    fn modules_are_read_in_order() {
+        let lib = "//! Text.\n\npub mod token;\n// pub mod gone;\nmod journal;\npub use token::Token;\n";
+        assert_eq!(modules(lib), ["token", "journal"]);
+    }
+}

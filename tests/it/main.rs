@@ -1,0 +1,3 @@
+//! Tests of the repository and of the whole program, as one binary so that they link once.
+
+mod layers;

@@ -1,0 +1,83 @@
+"""The server under test, as a process of its own, and the generated code to talk to it with."""
+
+import importlib
+import pathlib
+import queue
+import signal
+import subprocess
+import sys
+import threading
+
+import grpc
+from grpc_tools import protoc
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVICES = ["audit", "namespace", "revocation", "token", "verification"]
+START_SECONDS = 20
+
+
+def generate(folder):
+    """Generates the stubs of proto/tokenward/v1 and makes them importable.
+
+    google/api is not generated: googleapis-common-protos brings it, and a file may be registered once.
+    """
+    protos = sorted(str(path) for path in (ROOT / "proto" / "tokenward" / "v1").glob("*.proto"))
+    bundled = pathlib.Path(importlib.import_module("grpc_tools").__file__).parent / "_proto"
+    code = protoc.main(
+        ["protoc", f"-I{ROOT / 'proto'}", f"-I{bundled}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
+        + protos
+    )
+    assert code == 0, f"protoc ended with {code}"
+    sys.path.insert(0, str(folder))
+
+
+class Client:
+    """One channel, a stub for each service, and the messages of the package by name."""
+
+    def __init__(self, address):
+        self.channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)])
+        for service in SERVICES:
+            stubs = importlib.import_module(f"tokenward.v1.{service}_service_pb2_grpc")
+            stub = getattr(stubs, f"{service.capitalize()}ServiceStub")
+            setattr(self, service, stub(self.channel))
+
+    def close(self):
+        self.channel.close()
+
+
+class Server:
+    """`tokenward serve` over one store file; its log goes to a file beside it."""
+
+    def __init__(self, binary, folder):
+        self.log = folder / "server.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [binary, "serve", "--store", f"sqlite:{folder / 'tokenward.db'}", "--listen", "127.0.0.1:0"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.address = self._address()
+
+    def _address(self):
+        lines = queue.Queue()
+        threading.Thread(target=lambda: lines.put(self.process.stdout.readline()), daemon=True).start()
+        try:
+            line = lines.get(timeout=START_SECONDS)
+        except queue.Empty:
+            line = ""
+        beginning = "tokenward: listening on "
+        if not line.startswith(beginning):
+            self.kill()
+            raise AssertionError(f"the server said {line!r}; its log:\n{self.log.read_text()}")
+        return line.removeprefix(beginning).split()[0]
+
+    def stop(self, seconds):
+        """Asks it to end, and answers with its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

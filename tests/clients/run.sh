@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs the Python client against a server binary, in a virtual environment kept under target/.
+# usage: tests/clients/run.sh path/to/tokenward
+set -euo pipefail
+
+binary=$(realpath "$1")
+cd "$(dirname "$0")/../.."
+venv=target/clients
+
+# Debian splits venv and pip off; install them when that is possible, say so when it is not.
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3 python3-venv python3-pip >/dev/null
+    else
+        echo "The client test needs Python 3 with venv. On Debian: apt-get install -y python3 python3-venv python3-pip" >&2
+        exit 1
+    fi
+fi
+
+if ! cmp -s tests/clients/requirements.txt "$venv/requirements.txt"; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+    cp tests/clients/requirements.txt "$venv/"
+fi
+
+PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" tests/clients/life.py "$binary"

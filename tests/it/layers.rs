@@ -120,10 +120,16 @@ const TABLE: &[Row] = &[
 const TO_COME: &[&str] = &["authority", "verify", "watch", "rpc", "telemetry", "serve", "cli"];
 
 /// Files that may name a gRPC code, and why.
-const NAMES_CODES: &[(&str, &str)] = &[(
-    "src/rpc/status.rs",
-    "one table from what went wrong to what the caller is told",
-)];
+const NAMES_CODES: &[(&str, &str)] = &[
+    (
+        "src/rpc/status.rs",
+        "one table from what went wrong to what the caller is told",
+    ),
+    (
+        "src/cli/failure.rs",
+        "the other end of it: what a person is told where the reason is unknown",
+    ),
+];
 
 const LINES_MAX: usize = 400;
 

@@ -2,6 +2,12 @@
 
 pub mod token;
 pub mod journal;
+
 pub mod clock;
 pub mod store;
+
+pub mod authority;
+pub mod verify;
+pub mod watch;
+
 pub mod proto;

@@ -3,6 +3,7 @@
 pub mod cursor;
 pub mod fold;
 pub mod link;
+pub mod narrowing;
 
 use std::fmt;
 

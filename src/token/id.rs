@@ -32,8 +32,7 @@ pub enum IdError {
 impl TokenId {
     /// The id of a token issued at `now`; `random` is 80 bits from the entropy source.
     pub fn new(now: Timestamp, random: [u8; 10]) -> TokenId {
-        let millis = u64::try_from(now.micros() / 1000).unwrap_or(0);
-        TokenId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        TokenId(version_7(now, random))
     }
 
     pub fn parse(text: &str) -> Result<TokenId, IdError> {
@@ -55,9 +54,9 @@ impl TokenId {
 }
 
 impl RequestId {
-    /// A fresh version 4 id from 128 bits of entropy, for callers that sent none.
-    pub fn new(random: [u8; 16]) -> RequestId {
-        RequestId(uuid::Builder::from_random_bytes(random).into_uuid())
+    /// A fresh id, for callers that sent none; `random` is 80 bits from the entropy source.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> RequestId {
+        RequestId(version_7(now, random))
     }
 
     pub fn parse(text: &str) -> Result<RequestId, IdError> {
@@ -71,6 +70,11 @@ impl RequestId {
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
+}
+
+fn version_7(now: Timestamp, random: [u8; 10]) -> Uuid {
+    let millis = u64::try_from(now.micros() / 1000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 /// Only the 36-character form: braces, URNs and bare hex would be further spellings of one id.

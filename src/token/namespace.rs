@@ -21,6 +21,13 @@ pub struct Namespace {
     pub update_time: Timestamp,
 }
 
+impl Namespace {
+    /// Names this state of the namespace (AIP-154): no two states share it.
+    pub fn etag(&self) -> String {
+        format!("{:x}", self.update_time.micros())
+    }
+}
+
 /// Every namespace, found by slug or by the beginning of a token's text.
 #[derive(Clone, Default, Debug)]
 pub struct Directory {
@@ -42,6 +49,11 @@ impl Directory {
 
     pub fn get(&self, slug: &Slug) -> Option<&Arc<Namespace>> {
         self.by_slug.get(slug)
+    }
+
+    /// In slug order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Namespace>> {
+        self.by_slug.values()
     }
 
     pub fn len(&self) -> usize {

@@ -1,0 +1,194 @@
+//! Changing tokens and namespaces: read, decide (pure), commit.
+
+mod issue;
+mod list;
+mod namespace;
+mod revoke;
+mod rotate;
+mod writer;
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, Entropy, random};
+use crate::journal::cursor::{Cursor, Epoch};
+use crate::journal::fold::Misfit;
+use crate::journal::{Draft, Entry, Origin, Record, Revision};
+use crate::store::{Outcome, Store, StoreError};
+use crate::token::change::{Refused, TokenChange};
+use crate::token::format::Format;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::secret::{Pepper, Secret};
+use crate::token::text::Actor;
+use crate::token::{KeptSecret, Token};
+pub use issue::{Issue, Lifetime};
+pub use list::{TokenPage, TokenQuery};
+pub use writer::Writer;
+
+/// So many times a decision is made anew because its record changed meanwhile; then the caller is told.
+const DECISIONS_MAX: usize = 5;
+
+/// Makes every change to tokens and namespaces.
+#[derive(Debug)]
+pub struct Authority {
+    store: Arc<dyn Store>,
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    pepper: Arc<Pepper>,
+    epoch: Epoch,
+}
+
+/// Who asks for a change; `request_id` makes a retry safe.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub actor: Actor,
+    pub request_id: Option<RequestId>,
+}
+
+/// What a change made, and where in the journal.
+#[derive(Debug)]
+pub struct Changed<T> {
+    pub record: T,
+    pub cursor: Cursor,
+}
+
+/// A token with the secret only its holder will have.
+#[expect(missing_debug_implementations, reason = "it holds a secret")]
+pub struct Minted {
+    pub token: Token,
+    pub secret: Secret,
+}
+
+/// Why a change was not made, or why it is not known whether it was.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    #[error("there is no namespace {0}")]
+    NamespaceNotFound(Slug),
+    #[error("there is no token {0}")]
+    TokenNotFound(TokenId),
+    #[error("there is a namespace {0} already")]
+    NamespaceExists(Slug),
+    #[error("the prefix overlaps that of namespace {0}: a text could belong to both")]
+    PrefixOverlaps(Slug),
+    #[error("there are {max} namespaces, the most there may be")]
+    TooManyNamespaces { max: usize },
+    #[error("{refused}")]
+    Refused { token_id: Option<TokenId>, refused: Refused },
+    #[error("the namespace has changed since etag {sent} was read")]
+    EtagMismatch { sent: String },
+    #[error("the request id was used for another change")]
+    RequestIdReused,
+    #[error("the request was carried out before, and its secret cannot be shown again: rotate token {token_id}")]
+    SecretAlreadyShown { token_id: TokenId },
+    #[error("too many changes are waiting to be written")]
+    Overloaded,
+    #[error("the record changed {DECISIONS_MAX} times while the change was decided")]
+    Contention,
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Authority {
+    pub fn new(
+        store: Arc<dyn Store>,
+        writer: Writer,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        pepper: Arc<Pepper>,
+        epoch: Epoch,
+    ) -> Authority {
+        Authority { store, writer, clock, entropy, pepper, epoch }
+    }
+
+    /// The token with this id.
+    pub async fn token(&self, id: TokenId) -> Result<Token, AuthorityError> {
+        let stored = self.store.token(id).await?;
+        stored.map(|stored| stored.record).ok_or(AuthorityError::TokenNotFound(id))
+    }
+
+    fn origin(&self, ask: &Ask) -> Origin {
+        let time = self.clock.now();
+        // Chosen here it sorts by time, which keeps the journal's index of requests compact.
+        let request_id = ask.request_id.unwrap_or_else(|| RequestId::new(time, random(&*self.entropy)));
+        Origin { request_id, time, actor: ask.actor.clone() }
+    }
+
+    /// The entry an earlier try of this request was written as.
+    async fn earlier(&self, ask: &Ask) -> Result<Option<Entry>, AuthorityError> {
+        match ask.request_id {
+            Some(request_id) => Ok(self.store.entry_of_request(request_id).await?),
+            None => Ok(None),
+        }
+    }
+
+    fn mint(&self, format: &Format) -> Secret {
+        format.mint(&self.pepper, &mut |bytes| self.entropy.fill(bytes))
+    }
+
+    /// What is kept of `secret`, as version `version` of its token.
+    fn keep(&self, format: &Format, secret: &Secret, version: u32, origin: &Origin) -> KeptSecret {
+        KeptSecret {
+            version,
+            digest: self.pepper.digest(secret),
+            pepper: self.pepper.id(),
+            hint: format.hint(secret),
+            create_time: origin.time,
+            retire_time: None,
+        }
+    }
+
+    /// Changes a token: decides on what it is now, again if that changed before it was written.
+    async fn change_token(
+        &self,
+        id: TokenId,
+        origin: Origin,
+        decide: impl Fn(&Token) -> Result<Option<TokenChange>, Refused>,
+    ) -> Result<Step<Token>, AuthorityError> {
+        for _ in 0..DECISIONS_MAX {
+            let stored = self.store.token(id).await?.ok_or(AuthorityError::TokenNotFound(id))?;
+            let refused = |refused| AuthorityError::Refused { token_id: Some(id), refused };
+            let Some(change) = decide(&stored.record).map_err(refused)? else {
+                return Ok(Step::Done(self.changed(stored.record, stored.version)));
+            };
+            let draft = Draft::of_token(origin.clone(), Some(&stored), change)?;
+            if let Some(step) = self.commit(draft, token_of).await? {
+                return Ok(step);
+            }
+        }
+        Err(AuthorityError::Contention)
+    }
+
+    /// Writes a draft; `None`: it conflicted, and has to be decided again.
+    async fn commit<T>(
+        &self,
+        draft: Draft,
+        record: impl Fn(&Record) -> Option<T>,
+    ) -> Result<Option<Step<T>>, AuthorityError> {
+        let after = record(draft.after());
+        Ok(match (self.writer.commit(draft).await?, after) {
+            (Outcome::Written(entry), Some(after)) => Some(Step::Done(self.changed(after, entry.revision))),
+            (Outcome::Repeated(entry), _) => Some(Step::Repeated(entry)),
+            (Outcome::Conflict, _) | (Outcome::Written(_), None) => None,
+        })
+    }
+
+    fn changed<T>(&self, record: T, revision: Revision) -> Changed<T> {
+        Changed { record, cursor: Cursor { epoch: self.epoch, revision } }
+    }
+}
+
+/// How far a change got.
+enum Step<T> {
+    Done(Changed<T>),
+    /// The request was written before, as this entry.
+    Repeated(Entry),
+}
+
+fn token_of(record: &Record) -> Option<Token> {
+    match record {
+        Record::Token(token) => Some(token.clone()),
+        Record::Namespace(_) => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! Namespaces: created, changed, listed.
+
+use std::sync::Arc;
+
+use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step};
+use crate::journal::{Change, Draft, Entry, Origin, Record, Stored};
+use crate::token::format::Format;
+use crate::token::id::Slug;
+use crate::token::namespace::{Directory, Namespace};
+use crate::token::text::Name;
+use crate::token::time::Timestamp;
+
+impl Authority {
+    /// Creates a namespace whose prefix overlaps no other's.
+    pub async fn create_namespace(
+        &self,
+        ask: &Ask,
+        slug: Slug,
+        display_name: Name,
+        format: Format,
+    ) -> Result<Changed<Namespace>, AuthorityError> {
+        let same = |namespace: &Namespace| {
+            namespace.slug == slug && namespace.display_name == display_name && namespace.format == format
+        };
+        if let Some(entry) = self.earlier(ask).await? {
+            return self.written_before(&entry, same);
+        }
+        let decide = |origin: Origin, directory: &Stored<Directory>| {
+            may_create(&directory.record, &slug, &format)?;
+            let namespace = Namespace {
+                slug: slug.clone(),
+                display_name: display_name.clone(),
+                format: format.clone(),
+                create_time: origin.time,
+                update_time: origin.time,
+            };
+            Ok(Draft::of_new_namespace(origin, directory.version, namespace))
+        };
+        match self.change_directory(ask, decide).await? {
+            Step::Done(changed) => Ok(changed),
+            Step::Repeated(entry) => self.written_before(&entry, same),
+        }
+    }
+
+    /// Changes what people call the namespace; `etag`, if given, must be that of the namespace now.
+    pub async fn update_namespace(
+        &self,
+        ask: &Ask,
+        slug: Slug,
+        etag: Option<String>,
+        display_name: Name,
+    ) -> Result<Changed<Namespace>, AuthorityError> {
+        let same = |namespace: &Namespace| namespace.slug == slug && namespace.display_name == display_name;
+        if let Some(entry) = self.earlier(ask).await? {
+            return self.written_before(&entry, same);
+        }
+        let decide = |origin: Origin, directory: &Stored<Directory>| {
+            let found = directory.record.get(&slug);
+            let before = found.ok_or_else(|| AuthorityError::NamespaceNotFound(slug.clone()))?;
+            match &etag {
+                Some(sent) if *sent != before.etag() => {
+                    Err(AuthorityError::EtagMismatch { sent: sent.clone() })
+                }
+                _ => {
+                    // A clock that was set back must not give a second state the etag of the first.
+                    let later = Timestamp::from_micros(before.update_time.micros() + 1);
+                    let update_time = origin.time.max(later.unwrap_or(Timestamp::MAX));
+                    let display_name = display_name.clone();
+                    let namespace = Namespace { display_name, update_time, ..Namespace::clone(before) };
+                    Ok(Draft::of_namespace(origin, directory.version, namespace))
+                }
+            }
+        };
+        match self.change_directory(ask, decide).await? {
+            Step::Done(changed) => Ok(changed),
+            Step::Repeated(entry) => self.written_before(&entry, same),
+        }
+    }
+
+    pub async fn namespace(&self, slug: Slug) -> Result<Arc<Namespace>, AuthorityError> {
+        let directory = self.store.directory().await?.record;
+        directory.get(&slug).cloned().ok_or(AuthorityError::NamespaceNotFound(slug))
+    }
+
+    /// Namespaces after `after`, in slug order, at most `size`; and where the next page begins.
+    pub async fn namespaces(
+        &self,
+        after: Option<Slug>,
+        size: u32,
+    ) -> Result<(Vec<Arc<Namespace>>, Option<Slug>), AuthorityError> {
+        let directory = self.store.directory().await?.record;
+        let mut wanted = directory.iter().filter(|namespace| after.as_ref().is_none_or(|slug| namespace.slug > *slug));
+        let page: Vec<_> = wanted.by_ref().take(size as usize).cloned().collect();
+        let next = wanted.next().and_then(|_| page.last()).map(|last| last.slug.clone());
+        Ok((page, next))
+    }
+
+    async fn change_directory(
+        &self,
+        ask: &Ask,
+        decide: impl Fn(Origin, &Stored<Directory>) -> Result<Draft, AuthorityError>,
+    ) -> Result<Step<Namespace>, AuthorityError> {
+        let origin = self.origin(ask);
+        for _ in 0..DECISIONS_MAX {
+            let directory = self.store.directory().await?;
+            let draft = decide(origin.clone(), &directory)?;
+            if let Some(step) = self.commit(draft, namespace_of).await? {
+                return Ok(step);
+            }
+        }
+        Err(AuthorityError::Contention)
+    }
+
+    fn written_before(
+        &self,
+        entry: &Entry,
+        same: impl Fn(&Namespace) -> bool,
+    ) -> Result<Changed<Namespace>, AuthorityError> {
+        match &entry.change {
+            Change::NamespaceCreated(namespace) | Change::NamespaceUpdated(namespace) if same(namespace) => {
+                Ok(self.changed(namespace.clone(), entry.revision))
+            }
+            _ => Err(AuthorityError::RequestIdReused),
+        }
+    }
+}
+
+fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(), AuthorityError> {
+    if directory.get(slug).is_some() {
+        return Err(AuthorityError::NamespaceExists(slug.clone()));
+    }
+    if let Some(other) = directory.overlapping(&format.prefix) {
+        return Err(AuthorityError::PrefixOverlaps(other.slug.clone()));
+    }
+    if directory.len() >= Directory::COUNT_MAX {
+        return Err(AuthorityError::TooManyNamespaces { max: Directory::COUNT_MAX });
+    }
+    Ok(())
+}
+
+fn namespace_of(record: &Record) -> Option<Namespace> {
+    match record {
+        Record::Namespace(namespace) => Some(namespace.clone()),
+        Record::Token(_) => None,
+    }
+}

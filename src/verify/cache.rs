@@ -1,0 +1,108 @@
+//! Facts about tokens, found by digest. Never verdicts, never negatives, never token text.
+//!
+//! A digest belongs to one token for ever, so that is kept apart from what the token is now: a change
+//! evicts the token by its id, however many secrets lead to it.
+
+use std::hash::{BuildHasher, Hasher};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quick_cache::UnitWeighter;
+use quick_cache::sync::Cache as Bounded;
+
+use crate::journal::Revision;
+use crate::token::Token;
+use crate::token::id::TokenId;
+use crate::token::secret::Digest;
+
+/// Fences are kept for so many groups of tokens: a change in one does not turn away fills in the others.
+const STRIPES: usize = 1024;
+
+/// A bounded cache of tokens.
+pub struct Cache {
+    ids: Bounded<Digest, TokenId, UnitWeighter, Tail>,
+    tokens: Bounded<TokenId, Arc<Token>, UnitWeighter, Tail>,
+    /// The last change to any token of the stripe.
+    stripes: Box<[Mutex<Revision>]>,
+}
+
+impl Cache {
+    /// A cache of at most about `tokens` tokens.
+    pub fn new(tokens: NonZeroUsize) -> Cache {
+        let tokens = tokens.get();
+        Cache {
+            // A token has one or two live secrets.
+            ids: Bounded::with(tokens * 2, tokens as u64 * 2, UnitWeighter, Tail(0), quick_cache::sync::DefaultLifecycle::default()),
+            tokens: Bounded::with(tokens, tokens as u64, UnitWeighter, Tail(0), quick_cache::sync::DefaultLifecycle::default()),
+            stripes: (0..STRIPES).map(|_| Mutex::new(Revision::ZERO)).collect(),
+        }
+    }
+
+    pub fn get(&self, digest: &Digest) -> Option<Arc<Token>> {
+        self.tokens.get(&self.ids.get(digest)?)
+    }
+
+    /// Keeps `token`, read at `fence`, unless a later change to it was applied meanwhile: then the read
+    /// may be older than the change, and would be accepted for ever.
+    pub fn fill(&self, digest: Digest, token: &Arc<Token>, fence: Revision) -> bool {
+        // The lock is held over the insert: an eviction comes wholly before it, and is seen, or wholly after.
+        let last_change = self.stripe(token.id);
+        if *last_change > fence {
+            return false;
+        }
+        self.tokens.insert(token.id, Arc::clone(token));
+        drop(last_change);
+        self.ids.insert(digest, token.id);
+        true
+    }
+
+    /// Forgets the token, which changed at `revision`.
+    pub fn evict(&self, id: TokenId, revision: Revision) {
+        let mut last_change = self.stripe(id);
+        *last_change = revision;
+        self.tokens.remove(&id);
+    }
+
+    fn stripe(&self, id: TokenId) -> MutexGuard<'_, Revision> {
+        let stripe = Tail(0).hash_one(id) as usize % self.stripes.len();
+        self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("tokens", &self.tokens.len()).finish_non_exhaustive()
+    }
+}
+
+/// Hashes a key by its last eight bytes: digests are uniform, and ids are random at their end. Neither is
+/// chosen by a client.
+#[derive(Clone, Copy)]
+struct Tail(u64);
+
+impl BuildHasher for Tail {
+    type Hasher = Tail;
+
+    fn build_hasher(&self) -> Tail {
+        *self
+    }
+}
+
+impl Hasher for Tail {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(tail) = bytes.last_chunk() {
+            // The first bits of a UUID's last half are fixed; the multiplication spreads the others over them.
+            self.0 = u64::from_be_bytes(*tail).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        }
+    }
+
+    /// The length of a key, which all keys of a cache share.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Watch: every change that narrows what a token may do, replayed from a cursor and then as it happens.
+
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::cursor::Cursor;
+use crate::journal::narrowing::Narrowing;
+use crate::store::{Head, Store, StoreError};
+use crate::token::id::Slug;
+use tail::Tail;
+
+/// Messages that wait for a watcher to take them.
+const QUEUE_MAX: usize = 64;
+
+/// What one process grants its watchers.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchLimits {
+    /// Streams open at once.
+    pub watchers_max: usize,
+    /// How long a watcher may leave its messages untaken before its stream ends.
+    pub stall_max: Duration,
+}
+
+/// Opens streams over the journal.
+#[derive(Debug)]
+pub struct Watch {
+    store: Arc<dyn Store>,
+    runtime: Handle,
+    drain: CancellationToken,
+    places: Arc<Semaphore>,
+    stall_max: Duration,
+}
+
+/// What a watcher wants to see.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Everything after this; `None`: from now on.
+    pub after: Option<Cursor>,
+    /// Of these namespaces; none named: of all.
+    pub namespaces: BTreeSet<Slug>,
+    pub heartbeat: Duration,
+}
+
+/// A message to a watcher. Everything up to the cursor has been delivered with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    pub cursor: Cursor,
+    pub event: Event,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Always first: the stream begins after the cursor.
+    Started,
+    Narrowed(Narrowing),
+    Heartbeat,
+}
+
+/// Why a stream was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    #[error("the cursor is of another journal, or what follows it is no longer kept")]
+    CursorExpired,
+    #[error("too many streams are open")]
+    Overloaded,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a stream ended. Each but `Corrupt` can be resumed from the last cursor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Ended {
+    #[error("the server is shutting down; resume from the last cursor")]
+    Draining,
+    #[error("the watcher did not take its messages in time; resume from the last cursor")]
+    TooSlow,
+    #[error("the journal could not be read; resume from the last cursor")]
+    Unavailable,
+    #[error("the journal has a gap")]
+    Corrupt,
+}
+
+/// An open stream: messages, and at last the reason it ended. Dropping it closes it.
+#[derive(Debug)]
+pub struct Subscription {
+    messages: mpsc::Receiver<Message>,
+    end: oneshot::Receiver<Ended>,
+}
+
+impl Stream for Subscription {
+    type Item = Result<Message, Ended>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(message) = ready!(self.messages.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(message)));
+        }
+        if self.end.is_terminated() {
+            return Poll::Ready(None);
+        }
+        let why = ready!(Pin::new(&mut self.end).poll(context));
+        // Without a reason the task was lost with its runtime.
+        Poll::Ready(Some(Err(why.unwrap_or(Ended::Draining))))
+    }
+}
+
+impl Watch {
+    /// Streams run on `runtime` and end when `drain` is cancelled.
+    pub fn new(store: Arc<dyn Store>, runtime: Handle, drain: CancellationToken, limits: WatchLimits) -> Watch {
+        let WatchLimits { watchers_max, stall_max } = limits;
+        Watch { store, runtime, drain, places: Arc::new(Semaphore::new(watchers_max)), stall_max }
+    }
+
+    pub async fn open(&self, wanted: Wanted) -> Result<Subscription, WatchError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| WatchError::Overloaded)?;
+        let head = self.store.head().await?;
+        let start = start(wanted.after, &head)?;
+        let (messages, receiver) = mpsc::channel(QUEUE_MAX);
+        let (ended, end) = oneshot::channel();
+        let tail = Tail {
+            store: Arc::clone(&self.store),
+            namespaces: wanted.namespaces,
+            at: start,
+            messages,
+            stall_max: self.stall_max,
+        };
+        let (heartbeat, drain) = (wanted.heartbeat, self.drain.clone());
+        self.runtime.spawn(async move {
+            let _place = place;
+            if let Err(why) = tail.run(heartbeat, drain).await {
+                // The watcher may have left.
+                let _ = ended.send(why);
+            }
+        });
+        Ok(Subscription { messages: receiver, end })
+    }
+}
+
+/// Where a stream begins, if what follows `after` can be delivered without a gap.
+fn start(after: Option<Cursor>, head: &Head) -> Result<Cursor, WatchError> {
+    match after {
+        None => Ok(head.cursor()),
+        Some(cursor)
+            if cursor.epoch == head.epoch
+                && cursor.revision <= head.revision
+                && cursor.revision.next() >= head.oldest =>
+        {
+            Ok(cursor)
+        }
+        Some(_) => Err(WatchError::CursorExpired),
+    }
+}

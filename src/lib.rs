@@ -1,7 +1,7 @@
 //! Tokenward, a token authority. The modules, in rank order: each imports only those above it.
 
-pub mod token;
 pub mod journal;
+pub mod token;
 
 pub mod clock;
 pub mod store;
@@ -11,3 +11,7 @@ pub mod verify;
 pub mod watch;
 
 pub mod proto;
+pub mod rpc;
+
+pub mod serve;
+pub mod telemetry;

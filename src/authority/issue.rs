@@ -46,12 +46,20 @@ impl Authority {
         for _ in 0..DECISIONS_MAX {
             let secret = self.mint(&namespace.format);
             let mut token = self.token_to_issue(&issue, &origin)?;
-            token.secrets.push(self.keep(&namespace.format, &secret, 1, &origin));
+            token
+                .secrets
+                .push(self.keep(&namespace.format, &secret, 1, &origin));
             let change = change::issue(token).map_err(refused)?;
             let draft = Draft::of_token(origin.clone(), None, change)?;
             match self.commit(draft, token_of).await? {
                 Some(Step::Done(Changed { record, cursor })) => {
-                    return Ok(Changed { record: Minted { token: record, secret }, cursor });
+                    return Ok(Changed {
+                        record: Minted {
+                            token: record,
+                            secret,
+                        },
+                        cursor,
+                    });
                 }
                 Some(Step::Repeated(entry)) => return Err(repeated(&entry, &issue)),
                 None => {}
@@ -61,7 +69,14 @@ impl Authority {
     }
 
     fn token_to_issue(&self, issue: &Issue, origin: &Origin) -> Result<Token, AuthorityError> {
-        let Issue { namespace, name, subject, scopes, labels, lifetime } = issue.clone();
+        let Issue {
+            namespace,
+            name,
+            subject,
+            scopes,
+            labels,
+            lifetime,
+        } = issue.clone();
         let expire_time = match lifetime {
             Lifetime::Unlimited => None,
             Lifetime::Until(instant) => Some(instant),
@@ -84,18 +99,24 @@ impl Authority {
 }
 
 fn refused(refused: Refused) -> AuthorityError {
-    AuthorityError::Refused { token_id: None, refused }
+    AuthorityError::Refused {
+        token_id: None,
+        refused,
+    }
 }
 
 /// The token was issued before, and its secret shown; or the request id belongs to something else.
 fn repeated(entry: &Entry, issue: &Issue) -> AuthorityError {
     match &entry.change {
-        Change::Token { token_id, change: TokenChange::Issued(token), .. }
-            if token.namespace == issue.namespace
-                && token.name == issue.name
-                && token.subject == issue.subject
-                && token.scopes == issue.scopes
-                && token.labels == issue.labels =>
+        Change::Token {
+            token_id,
+            change: TokenChange::Issued(token),
+            ..
+        } if token.namespace == issue.namespace
+            && token.name == issue.name
+            && token.subject == issue.subject
+            && token.scopes == issue.scopes
+            && token.labels == issue.labels =>
         {
             AuthorityError::SecretAlreadyShown { token_id: *token_id }
         }

@@ -29,7 +29,12 @@ pub struct TokenPage {
 
 impl Authority {
     pub async fn list(&self, query: TokenQuery) -> Result<TokenPage, AuthorityError> {
-        let TokenQuery { namespace, state, mut after, size } = query;
+        let TokenQuery {
+            namespace,
+            state,
+            mut after,
+            size,
+        } = query;
         let size = size.clamp(1, READ_MAX);
         if self.store.directory().await?.record.get(&namespace).is_none() {
             return Err(AuthorityError::NamespaceNotFound(namespace));

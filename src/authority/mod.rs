@@ -73,12 +73,17 @@ pub enum AuthorityError {
     #[error("there are {max} namespaces, the most there may be")]
     TooManyNamespaces { max: usize },
     #[error("{refused}")]
-    Refused { token_id: Option<TokenId>, refused: Refused },
+    Refused {
+        token_id: Option<TokenId>,
+        refused: Refused,
+    },
     #[error("the namespace has changed since etag {sent} was read")]
     EtagMismatch { sent: String },
     #[error("the request id was used for another change")]
     RequestIdReused,
-    #[error("the request was carried out before, and its secret cannot be shown again: rotate token {token_id}")]
+    #[error(
+        "the request was carried out before, and its secret cannot be shown again: rotate token {token_id}"
+    )]
     SecretAlreadyShown { token_id: TokenId },
     #[error("too many changes are waiting to be written")]
     Overloaded,
@@ -99,20 +104,35 @@ impl Authority {
         pepper: Arc<Pepper>,
         epoch: Epoch,
     ) -> Authority {
-        Authority { store, writer, clock, entropy, pepper, epoch }
+        Authority {
+            store,
+            writer,
+            clock,
+            entropy,
+            pepper,
+            epoch,
+        }
     }
 
     /// The token with this id.
     pub async fn token(&self, id: TokenId) -> Result<Token, AuthorityError> {
         let stored = self.store.token(id).await?;
-        stored.map(|stored| stored.record).ok_or(AuthorityError::TokenNotFound(id))
+        stored
+            .map(|stored| stored.record)
+            .ok_or(AuthorityError::TokenNotFound(id))
     }
 
     fn origin(&self, ask: &Ask) -> Origin {
         let time = self.clock.now();
         // Chosen here it sorts by time, which keeps the journal's index of requests compact.
-        let request_id = ask.request_id.unwrap_or_else(|| RequestId::new(time, random(&*self.entropy)));
-        Origin { request_id, time, actor: ask.actor.clone() }
+        let request_id = ask
+            .request_id
+            .unwrap_or_else(|| RequestId::new(time, random(&*self.entropy)));
+        Origin {
+            request_id,
+            time,
+            actor: ask.actor.clone(),
+        }
     }
 
     /// The entry an earlier try of this request was written as.
@@ -147,8 +167,15 @@ impl Authority {
         decide: impl Fn(&Token) -> Result<Option<TokenChange>, Refused>,
     ) -> Result<Step<Token>, AuthorityError> {
         for _ in 0..DECISIONS_MAX {
-            let stored = self.store.token(id).await?.ok_or(AuthorityError::TokenNotFound(id))?;
-            let refused = |refused| AuthorityError::Refused { token_id: Some(id), refused };
+            let stored = self
+                .store
+                .token(id)
+                .await?
+                .ok_or(AuthorityError::TokenNotFound(id))?;
+            let refused = |refused| AuthorityError::Refused {
+                token_id: Some(id),
+                refused,
+            };
             let Some(change) = decide(&stored.record).map_err(refused)? else {
                 return Ok(Step::Done(self.changed(stored.record, stored.version)));
             };
@@ -175,11 +202,18 @@ impl Authority {
     }
 
     fn changed<T>(&self, record: T, revision: Revision) -> Changed<T> {
-        Changed { record, cursor: Cursor { epoch: self.epoch, revision } }
+        Changed {
+            record,
+            cursor: Cursor {
+                epoch: self.epoch,
+                revision,
+            },
+        }
     }
 }
 
 /// How far a change got.
+#[expect(clippy::large_enum_variant, reason = "it lives for a line")]
 enum Step<T> {
     Done(Changed<T>),
     /// The request was written before, as this entry.

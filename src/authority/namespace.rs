@@ -66,7 +66,11 @@ impl Authority {
                     let later = Timestamp::from_micros(before.update_time.micros() + 1);
                     let update_time = origin.time.max(later.unwrap_or(Timestamp::MAX));
                     let display_name = display_name.clone();
-                    let namespace = Namespace { display_name, update_time, ..Namespace::clone(before) };
+                    let namespace = Namespace {
+                        display_name,
+                        update_time,
+                        ..Namespace::clone(before)
+                    };
                     Ok(Draft::of_namespace(origin, directory.version, namespace))
                 }
             }
@@ -79,7 +83,10 @@ impl Authority {
 
     pub async fn namespace(&self, slug: Slug) -> Result<Arc<Namespace>, AuthorityError> {
         let directory = self.store.directory().await?.record;
-        directory.get(&slug).cloned().ok_or(AuthorityError::NamespaceNotFound(slug))
+        directory
+            .get(&slug)
+            .cloned()
+            .ok_or(AuthorityError::NamespaceNotFound(slug))
     }
 
     /// Namespaces after `after`, in slug order, at most `size`; and where the next page begins.
@@ -89,9 +96,14 @@ impl Authority {
         size: u32,
     ) -> Result<(Vec<Arc<Namespace>>, Option<Slug>), AuthorityError> {
         let directory = self.store.directory().await?.record;
-        let mut wanted = directory.iter().filter(|namespace| after.as_ref().is_none_or(|slug| namespace.slug > *slug));
+        let mut wanted = directory
+            .iter()
+            .filter(|namespace| after.as_ref().is_none_or(|slug| namespace.slug > *slug));
         let page: Vec<_> = wanted.by_ref().take(size as usize).cloned().collect();
-        let next = wanted.next().and_then(|_| page.last()).map(|last| last.slug.clone());
+        let next = wanted
+            .next()
+            .and_then(|_| page.last())
+            .map(|last| last.slug.clone());
         Ok((page, next))
     }
 
@@ -133,7 +145,9 @@ fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(),
         return Err(AuthorityError::PrefixOverlaps(other.slug.clone()));
     }
     if directory.len() >= Directory::COUNT_MAX {
-        return Err(AuthorityError::TooManyNamespaces { max: Directory::COUNT_MAX });
+        return Err(AuthorityError::TooManyNamespaces {
+            max: Directory::COUNT_MAX,
+        });
     }
     Ok(())
 }

@@ -19,7 +19,10 @@ impl Authority {
             return self.revoked_before(&entry, token_id).await;
         }
         let origin = self.origin(ask);
-        let withdrawal = Withdrawal { time: origin.time, reason };
+        let withdrawal = Withdrawal {
+            time: origin.time,
+            reason,
+        };
         let decide = |token: &Token| Ok(change::revoke(token, withdrawal.clone()));
         match self.change_token(token_id, origin.clone(), decide).await? {
             Step::Done(changed) => Ok(changed),
@@ -29,9 +32,11 @@ impl Authority {
 
     async fn revoked_before(&self, entry: &Entry, asked: TokenId) -> Result<Changed<Token>, AuthorityError> {
         match &entry.change {
-            Change::Token { token_id, change: TokenChange::Revoked(_), .. } if *token_id == asked => {
-                Ok(self.changed(self.token(asked).await?, entry.revision))
-            }
+            Change::Token {
+                token_id,
+                change: TokenChange::Revoked(_),
+                ..
+            } if *token_id == asked => Ok(self.changed(self.token(asked).await?, entry.revision)),
             _ => Err(AuthorityError::RequestIdReused),
         }
     }

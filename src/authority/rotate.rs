@@ -21,19 +21,29 @@ impl Authority {
         }
         let namespace = self.token(token_id).await?.namespace;
         let directory = self.store.directory().await?.record;
-        let format = &directory.get(&namespace).ok_or(AuthorityError::NamespaceNotFound(namespace))?.format;
+        let format = &directory
+            .get(&namespace)
+            .ok_or(AuthorityError::NamespaceNotFound(namespace))?
+            .format;
         let secret = self.mint(format);
         let origin = self.origin(ask);
         let first = self.keep(format, &secret, 1, &origin);
         let decide = |token: &Token| {
             let version = token.current_secret().map_or(1, |kept| kept.version + 1);
-            let kept = KeptSecret { version, ..first.clone() };
+            let kept = KeptSecret {
+                version,
+                ..first.clone()
+            };
             change::rotate(token, kept, overlap).map(Some)
         };
         match self.change_token(token_id, origin.clone(), decide).await? {
-            Step::Done(Changed { record, cursor }) => {
-                Ok(Changed { record: Minted { token: record, secret }, cursor })
-            }
+            Step::Done(Changed { record, cursor }) => Ok(Changed {
+                record: Minted {
+                    token: record,
+                    secret,
+                },
+                cursor,
+            }),
             Step::Repeated(entry) => Err(repeated(&entry, token_id)),
         }
     }
@@ -41,9 +51,11 @@ impl Authority {
 
 fn repeated(entry: &Entry, asked: TokenId) -> AuthorityError {
     match &entry.change {
-        Change::Token { token_id, change: TokenChange::Rotated { .. }, .. } if *token_id == asked => {
-            AuthorityError::SecretAlreadyShown { token_id: asked }
-        }
+        Change::Token {
+            token_id,
+            change: TokenChange::Rotated { .. },
+            ..
+        } if *token_id == asked => AuthorityError::SecretAlreadyShown { token_id: asked },
         _ => AuthorityError::RequestIdReused,
     }
 }

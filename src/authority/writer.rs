@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::AuthorityError;
 use crate::journal::Draft;
@@ -14,7 +15,7 @@ const BATCH_MAX: usize = 256;
 /// The most drafts that wait for one; a further one is refused, not queued.
 const QUEUE_MAX: usize = 4096;
 
-/// The way to the writer. When the last one is dropped, the writer writes what waits and ends.
+/// The way to the writer.
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: mpsc::Sender<Waiting>,
@@ -27,10 +28,11 @@ struct Waiting {
 }
 
 impl Writer {
-    /// Starts the writer as a task of the current runtime.
-    pub fn spawn(store: Arc<dyn Store>) -> (Writer, JoinHandle<()>) {
+    /// Starts the writer as a task of the current runtime. When `stop` is cancelled it takes no more
+    /// drafts, writes those that wait, and ends.
+    pub fn spawn(store: Arc<dyn Store>, stop: CancellationToken) -> (Writer, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        (Writer { queue }, tokio::spawn(run(store, waiting)))
+        (Writer { queue }, tokio::spawn(run(store, waiting, stop)))
     }
 
     /// Has `draft` written. It may be written even if the caller stops waiting.
@@ -49,11 +51,24 @@ fn gone() -> AuthorityError {
     StoreError::Unavailable("the writer has ended".into()).into()
 }
 
-async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>) {
+async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let (drafts, answers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|waiting| (waiting.draft, waiting.answer)).unzip();
+    loop {
+        let taken = tokio::select! {
+            biased;
+            () = stop.cancelled(), if !waiting.is_closed() => {
+                waiting.close();
+                continue;
+            }
+            taken = waiting.recv_many(&mut batch, BATCH_MAX) => taken,
+        };
+        if taken == 0 {
+            return;
+        }
+        let (drafts, answers): (Vec<_>, Vec<_>) = batch
+            .drain(..)
+            .map(|waiting| (waiting.draft, waiting.answer))
+            .unzip();
         write(&*store, drafts, answers).await;
     }
 }
@@ -75,7 +90,10 @@ async fn write(
         Err(error) => {
             tracing::warn!(drafts = drafts.len(), %error, cause = cause(&error), "a batch failed; writing its drafts one by one");
             for (draft, answer) in drafts.into_iter().zip(answers) {
-                let outcome = store.commit(vec![draft]).await.map(|mut outcomes| outcomes.remove(0));
+                let outcome = store
+                    .commit(vec![draft])
+                    .await
+                    .map(|mut outcomes| outcomes.remove(0));
                 let _ = answer.send(outcome);
             }
         }

@@ -20,7 +20,10 @@ pub enum Loss {
     Revoked(Withdrawal),
     Suspended(Withdrawal),
     /// The secret of this version is refused from `retire_time` on, if not before.
-    SecretRetired { version: u32, retire_time: Timestamp },
+    SecretRetired {
+        version: u32,
+        retire_time: Timestamp,
+    },
 }
 
 /// What `entry` takes away; nothing, for most.
@@ -35,8 +38,14 @@ pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
                 // The one before lives on to the end of the overlap; the one before that, if its own
                 // overlap had not ended, ends now.
                 let older = secret.version.checked_sub(2).filter(|version| *version > 0);
-                let older = older.map(|version| Loss::SecretRetired { version, retire_time: secret.create_time });
-                let before = Loss::SecretRetired { version: secret.version - 1, retire_time: *retire_time };
+                let older = older.map(|version| Loss::SecretRetired {
+                    version,
+                    retire_time: secret.create_time,
+                });
+                let before = Loss::SecretRetired {
+                    version: secret.version - 1,
+                    retire_time: *retire_time,
+                };
                 older.into_iter().chain([before]).collect()
             }
         },
@@ -44,6 +53,10 @@ pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
     let token_id = entry.change.token_id();
     let namespace = entry.change.namespace().clone();
     losses.into_iter().filter_map(move |loss| {
-        Some(Narrowing { token_id: token_id?, namespace: namespace.clone(), loss })
+        Some(Narrowing {
+            token_id: token_id?,
+            namespace: namespace.clone(),
+            loss,
+        })
     })
 }

@@ -40,7 +40,7 @@ pub enum Refusal {
     Expired,
     Suspended,
     SecretRetired,
-    InsufficientScope { missing: Scopes },
+    InsufficientScope { missing: Scopes, secret_version: u32 },
 }
 
 /// Judges `token`, found by the digest of the presented secret.
@@ -60,7 +60,7 @@ pub fn judge(token: &Token, presented: &Digest, need: &Need, now: Timestamp) -> 
     }
     let missing = token.scopes.missing(&need.scopes);
     if !missing.is_empty() {
-        return Verdict::Refused(Refusal::InsufficientScope { missing });
+        return Verdict::Refused(Refusal::InsufficientScope { missing, secret_version: secret.version });
     }
     let ends = [token.expire_time, secret.retire_time];
     let cache_ttl = ends

@@ -32,8 +32,20 @@ impl Cache {
         let tokens = tokens.get();
         Cache {
             // A token has one or two live secrets.
-            ids: Bounded::with(tokens * 2, tokens as u64 * 2, UnitWeighter, Tail(0), quick_cache::sync::DefaultLifecycle::default()),
-            tokens: Bounded::with(tokens, tokens as u64, UnitWeighter, Tail(0), quick_cache::sync::DefaultLifecycle::default()),
+            ids: Bounded::with(
+                tokens * 2,
+                tokens as u64 * 2,
+                UnitWeighter,
+                Tail(0),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
+            tokens: Bounded::with(
+                tokens,
+                tokens as u64,
+                UnitWeighter,
+                Tail(0),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
             stripes: (0..STRIPES).map(|_| Mutex::new(Revision::ZERO)).collect(),
         }
     }
@@ -65,13 +77,17 @@ impl Cache {
 
     fn stripe(&self, id: TokenId) -> MutexGuard<'_, Revision> {
         let stripe = Tail(0).hash_one(id) as usize % self.stripes.len();
-        self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+        self.stripes[stripe]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache").field("tokens", &self.tokens.len()).finish_non_exhaustive()
+        f.debug_struct("Cache")
+            .field("tokens", &self.tokens.len())
+            .finish_non_exhaustive()
     }
 }
 

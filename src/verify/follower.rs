@@ -19,7 +19,9 @@ const PAGE: u32 = 512;
 pub enum Following {
     Applied(Revision),
     /// The journal is not what it was: nothing that is known here can be relied on any more.
-    Stopped { why: String },
+    Stopped {
+        why: String,
+    },
 }
 
 impl Following {
@@ -46,7 +48,15 @@ impl Follower {
         applied: Revision,
     ) -> (Follower, watch::Receiver<Following>) {
         let (following, receiver) = watch::channel(Following::Applied(applied));
-        (Follower { store, known, applied, following }, receiver)
+        (
+            Follower {
+                store,
+                known,
+                applied,
+                following,
+            },
+            receiver,
+        )
     }
 
     pub(super) async fn run(mut self) {

@@ -43,10 +43,12 @@ impl Misses {
 
     pub(super) async fn look_up(&self, digest: Digest) -> Result<Found, VerifyError> {
         let (answer, found) = oneshot::channel();
-        self.queue.try_send(Miss { digest, answer }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => VerifyError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => gone(),
-        })?;
+        self.queue
+            .try_send(Miss { digest, answer })
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => VerifyError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => gone(),
+            })?;
         Ok(found.await.map_err(|_| gone())??)
     }
 }
@@ -74,7 +76,10 @@ async fn run(store: Arc<dyn Store>, known: Arc<Known>, mut waiting: mpsc::Receiv
                     }
                     for answer in answers {
                         // Whoever asked may have left.
-                        let _ = answer.send(Ok(Found { token: token.clone(), fence: look.fence }));
+                        let _ = answer.send(Ok(Found {
+                            token: token.clone(),
+                            fence: look.fence,
+                        }));
                     }
                 }
             }

@@ -86,11 +86,26 @@ impl Verifier {
         // The head first: the directory may be newer than it, never older.
         let head = store.head().await?.revision;
         let directory = store.directory().await?.record;
-        let known = Arc::new(Known { cache, directory: RwLock::new(Arc::new(directory)) });
+        let known = Arc::new(Known {
+            cache,
+            directory: RwLock::new(Arc::new(directory)),
+        });
         let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), head);
         let (misses, look_up) = Misses::new(store, Arc::clone(&known));
-        let tasks = VerifierTasks { follower: tokio::spawn(follower.run()), misses: tokio::spawn(look_up) };
-        Ok((Verifier { known, misses, following, pepper, clock }, tasks))
+        let tasks = VerifierTasks {
+            follower: tokio::spawn(follower.run()),
+            misses: tokio::spawn(look_up),
+        };
+        Ok((
+            Verifier {
+                known,
+                misses,
+                following,
+                pepper,
+                clock,
+            },
+            tasks,
+        ))
     }
 
     /// Judges `secret` for what the caller needs it for.
@@ -100,7 +115,11 @@ impl Verifier {
             Following::Applied(revision) => *revision,
             Following::Stopped { why } => return Err(VerifyError::Stopped { why: why.clone() }),
         };
-        let refused = |refusal| Judged { verdict: Verdict::Refused(refusal), token: None, revision: applied };
+        let refused = |refusal| Judged {
+            verdict: Verdict::Refused(refusal),
+            token: None,
+            revision: applied,
+        };
         let namespace = match self.parse(&secret, need) {
             Ok(namespace) => namespace,
             Err(refusal) => return Ok(refused(refusal)),
@@ -108,7 +127,11 @@ impl Verifier {
         let digest = self.pepper.digest(&secret);
         if let Some(token) = self.known.cache.get(&digest) {
             let verdict = judge(&token, &digest, need, self.clock.now());
-            return Ok(Judged { verdict, token: Some(token), revision: applied });
+            return Ok(Judged {
+                verdict,
+                token: Some(token),
+                revision: applied,
+            });
         }
         if !namespace.format.tag_holds(&secret, &self.pepper) {
             return Ok(refused(Refusal::Unknown));
@@ -119,7 +142,11 @@ impl Verifier {
             Some(token) => judge(token, &digest, need, self.clock.now()),
             None => Verdict::Refused(Refusal::Unknown),
         };
-        Ok(Judged { verdict, token, revision: fence })
+        Ok(Judged {
+            verdict,
+            token,
+            revision: fence,
+        })
     }
 
     /// What can be told of a secret from its text alone; garbage ends here.
@@ -145,6 +172,11 @@ impl Verifier {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(NotYetApplied { waited: at_most }),
         }
+    }
+
+    /// The namespaces as far as they have been applied here.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.known.directory()
     }
 
     /// How far this verifier has come; it says so when it stops.

@@ -117,13 +117,29 @@ impl Stream for Subscription {
 
 impl Watch {
     /// Streams run on `runtime` and end when `drain` is cancelled.
-    pub fn new(store: Arc<dyn Store>, runtime: Handle, drain: CancellationToken, limits: WatchLimits) -> Watch {
-        let WatchLimits { watchers_max, stall_max } = limits;
-        Watch { store, runtime, drain, places: Arc::new(Semaphore::new(watchers_max)), stall_max }
+    pub fn new(
+        store: Arc<dyn Store>,
+        runtime: Handle,
+        drain: CancellationToken,
+        limits: WatchLimits,
+    ) -> Watch {
+        let WatchLimits {
+            watchers_max,
+            stall_max,
+        } = limits;
+        Watch {
+            store,
+            runtime,
+            drain,
+            places: Arc::new(Semaphore::new(watchers_max)),
+            stall_max,
+        }
     }
 
     pub async fn open(&self, wanted: Wanted) -> Result<Subscription, WatchError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| WatchError::Overloaded)?;
+        let place = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| WatchError::Overloaded)?;
         let head = self.store.head().await?;
         let start = start(wanted.after, &head)?;
         let (messages, receiver) = mpsc::channel(QUEUE_MAX);
@@ -143,7 +159,10 @@ impl Watch {
                 let _ = ended.send(why);
             }
         });
-        Ok(Subscription { messages: receiver, end })
+        Ok(Subscription {
+            messages: receiver,
+            end,
+        })
     }
 }
 

@@ -82,18 +82,28 @@ impl Tail {
         if !self.namespaces.is_empty() && !self.namespaces.contains(entry.change.namespace()) {
             return Ok(());
         }
-        let after = Cursor { revision: entry.revision, ..self.at };
+        let after = Cursor {
+            revision: entry.revision,
+            ..self.at
+        };
         let mut narrowings = narrowings(entry).peekable();
         while let Some(narrowing) = narrowings.next() {
             // Whoever resumes between two events of one entry gets both again.
-            let cursor = if narrowings.peek().is_none() { after } else { self.at };
+            let cursor = if narrowings.peek().is_none() {
+                after
+            } else {
+                self.at
+            };
             self.send(cursor, Event::Narrowed(narrowing)).await?;
         }
         Ok(())
     }
 
     async fn send(&self, cursor: Cursor, event: Event) -> Result<(), Ended> {
-        let sent = self.messages.send_timeout(Message { cursor, event }, self.stall_max).await;
+        let sent = self
+            .messages
+            .send_timeout(Message { cursor, event }, self.stall_max)
+            .await;
         // A watcher that has left is seen by `run`; to wait for that here would be to wait for ever.
         sent.map_err(|_| Ended::TooSlow)
     }

@@ -1,0 +1,54 @@
+//! AuditService: the journal, read.
+
+use super::decode::Fields;
+use super::page::{self, ListKey};
+use super::{Api, Problem, convert};
+use crate::journal::Revision;
+use crate::proto::v1;
+use crate::store::EntryFilter;
+
+pub(super) async fn list_entries(
+    api: &Api,
+    request: v1::ListEntriesRequest,
+) -> Result<v1::ListEntriesResponse, Problem> {
+    let mut fields = Fields::default();
+    let list = ListKey::of("ListEntries", &[&request.namespace, &request.token_id]);
+    let size = page::size(&mut fields, request.page_size);
+    let token_id = match request.token_id.as_str() {
+        "" => None,
+        text => fields.token_id(text),
+    };
+    let namespace = match request.namespace {
+        text if text.is_empty() => None,
+        text => fields.slug("namespace", text),
+    };
+    fields.check()?;
+    let revision = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map(Revision::new);
+    let after = list.position(&request.page_token, revision)?.unwrap_or_default();
+    // One more than wanted tells whether there is a next page.
+    let mut entries = api
+        .store
+        .entries(after, EntryFilter { namespace, token_id }, size + 1)
+        .await?;
+    let more = entries.len() > size as usize;
+    entries.truncate(size as usize);
+    let next = entries
+        .last()
+        .filter(|_| more)
+        .map(|last| list.token(&last.revision.get().to_be_bytes()));
+    Ok(v1::ListEntriesResponse {
+        entries: entries.into_iter().map(convert::entry).collect(),
+        next_page_token: next.unwrap_or_default(),
+    })
+}
+
+pub(super) async fn get_head(api: &Api) -> Result<v1::GetHeadResponse, Problem> {
+    let head = api.store.head().await?;
+    Ok(v1::GetHeadResponse {
+        epoch: head.epoch.to_string(),
+        revision: convert::revision(head.revision),
+        link: head.link.as_bytes().to_vec(),
+        oldest_revision: convert::revision(head.oldest),
+        cursor: head.cursor().to_string(),
+    })
+}

@@ -1,0 +1,155 @@
+//! From facts to messages.
+
+use crate::clock::Clock;
+use crate::journal::{self, Kind};
+use crate::proto::v1;
+use crate::token::format::{Body, Format};
+use crate::token::namespace::Namespace;
+use crate::token::scope::{Labels, Scope, Scopes};
+use crate::token::text::Reason;
+use crate::token::time::Timestamp;
+use crate::token::{KeptSecret, State, Token};
+
+pub(super) fn token(token: &Token, clock: &dyn Clock) -> v1::Token {
+    let revocation = token.revocation.as_ref();
+    v1::Token {
+        id: token.id.to_string(),
+        namespace: token.namespace.to_string(),
+        name: token.name.to_string(),
+        subject: token.subject.to_string(),
+        scopes: scopes(&token.scopes),
+        labels: labels(&token.labels),
+        state: state(token.state(clock.now())).into(),
+        create_time: Some(timestamp(token.create_time)),
+        expire_time: token.expire_time.map(timestamp),
+        revoke_time: revocation.map(|revocation| timestamp(revocation.time)),
+        revoke_reason: revocation
+            .map(|revocation| reason(&revocation.reason))
+            .unwrap_or_default(),
+        secrets: token.secrets.iter().map(secret_version).collect(),
+    }
+}
+
+/// What the caller of Verify learns of the token.
+pub(super) fn verified_token(token: &Token, secret_version: u32) -> v1::VerifiedToken {
+    v1::VerifiedToken {
+        id: token.id.to_string(),
+        namespace: token.namespace.to_string(),
+        name: token.name.to_string(),
+        subject: token.subject.to_string(),
+        scopes: scopes(&token.scopes),
+        labels: labels(&token.labels),
+        expire_time: token.expire_time.map(timestamp),
+        secret_version: version(secret_version),
+    }
+}
+
+pub(super) fn namespace(namespace: &Namespace) -> v1::Namespace {
+    v1::Namespace {
+        slug: namespace.slug.to_string(),
+        display_name: namespace.display_name.to_string(),
+        format: Some(format(&namespace.format)),
+        create_time: Some(timestamp(namespace.create_time)),
+        update_time: Some(timestamp(namespace.update_time)),
+        etag: namespace.etag(),
+    }
+}
+
+pub(super) fn entry(entry: journal::Entry) -> v1::Entry {
+    v1::Entry {
+        revision: revision(entry.revision),
+        time: Some(timestamp(entry.time)),
+        actor: entry.actor.to_string(),
+        request_id: entry.request_id.to_string(),
+        namespace: entry.change.namespace().to_string(),
+        token_id: entry
+            .change
+            .token_id()
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        kind: kind(entry.change.kind()).into(),
+        body: entry.body,
+        link: entry.link.as_bytes().to_vec(),
+    }
+}
+
+pub(super) fn scopes(scopes: &Scopes) -> Vec<String> {
+    scopes.iter().map(Scope::to_string).collect()
+}
+
+pub(super) fn timestamp(instant: Timestamp) -> prost_types::Timestamp {
+    let micros = instant.micros();
+    prost_types::Timestamp {
+        seconds: micros.div_euclid(1_000_000),
+        nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default(),
+    }
+}
+
+pub(super) fn revision(revision: journal::Revision) -> i64 {
+    i64::try_from(revision.get()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn version(version: u32) -> i32 {
+    i32::try_from(version).unwrap_or(i32::MAX)
+}
+
+pub(super) fn reason(reason: &Reason) -> String {
+    reason.to_string()
+}
+
+fn labels(labels: &Labels) -> std::collections::HashMap<String, String> {
+    labels
+        .iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn secret_version(kept: &KeptSecret) -> v1::SecretVersion {
+    v1::SecretVersion {
+        version: version(kept.version),
+        hint: kept.hint.to_string(),
+        create_time: Some(timestamp(kept.create_time)),
+        retire_time: kept.retire_time.map(timestamp),
+    }
+}
+
+fn state(state: State) -> v1::TokenState {
+    match state {
+        State::Active => v1::TokenState::Active,
+        State::Suspended => v1::TokenState::Suspended,
+        State::Revoked => v1::TokenState::Revoked,
+        State::Expired => v1::TokenState::Expired,
+    }
+}
+
+fn format(format: &Format) -> v1::SecretFormat {
+    use v1::secret_format::Body as Shape;
+    let body = match format.body {
+        Body::Native => Shape::Native(v1::NativeBody {}),
+        Body::Hex(length) => Shape::Hex(v1::HexBody {
+            length: length.get().into(),
+        }),
+        Body::Base64Url(length) => Shape::Base64url(v1::Base64UrlBody {
+            length: length.get().into(),
+        }),
+        Body::Base62(length) => Shape::Base62(v1::Base62Body {
+            length: length.get().into(),
+        }),
+    };
+    v1::SecretFormat {
+        prefix: format.prefix.as_str().to_owned(),
+        body: Some(body),
+    }
+}
+
+fn kind(kind: Kind) -> v1::EntryKind {
+    match kind {
+        Kind::NamespaceCreated => v1::EntryKind::NamespaceCreated,
+        Kind::NamespaceUpdated => v1::EntryKind::NamespaceUpdated,
+        Kind::TokenIssued => v1::EntryKind::TokenIssued,
+        Kind::TokenRotated => v1::EntryKind::TokenRotated,
+        Kind::TokenRevoked => v1::EntryKind::TokenRevoked,
+        Kind::TokenSuspended => v1::EntryKind::TokenSuspended,
+        Kind::TokenResumed => v1::EntryKind::TokenResumed,
+    }
+}

@@ -1,0 +1,137 @@
+//! From messages to facts: each field is parsed once, and every field at fault is named.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::time::Duration;
+
+use super::status::Problem;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
+use crate::token::text::LabelValue;
+use crate::token::time::Timestamp;
+
+/// Collects what is wrong with the fields of a request, by path.
+#[derive(Debug, Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// The value of the field at `path`, if it parsed.
+    pub(super) fn take<T, E: Display>(&mut self, path: impl Into<String>, parsed: Result<T, E>) -> Option<T> {
+        parsed.map_err(|error| self.wrong(path, error)).ok()
+    }
+
+    pub(super) fn wrong(&mut self, path: impl Into<String>, what: impl Display) {
+        self.0.push((path.into(), what.to_string()));
+    }
+
+    /// Everything said to be wrong, as the answer.
+    pub(super) fn problem(self) -> Problem {
+        Problem::Fields(self.0)
+    }
+
+    /// Goes on only if nothing was wrong.
+    pub(super) fn check(self) -> Result<(), Problem> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.problem())
+        }
+    }
+
+    pub(super) fn slug(&mut self, path: &str, text: String) -> Option<Slug> {
+        self.take(path, Slug::try_from(text))
+    }
+
+    pub(super) fn token_id(&mut self, text: &str) -> Option<TokenId> {
+        self.take("token_id", TokenId::parse(text))
+    }
+
+    /// An empty request id is none.
+    pub(super) fn request_id(&mut self, text: &str) -> Option<RequestId> {
+        if text.is_empty() {
+            None
+        } else {
+            self.take("request_id", RequestId::parse(text))
+        }
+    }
+
+    pub(super) fn scopes(&mut self, path: &str, names: Vec<String>) -> Option<Scopes> {
+        if names.len() > Scopes::COUNT_MAX {
+            self.wrong(
+                path,
+                format_args!(
+                    "must have at most {} elements, not {}",
+                    Scopes::COUNT_MAX,
+                    names.len()
+                ),
+            );
+            return None;
+        }
+        let parsed = names
+            .into_iter()
+            .enumerate()
+            .map(|(i, name)| self.take(format!("{path}[{i}]"), Scope::try_from(name)));
+        let scopes: Vec<_> = parsed.collect();
+        let scopes: Option<Vec<Scope>> = scopes.into_iter().collect();
+        scopes.and_then(|scopes| self.take(path, Scopes::try_from(scopes)))
+    }
+
+    pub(super) fn labels(&mut self, labels: HashMap<String, String>) -> Option<Labels> {
+        if labels.len() > Labels::COUNT_MAX {
+            self.wrong(
+                "labels",
+                format_args!(
+                    "must have at most {} elements, not {}",
+                    Labels::COUNT_MAX,
+                    labels.len()
+                ),
+            );
+            return None;
+        }
+        let mut parsed = BTreeMap::new();
+        // In a fixed order, so that the same request is refused with the same words.
+        for (key, value) in labels.into_iter().collect::<BTreeMap<_, _>>() {
+            let value = self.take(format!("labels[{key:?}]"), LabelValue::try_from(value));
+            let key = self.take(format!("labels[{key:?}].key"), LabelKey::try_from(key));
+            if let (Some(key), Some(value)) = (key, value) {
+                parsed.insert(key, value);
+            }
+        }
+        self.take("labels", Labels::try_from(parsed))
+    }
+
+    /// An instant, rounded down to a microsecond.
+    pub(super) fn timestamp(&mut self, path: &str, instant: prost_types::Timestamp) -> Option<Timestamp> {
+        if !(0..1_000_000_000).contains(&instant.nanos) {
+            self.wrong(path, "must have nanos between 0 and 999,999,999");
+            return None;
+        }
+        let micros = instant
+            .seconds
+            .checked_mul(1_000_000)
+            .and_then(|m| m.checked_add(i64::from(instant.nanos) / 1000));
+        self.take(
+            path,
+            micros
+                .ok_or(crate::token::time::TimestampOutOfRange)
+                .and_then(Timestamp::from_micros),
+        )
+    }
+
+    /// A span of at least `min` and at most `max`.
+    pub(super) fn duration(
+        &mut self,
+        path: &str,
+        span: prost_types::Duration,
+        min: Duration,
+        max: Duration,
+    ) -> Option<Duration> {
+        match Duration::try_from(span) {
+            Ok(span) if (min..=max).contains(&span) => Some(span),
+            Ok(_) | Err(_) => {
+                self.wrong(path, format_args!("must lie between {min:?} and {max:?}"));
+                None
+            }
+        }
+    }
+}

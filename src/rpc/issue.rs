@@ -1,0 +1,51 @@
+//! TokenService.Issue.
+
+use std::time::Duration;
+
+use super::decode::Fields;
+use super::{Api, Problem, convert};
+use crate::authority::{Issue, Lifetime};
+use crate::proto::v1;
+use crate::proto::v1::issue_request::Expiration;
+use crate::token::text::{Name, Subject};
+
+const TTL_MIN: Duration = Duration::from_secs(1);
+
+pub(super) async fn issue(api: &Api, request: v1::IssueRequest) -> Result<v1::IssueResponse, Problem> {
+    let mut fields = Fields::default();
+    let ask = api.ask(&mut fields, &request.request_id);
+    let namespace = fields.slug("namespace", request.namespace);
+    let name = fields.take("name", Name::try_from(request.name));
+    let subject = fields.take("subject", Subject::try_from(request.subject));
+    let scopes = fields.scopes("scopes", request.scopes);
+    let labels = fields.labels(request.labels);
+    let lifetime = match request.expiration {
+        None => Some(Lifetime::Unlimited),
+        Some(Expiration::ExpireTime(instant)) => {
+            fields.timestamp("expire_time", instant).map(Lifetime::Until)
+        }
+        Some(Expiration::Ttl(ttl)) => fields
+            .duration("ttl", ttl, TTL_MIN, Duration::MAX)
+            .map(Lifetime::For),
+    };
+    let issue = match (namespace, name, subject, scopes, labels, lifetime) {
+        (Some(namespace), Some(name), Some(subject), Some(scopes), Some(labels), Some(lifetime)) => {
+            fields.check()?;
+            Issue {
+                namespace,
+                name,
+                subject,
+                scopes,
+                labels,
+                lifetime,
+            }
+        }
+        _ => return Err(fields.problem()),
+    };
+    let issued = api.authority.issue(&ask, issue).await?;
+    Ok(v1::IssueResponse {
+        token: Some(convert::token(&issued.record.token, &*api.clock)),
+        secret: issued.record.secret.expose().to_owned(),
+        cursor: issued.cursor.to_string(),
+    })
+}

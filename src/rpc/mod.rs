@@ -1,0 +1,187 @@
+//! The gRPC services: decode, call, encode; one file a verb.
+
+mod audit;
+mod convert;
+mod decode;
+mod issue;
+mod list;
+mod namespaces;
+mod page;
+mod revoke;
+mod rotate;
+mod status;
+mod verify;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::{Request, Response, Status};
+
+use crate::authority::{Ask, Authority};
+use crate::clock::Clock;
+use crate::journal::cursor::Cursor;
+use crate::proto::v1;
+use crate::store::Store;
+use crate::token::text::Actor;
+use crate::verify::Verifier;
+use crate::watch::Watch;
+use decode::Fields;
+pub use status::{Problem, Reason};
+
+/// How long a mutation waits to be in force here before it says that it is not confirmed.
+const APPLIED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the services stand on.
+#[derive(Clone, Debug)]
+pub struct Api {
+    authority: Arc<Authority>,
+    verifier: Arc<Verifier>,
+    watch: Arc<Watch>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    actor: Actor,
+}
+
+impl Api {
+    /// `actor` is whom every change is put down to, as long as callers are not told apart.
+    pub fn new(
+        authority: Arc<Authority>,
+        verifier: Arc<Verifier>,
+        watch: Arc<Watch>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        actor: Actor,
+    ) -> Api {
+        Api {
+            authority,
+            verifier,
+            watch,
+            store,
+            clock,
+            actor,
+        }
+    }
+
+    fn ask(&self, fields: &mut Fields, request_id: &str) -> Ask {
+        Ask {
+            actor: self.actor.clone(),
+            request_id: fields.request_id(request_id),
+        }
+    }
+
+    /// Returns once the change is in force here. What it narrowed, no later Verify accepts.
+    async fn applied(&self, cursor: Cursor) -> Result<(), Problem> {
+        Ok(self.verifier.applied(cursor.revision, APPLIED_WITHIN).await?)
+    }
+}
+
+fn answer<T>(result: Result<T, Problem>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(Status::from)
+}
+
+#[tonic::async_trait]
+impl v1::token_service_server::TokenService for Api {
+    async fn issue(&self, request: Request<v1::IssueRequest>) -> Result<Response<v1::IssueResponse>, Status> {
+        answer(issue::issue(self, request.into_inner()).await)
+    }
+
+    async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
+        answer(list::get(self, &request.into_inner()).await)
+    }
+
+    async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+        answer(list::list(self, request.into_inner()).await)
+    }
+
+    async fn revoke(
+        &self,
+        request: Request<v1::RevokeRequest>,
+    ) -> Result<Response<v1::RevokeResponse>, Status> {
+        answer(revoke::revoke(self, request.into_inner()).await)
+    }
+
+    async fn rotate(
+        &self,
+        request: Request<v1::RotateRequest>,
+    ) -> Result<Response<v1::RotateResponse>, Status> {
+        answer(rotate::rotate(self, request.into_inner()).await)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::verification_service_server::VerificationService for Api {
+    async fn verify(
+        &self,
+        request: Request<v1::VerifyRequest>,
+    ) -> Result<Response<v1::VerifyResponse>, Status> {
+        answer(verify::verify(self, request.into_inner()).await)
+    }
+
+    async fn batch_verify(
+        &self,
+        request: Request<v1::BatchVerifyRequest>,
+    ) -> Result<Response<v1::BatchVerifyResponse>, Status> {
+        answer(verify::batch_verify(self, request.into_inner()).await)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::revocation_service_server::RevocationService for Api {
+    type WatchRevocationsStream = watch::Revocations;
+
+    async fn watch_revocations(
+        &self,
+        request: Request<v1::WatchRevocationsRequest>,
+    ) -> Result<Response<watch::Revocations>, Status> {
+        answer(watch::watch_revocations(self, request.into_inner()).await)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::namespace_service_server::NamespaceService for Api {
+    async fn create_namespace(
+        &self,
+        request: Request<v1::CreateNamespaceRequest>,
+    ) -> Result<Response<v1::CreateNamespaceResponse>, Status> {
+        answer(namespaces::create_namespace(self, request.into_inner()).await)
+    }
+
+    async fn get_namespace(
+        &self,
+        request: Request<v1::GetNamespaceRequest>,
+    ) -> Result<Response<v1::GetNamespaceResponse>, Status> {
+        answer(namespaces::get_namespace(self, request.into_inner()).await)
+    }
+
+    async fn list_namespaces(
+        &self,
+        request: Request<v1::ListNamespacesRequest>,
+    ) -> Result<Response<v1::ListNamespacesResponse>, Status> {
+        answer(namespaces::list_namespaces(self, &request.into_inner()).await)
+    }
+
+    async fn update_namespace(
+        &self,
+        request: Request<v1::UpdateNamespaceRequest>,
+    ) -> Result<Response<v1::UpdateNamespaceResponse>, Status> {
+        answer(namespaces::update_namespace(self, request.into_inner()).await)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::audit_service_server::AuditService for Api {
+    async fn list_entries(
+        &self,
+        request: Request<v1::ListEntriesRequest>,
+    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        answer(audit::list_entries(self, request.into_inner()).await)
+    }
+
+    async fn get_head(
+        &self,
+        _: Request<v1::GetHeadRequest>,
+    ) -> Result<Response<v1::GetHeadResponse>, Status> {
+        answer(audit::get_head(self).await)
+    }
+}

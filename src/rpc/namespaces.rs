@@ -1,0 +1,144 @@
+//! NamespaceService.
+
+use super::decode::Fields;
+use super::page::{self, ListKey};
+use super::{Api, Problem, convert};
+use crate::proto::v1;
+use crate::proto::v1::secret_format::Body as Shape;
+use crate::token::format::{Body, Format, Prefix};
+use crate::token::id::Slug;
+use crate::token::text::Name;
+
+/// Credentials will live there; nobody else may.
+const RESERVED: &str = "system";
+
+pub(super) async fn create_namespace(
+    api: &Api,
+    request: v1::CreateNamespaceRequest,
+) -> Result<v1::CreateNamespaceResponse, Problem> {
+    let mut fields = Fields::default();
+    let ask = api.ask(&mut fields, &request.request_id);
+    let namespace = request.namespace.unwrap_or_default();
+    let slug = fields.slug("namespace.slug", namespace.slug);
+    if slug.as_ref().is_some_and(|slug| slug.as_str() == RESERVED) {
+        fields.wrong(
+            "namespace.slug",
+            format_args!("must not be {RESERVED}, which is reserved"),
+        );
+    }
+    let display_name = fields.take("namespace.display_name", Name::try_from(namespace.display_name));
+    let format = format(&mut fields, namespace.format);
+    let (Some(slug), Some(display_name), Some(format)) = (slug, display_name, format) else {
+        return Err(fields.problem());
+    };
+    fields.check()?;
+    let created = api
+        .authority
+        .create_namespace(&ask, slug, display_name, format)
+        .await?;
+    // Its tokens are recognised from now on.
+    api.applied(created.cursor).await?;
+    Ok(v1::CreateNamespaceResponse {
+        namespace: Some(convert::namespace(&created.record)),
+        cursor: created.cursor.to_string(),
+    })
+}
+
+pub(super) async fn get_namespace(
+    api: &Api,
+    request: v1::GetNamespaceRequest,
+) -> Result<v1::GetNamespaceResponse, Problem> {
+    let mut fields = Fields::default();
+    let Some(slug) = fields.slug("namespace", request.namespace) else {
+        return Err(fields.problem());
+    };
+    let namespace = api.authority.namespace(slug).await?;
+    Ok(v1::GetNamespaceResponse {
+        namespace: Some(convert::namespace(&namespace)),
+    })
+}
+
+pub(super) async fn list_namespaces(
+    api: &Api,
+    request: &v1::ListNamespacesRequest,
+) -> Result<v1::ListNamespacesResponse, Problem> {
+    let mut fields = Fields::default();
+    let size = page::size(&mut fields, request.page_size);
+    fields.check()?;
+    let list = ListKey::of("ListNamespaces", &[]);
+    let slug = |bytes: &[u8]| Slug::try_from(String::from_utf8_lossy(bytes).into_owned());
+    let after = list.position(&request.page_token, slug)?;
+    let (namespaces, next) = api.authority.namespaces(after, size).await?;
+    Ok(v1::ListNamespacesResponse {
+        namespaces: namespaces
+            .iter()
+            .map(|namespace| convert::namespace(namespace))
+            .collect(),
+        next_page_token: next
+            .map(|last| list.token(last.as_str().as_bytes()))
+            .unwrap_or_default(),
+    })
+}
+
+pub(super) async fn update_namespace(
+    api: &Api,
+    request: v1::UpdateNamespaceRequest,
+) -> Result<v1::UpdateNamespaceResponse, Problem> {
+    let mut fields = Fields::default();
+    let ask = api.ask(&mut fields, &request.request_id);
+    let namespace = request.namespace.unwrap_or_default();
+    for (i, path) in request.update_mask.unwrap_or_default().paths.iter().enumerate() {
+        if path != "display_name" {
+            fields.wrong(
+                format!("update_mask.paths[{i}]"),
+                "must be display_name: nothing else can change",
+            );
+        }
+    }
+    let slug = fields.slug("namespace.slug", namespace.slug);
+    let display_name = fields.take("namespace.display_name", Name::try_from(namespace.display_name));
+    let (Some(slug), Some(display_name)) = (slug, display_name) else {
+        return Err(fields.problem());
+    };
+    fields.check()?;
+    let etag = Some(namespace.etag).filter(|etag| !etag.is_empty());
+    let updated = api
+        .authority
+        .update_namespace(&ask, slug, etag, display_name)
+        .await?;
+    Ok(v1::UpdateNamespaceResponse {
+        namespace: Some(convert::namespace(&updated.record)),
+        cursor: updated.cursor.to_string(),
+    })
+}
+
+fn format(fields: &mut Fields, format: Option<v1::SecretFormat>) -> Option<Format> {
+    let Some(v1::SecretFormat { prefix, body }) = format else {
+        fields.wrong("namespace.format", "must be set");
+        return None;
+    };
+    let prefix = fields.take("namespace.format.prefix", Prefix::try_from(prefix));
+    let body = match body {
+        None => {
+            fields.wrong(
+                "namespace.format.body",
+                "must be set: native, hex, base64url or base62",
+            );
+            None
+        }
+        Some(Shape::Native(_)) => Some(Body::Native),
+        Some(Shape::Hex(hex)) => fields.take("namespace.format.hex.length", Body::hex(hex.length.into())),
+        Some(Shape::Base64url(base64url)) => fields.take(
+            "namespace.format.base64url.length",
+            Body::base64url(base64url.length.into()),
+        ),
+        Some(Shape::Base62(base62)) => fields.take(
+            "namespace.format.base62.length",
+            Body::base62(base62.length.into()),
+        ),
+    };
+    Some(Format {
+        prefix: prefix?,
+        body: body?,
+    })
+}

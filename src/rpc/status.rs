@@ -1,0 +1,293 @@
+//! What went wrong, as a gRPC status with `google.rpc` details: the only file that names status codes.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::authority::AuthorityError;
+use crate::store::StoreError;
+use crate::token::change::Refused;
+use crate::verify::{NotYetApplied, VerifyError};
+use crate::watch::{Ended, WatchError};
+
+/// `google.rpc.ErrorInfo.domain` of every error.
+const DOMAIN: &str = "tokenward.v1";
+
+/// What a caller is asked to wait where a retry makes sense.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// Why a call was not answered.
+#[derive(Debug)]
+pub enum Problem {
+    /// Fields that are missing, ill-formed or out of bounds, by path.
+    Fields(Vec<(String, String)>),
+    PageToken,
+    Authority(AuthorityError),
+    Verify(VerifyError),
+    Watch(WatchError),
+    Ended(Ended),
+    NotYetApplied(NotYetApplied),
+    Store(StoreError),
+    DeadlineExceeded {
+        allowed: Duration,
+    },
+    Panicked,
+}
+
+/// `google.rpc.ErrorInfo.reason`: stable, and documented in `error.proto`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    InvalidField,
+    PageTokenInvalid,
+    NamespaceNotFound,
+    TokenNotFound,
+    NamespaceExists,
+    PrefixOverlaps,
+    TooManyNamespaces,
+    TokenRevoked,
+    TokenExpired,
+    EtagMismatch,
+    RequestIdReused,
+    SecretAlreadyShown,
+    CursorExpired,
+    WatcherTooSlow,
+    Draining,
+    StoreUnavailable,
+    Overloaded,
+    Contention,
+    NotYetApplied,
+    DeadlineExceeded,
+    Internal,
+}
+
+impl Reason {
+    pub const ALL: [Reason; 21] = [
+        Reason::InvalidField,
+        Reason::PageTokenInvalid,
+        Reason::NamespaceNotFound,
+        Reason::TokenNotFound,
+        Reason::NamespaceExists,
+        Reason::PrefixOverlaps,
+        Reason::TooManyNamespaces,
+        Reason::TokenRevoked,
+        Reason::TokenExpired,
+        Reason::EtagMismatch,
+        Reason::RequestIdReused,
+        Reason::SecretAlreadyShown,
+        Reason::CursorExpired,
+        Reason::WatcherTooSlow,
+        Reason::Draining,
+        Reason::StoreUnavailable,
+        Reason::Overloaded,
+        Reason::Contention,
+        Reason::NotYetApplied,
+        Reason::DeadlineExceeded,
+        Reason::Internal,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Its name, the code it comes with, and whether a retry as it is makes sense.
+    fn row(self) -> (&'static str, Code, bool) {
+        match self {
+            Reason::InvalidField => ("INVALID_FIELD", Code::InvalidArgument, false),
+            Reason::PageTokenInvalid => ("PAGE_TOKEN_INVALID", Code::InvalidArgument, false),
+            Reason::NamespaceNotFound => ("NAMESPACE_NOT_FOUND", Code::NotFound, false),
+            Reason::TokenNotFound => ("TOKEN_NOT_FOUND", Code::NotFound, false),
+            Reason::NamespaceExists => ("NAMESPACE_EXISTS", Code::AlreadyExists, false),
+            Reason::PrefixOverlaps => ("PREFIX_OVERLAPS", Code::AlreadyExists, false),
+            Reason::TooManyNamespaces => ("TOO_MANY_NAMESPACES", Code::ResourceExhausted, false),
+            Reason::TokenRevoked => ("TOKEN_REVOKED", Code::FailedPrecondition, false),
+            Reason::TokenExpired => ("TOKEN_EXPIRED", Code::FailedPrecondition, false),
+            Reason::EtagMismatch => ("ETAG_MISMATCH", Code::Aborted, false),
+            Reason::RequestIdReused => ("REQUEST_ID_REUSED", Code::AlreadyExists, false),
+            Reason::SecretAlreadyShown => ("SECRET_ALREADY_SHOWN", Code::AlreadyExists, false),
+            Reason::CursorExpired => ("CURSOR_EXPIRED", Code::OutOfRange, false),
+            Reason::WatcherTooSlow => ("WATCHER_TOO_SLOW", Code::ResourceExhausted, false),
+            Reason::Draining => ("DRAINING", Code::Unavailable, false),
+            Reason::StoreUnavailable => ("STORE_UNAVAILABLE", Code::Unavailable, true),
+            Reason::Overloaded => ("OVERLOADED", Code::ResourceExhausted, true),
+            Reason::Contention => ("CONTENTION", Code::Aborted, false),
+            Reason::NotYetApplied => ("NOT_YET_APPLIED", Code::Unavailable, false),
+            Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, false),
+            Reason::Internal => ("INTERNAL", Code::Internal, false),
+        }
+    }
+
+    fn status(self, message: impl Into<String>) -> Status {
+        self.with(message, &[], Vec::new())
+    }
+
+    fn about(self, message: impl Into<String>, key: &str, value: &dyn Display) -> Status {
+        self.with(message, &[(key, value.to_string())], Vec::new())
+    }
+
+    fn with(
+        self,
+        message: impl Into<String>,
+        metadata: &[(&str, String)],
+        violations: Vec<FieldViolation>,
+    ) -> Status {
+        let (reason, code, retry) = self.row();
+        let metadata: HashMap<String, String> = metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect();
+        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
+        if !violations.is_empty() {
+            details.set_bad_request(violations);
+        }
+        if retry {
+            details.set_retry_info(Some(RETRY_DELAY));
+        }
+        Status::with_error_details(code, message, details)
+    }
+}
+
+impl From<Problem> for Status {
+    fn from(problem: Problem) -> Status {
+        match problem {
+            Problem::Fields(violations) => fields(violations),
+            Problem::PageToken => Reason::PageTokenInvalid
+                .status("the page token is not one this list answered with; begin again without it"),
+            Problem::Authority(error) => authority(error),
+            Problem::Verify(error) => match error {
+                VerifyError::Stopped { .. } => Reason::StoreUnavailable.status(error.to_string()),
+                VerifyError::Overloaded => Reason::Overloaded.status(error.to_string()),
+                VerifyError::Store(error) => store(&error),
+            },
+            Problem::Watch(error) => match error {
+                WatchError::CursorExpired => Reason::CursorExpired.status(format!(
+                    "{error}: drop what is cached, and start without a cursor"
+                )),
+                WatchError::Overloaded => Reason::Overloaded.status(error.to_string()),
+                WatchError::Store(error) => store(&error),
+            },
+            Problem::Ended(ended) => match ended {
+                Ended::Draining => Reason::Draining.status(ended.to_string()),
+                Ended::TooSlow => Reason::WatcherTooSlow.status(ended.to_string()),
+                Ended::Unavailable => Reason::StoreUnavailable.status(ended.to_string()),
+                Ended::Corrupt => Reason::Internal.status(ended.to_string()),
+            },
+            Problem::NotYetApplied(error) => {
+                Reason::NotYetApplied.status(format!("{error}; retry with the same request id"))
+            }
+            Problem::Store(error) => store(&error),
+            Problem::DeadlineExceeded { allowed } => {
+                Reason::DeadlineExceeded.status(format!("not answered within {allowed:?}"))
+            }
+            Problem::Panicked => Reason::Internal.status("the server failed to answer; its log says why"),
+        }
+    }
+}
+
+fn fields(violations: Vec<(String, String)>) -> Status {
+    let message = violations
+        .iter()
+        .map(|(path, what)| format!("{path} {what}"))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let violations = violations
+        .into_iter()
+        .map(|(path, what)| FieldViolation::new(path, what))
+        .collect();
+    Reason::InvalidField.with(message, &[], violations)
+}
+
+fn authority(error: AuthorityError) -> Status {
+    let message = error.to_string();
+    match error {
+        AuthorityError::NamespaceNotFound(slug) => {
+            Reason::NamespaceNotFound.about(message, "namespace", &slug)
+        }
+        AuthorityError::TokenNotFound(id) => Reason::TokenNotFound.about(message, "token_id", &id),
+        AuthorityError::NamespaceExists(slug) => Reason::NamespaceExists.about(message, "namespace", &slug),
+        AuthorityError::PrefixOverlaps(slug) => Reason::PrefixOverlaps.about(message, "namespace", &slug),
+        AuthorityError::TooManyNamespaces { max } => Reason::TooManyNamespaces.about(message, "limit", &max),
+        AuthorityError::Refused { token_id, refused } => {
+            let about = |reason: Reason| match token_id {
+                Some(id) => reason.about(message.clone(), "token_id", &id),
+                None => reason.status(message.clone()),
+            };
+            match refused {
+                Refused::Revoked => about(Reason::TokenRevoked),
+                Refused::Expired => about(Reason::TokenExpired),
+                Refused::BornExpired { .. } => fields(vec![("expire_time".to_owned(), message)]),
+                Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
+            }
+        }
+        AuthorityError::EtagMismatch { .. } => Reason::EtagMismatch.status(message),
+        AuthorityError::RequestIdReused => Reason::RequestIdReused.status(message),
+        AuthorityError::SecretAlreadyShown { token_id } => {
+            Reason::SecretAlreadyShown.about(message, "token_id", &token_id)
+        }
+        AuthorityError::Overloaded => Reason::Overloaded.status(message),
+        AuthorityError::Contention => Reason::Contention.status(message),
+        AuthorityError::Misfit(misfit) => {
+            tracing::error!(%misfit, "a stored token does not fit its own history");
+            Reason::Internal.status("the store is corrupt")
+        }
+        AuthorityError::Store(error) => store(&error),
+    }
+}
+
+/// What the driver said goes to the log; the caller learns what to do.
+fn store(error: &StoreError) -> Status {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match error {
+        StoreError::Unavailable(_) => {
+            tracing::warn!(cause, "the store is unavailable");
+            Reason::StoreUnavailable
+                .status("the store does not answer; whether a change was made is unknown: retry with the same request id")
+        }
+        StoreError::Corrupt { what } => {
+            tracing::error!(what, "the store is corrupt");
+            Reason::Internal.status("the store is corrupt")
+        }
+    }
+}
+
+macro_rules! problem_from {
+    ($($variant:ident($error:ty)),*) => {
+        $(impl From<$error> for Problem {
+            fn from(error: $error) -> Problem {
+                Problem::$variant(error)
+            }
+        })*
+    };
+}
+problem_from!(
+    Authority(AuthorityError),
+    Verify(VerifyError),
+    Watch(WatchError),
+    Ended(Ended),
+    NotYetApplied(NotYetApplied),
+    Store(StoreError)
+);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Reason;
+    use crate::proto::v1::ErrorReason;
+
+    /// The documented reasons and the ones in use are the same.
+    #[test]
+    fn every_reason_is_documented() {
+        let used: BTreeSet<String> = Reason::ALL
+            .iter()
+            .map(|reason| format!("ERROR_REASON_{}", reason.as_str()))
+            .collect();
+        let documented: BTreeSet<String> = (1..)
+            .map_while(|number| ErrorReason::try_from(number).ok())
+            .map(|reason| reason.as_str_name().to_owned())
+            .collect();
+        assert_eq!(used, documented);
+    }
+}

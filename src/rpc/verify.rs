@@ -1,0 +1,107 @@
+//! VerificationService: Verify and BatchVerify.
+
+use super::decode::Fields;
+use super::{Api, Problem, convert};
+use crate::proto::v1;
+use crate::token::id::Slug;
+use crate::token::scope::Scopes;
+use crate::token::secret::Secret;
+use crate::token::verdict::{Need, Refusal, Verdict};
+use crate::verify::Judged;
+
+const BATCH_MAX: usize = 100;
+
+pub(super) async fn verify(api: &Api, request: v1::VerifyRequest) -> Result<v1::VerifyResponse, Problem> {
+    let mut fields = Fields::default();
+    let asked = decode(&mut fields, "", request);
+    fields.check()?;
+    judge(api, asked).await
+}
+
+pub(super) async fn batch_verify(
+    api: &Api,
+    request: v1::BatchVerifyRequest,
+) -> Result<v1::BatchVerifyResponse, Problem> {
+    let mut fields = Fields::default();
+    let count = request.requests.len();
+    if !(1..=BATCH_MAX).contains(&count) {
+        fields.wrong(
+            "requests",
+            format_args!("must have 1 to {BATCH_MAX} elements, not {count}"),
+        );
+        return Err(fields.problem());
+    }
+    let requests = request.requests.into_iter().enumerate();
+    let asked: Vec<_> = requests
+        .map(|(i, request)| decode(&mut fields, &format!("requests[{i}]."), request))
+        .collect();
+    fields.check()?;
+    // All at once, so that the ones the cache does not hold share one look-up.
+    let mut judging = tokio::task::JoinSet::new();
+    for (position, asked) in asked.into_iter().enumerate() {
+        let api = api.clone();
+        judging.spawn(async move { (position, judge(&api, asked).await) });
+    }
+    let mut responses = vec![v1::VerifyResponse::default(); count];
+    while let Some(judged) = judging.join_next().await {
+        let (position, response) = judged.map_err(|_| Problem::Panicked)?;
+        responses[position] = response?;
+    }
+    Ok(v1::BatchVerifyResponse { responses })
+}
+
+fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> (Secret, Need) {
+    let secret = Secret::new(request.secret);
+    let namespace = match request.namespace {
+        text if text.is_empty() => None,
+        text => fields.take(format!("{at}namespace"), Slug::try_from(text)),
+    };
+    let scopes = match request.required_scopes {
+        names if names.is_empty() => Scopes::default(),
+        names => fields
+            .scopes(&format!("{at}required_scopes"), names)
+            .unwrap_or_default(),
+    };
+    (secret, Need { namespace, scopes })
+}
+
+async fn judge(api: &Api, (secret, need): (Secret, Need)) -> Result<v1::VerifyResponse, Problem> {
+    let Judged {
+        verdict,
+        token,
+        revision,
+    } = api.verifier.verify(secret, &need).await?;
+    let mut response = v1::VerifyResponse {
+        revision: convert::revision(revision),
+        ..Default::default()
+    };
+    let verdict = match verdict {
+        Verdict::Accepted {
+            secret_version,
+            cache_ttl,
+        } => {
+            response.cache_ttl = prost_types::Duration::try_from(cache_ttl).ok();
+            response.token = token.map(|token| convert::verified_token(&token, secret_version));
+            v1::Verdict::Accepted
+        }
+        Verdict::Refused(refusal) => match refusal {
+            Refusal::Malformed => v1::Verdict::Malformed,
+            Refusal::WrongNamespace => v1::Verdict::WrongNamespace,
+            Refusal::Unknown => v1::Verdict::Unknown,
+            Refusal::Revoked => v1::Verdict::Revoked,
+            Refusal::Expired => v1::Verdict::Expired,
+            Refusal::Suspended => v1::Verdict::Suspended,
+            Refusal::SecretRetired => v1::Verdict::SecretRetired,
+            Refusal::InsufficientScope {
+                missing,
+                secret_version,
+            } => {
+                response.missing_scopes = convert::scopes(&missing);
+                response.token = token.map(|token| convert::verified_token(&token, secret_version));
+                v1::Verdict::InsufficientScope
+            }
+        },
+    };
+    response.verdict = verdict.into();
+    Ok(response)
+}

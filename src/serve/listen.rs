@@ -1,0 +1,299 @@
+//! The sockets and the threads that serve them: one runtime a thread, each with a listener of its own.
+//!
+//! A call that the cache can answer never leaves the thread its connection is on.
+
+use std::any::Any;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::deadline::DeadlineLayer;
+use super::{Options, ServeError};
+use crate::proto::DESCRIPTORS;
+use crate::proto::v1::audit_service_server::AuditServiceServer;
+use crate::proto::v1::namespace_service_server::NamespaceServiceServer;
+use crate::proto::v1::revocation_service_server::RevocationServiceServer;
+use crate::proto::v1::token_service_server::TokenServiceServer;
+use crate::proto::v1::verification_service_server::VerificationServiceServer;
+use crate::rpc::{Api, Problem};
+
+/// Connections the kernel holds for a thread that is busy.
+const BACKLOG: i32 = 1024;
+/// How long an idle connection may be silent before it is asked whether it still lives, and may take to say so.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What one server grants its callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one request; a longer one is refused with OUT_OF_RANGE before it is read.
+    pub message_bytes_max: usize,
+    /// Bytes of all headers of one request.
+    pub header_bytes_max: u32,
+    /// Calls and streams open at once on one connection.
+    pub streams_max: u32,
+    /// Connections open at once; a further one is closed at once.
+    pub connections_max: usize,
+    /// A call takes no longer, whatever its own deadline is.
+    pub deadline_max: Duration,
+}
+
+/// Why the address could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// The threads of a server, accepting calls.
+#[derive(Debug)]
+pub(super) struct Serving {
+    pub(super) address: SocketAddr,
+    health: HealthReporter,
+    threads: Vec<thread::JoinHandle<Result<(), ServeError>>>,
+}
+
+impl Serving {
+    /// Binds the address and serves `api` on it until `drain` is cancelled.
+    pub(super) fn start(
+        options: &Options,
+        api: Api,
+        drain: &CancellationToken,
+    ) -> Result<Serving, ServeError> {
+        let limits = options.limits;
+        let listeners = bind(options.listen, options.threads.get())?;
+        let address = listeners
+            .first()
+            .map_or(Ok(options.listen), TcpListener::local_addr)?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let routes = Routes::new(health_service);
+        let routes = add_services(routes, api, limits.message_bytes_max);
+        let places = Arc::new(Semaphore::new(limits.connections_max));
+        let threads = listeners.into_iter().enumerate().map(|(number, listener)| {
+            let (routes, places, drain) = (
+                routes.clone(),
+                Arc::clone(&places),
+                CancellationToken::clone(drain),
+            );
+            thread::Builder::new()
+                .name(format!("tokenward-rpc-{number}"))
+                .spawn(move || {
+                    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+                    runtime.block_on(serve(listener, routes, limits, places, drain))
+                })
+        });
+        Ok(Serving {
+            address,
+            health,
+            threads: threads.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Tells health checks whether to send calls here.
+    pub(super) async fn set_health(&self, healthy: bool) {
+        let status = if healthy {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in SERVICES {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+
+    /// Waits for every thread to end.
+    pub(super) fn join(self) -> Result<(), ServeError> {
+        let ends = self.threads.into_iter().map(super::join).collect::<Vec<_>>();
+        ends.into_iter().collect()
+    }
+}
+
+/// The empty name stands for the server as a whole.
+const SERVICES: [&str; 6] = [
+    "",
+    "tokenward.v1.AuditService",
+    "tokenward.v1.NamespaceService",
+    "tokenward.v1.RevocationService",
+    "tokenward.v1.TokenService",
+    "tokenward.v1.VerificationService",
+];
+
+fn add_services(routes: Routes, api: Api, bytes_max: usize) -> Routes {
+    let reflection =
+        || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+    let mut routes = routes
+        .add_service(TokenServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(VerificationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(RevocationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(NamespaceServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(AuditServiceServer::new(api).max_decoding_message_size(bytes_max));
+    // Older clients ask for v1alpha.
+    match (reflection().build_v1(), reflection().build_v1alpha()) {
+        (Ok(v1), Ok(v1alpha)) => routes = routes.add_service(v1).add_service(v1alpha),
+        (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "there will be no reflection"),
+    }
+    routes.prepare()
+}
+
+async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    drain: CancellationToken,
+) -> Result<(), ServeError> {
+    let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener)?).with_nodelay(Some(true));
+    Server::builder()
+        .max_concurrent_streams(limits.streams_max)
+        .http2_max_header_list_size(limits.header_bytes_max)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(DeadlineLayer {
+            at_most: limits.deadline_max,
+        })
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(Connections { incoming, places }, drain.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+/// The panic hook has logged where and why; the caller learns only that it was not their fault.
+fn panicked(_: Box<dyn Any + Send>) -> http::Response<Body> {
+    Status::from(Problem::Panicked).into_http()
+}
+
+/// One listener for each thread, all on one address; the kernel deals connections out among them.
+fn bind(address: SocketAddr, threads: usize) -> Result<Vec<TcpListener>, BindError> {
+    let failed = |source| BindError { address, source };
+    // Sharing would let a second server take half of this one's calls: first make sure nobody is there.
+    let probe = socket(address, false).map_err(failed)?;
+    let address = match address.port() {
+        0 => probe.local_addr().and_then(|found| {
+            found
+                .as_socket()
+                .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+        }),
+        _ => Ok(address),
+    };
+    let address = address.map_err(failed)?;
+    drop(probe);
+    (0..threads)
+        .map(|_| socket(address, true).map(TcpListener::from).map_err(failed))
+        .collect()
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Without it a restart fails while an old connection is in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Accepted connections, as many at once as there are places.
+struct Connections {
+    incoming: TcpIncoming,
+    places: Arc<Semaphore>,
+}
+
+impl Stream for Connections {
+    type Item = io::Result<Connection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(Pin::new(&mut self.incoming).poll_next(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(stream)) => {
+                    if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                        return Poll::Ready(Some(Ok(Connection {
+                            stream,
+                            _place: place,
+                        })));
+                    }
+                    // Closed rather than kept waiting: a balancer then tries another server.
+                    tracing::warn!("a connection was closed: there are as many as there may be");
+                }
+            }
+        }
+    }
+}
+
+/// A connection that holds its place until it closes.
+struct Connection {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -58,6 +58,18 @@ pub struct Limits {
     pub deadline_max: Duration,
 }
 
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            message_bytes_max: 64 * 1024,
+            header_bytes_max: 8 * 1024,
+            streams_max: 256,
+            connections_max: 10_000,
+            deadline_max: Duration::from_secs(30),
+        }
+    }
+}
+
 /// Why the address could not be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}")]

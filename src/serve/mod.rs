@@ -36,6 +36,9 @@ pub use pepper::PepperError;
 /// Threads for the store, the follower and the streams. They wait more than they work.
 const STORE_THREADS: usize = 2;
 
+const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
 /// Everything a server can be told.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -61,6 +64,23 @@ pub enum StoreAddress {
     Sqlite(PathBuf),
     /// Nothing survives the process.
     Memory,
+}
+
+impl Options {
+    /// A server with everything else as it is unless told otherwise.
+    pub fn new(store: StoreAddress, listen: SocketAddr) -> Options {
+        Options {
+            store,
+            listen,
+            insecure: false,
+            pepper_file: None,
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            cache_tokens: CACHE_TOKENS,
+            limits: Limits::default(),
+            watch: WatchLimits::default(),
+            drain_max: DRAIN_MAX,
+        }
+    }
 }
 
 /// Why a server did not start, or how it failed.

@@ -33,6 +33,15 @@ pub struct WatchLimits {
     pub stall_max: Duration,
 }
 
+impl Default for WatchLimits {
+    fn default() -> WatchLimits {
+        WatchLimits {
+            watchers_max: 1000,
+            stall_max: Duration::from_secs(10),
+        }
+    }
+}
+
 /// Opens streams over the journal.
 #[derive(Debug)]
 pub struct Watch {

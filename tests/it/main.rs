@@ -1,3 +1,5 @@
 //! Tests of the repository and of the whole program, as one binary so that they link once.
 
 mod layers;
+mod life;
+mod server;

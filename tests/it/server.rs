@@ -1,0 +1,154 @@
+//! A server of a test's own, and clients of it.
+
+use std::net::SocketAddr;
+
+use tempfile::TempDir;
+use tokenward::proto::v1;
+use tokenward::proto::v1::audit_service_client::AuditServiceClient;
+use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
+use tokenward::proto::v1::revocation_service_client::RevocationServiceClient;
+use tokenward::proto::v1::secret_format::Body;
+use tokenward::proto::v1::token_service_client::TokenServiceClient;
+use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
+use tokenward::serve::{Options, Running, StoreAddress};
+use tonic::transport::Channel;
+
+pub type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// A server on a store of its own, in a folder that goes with it.
+pub struct Server {
+    running: Option<Running>,
+    pub address: SocketAddr,
+    pub folder: TempDir,
+}
+
+/// Clients over one connection.
+#[derive(Clone)]
+pub struct Client {
+    pub tokens: TokenServiceClient<Channel>,
+    pub verification: VerificationServiceClient<Channel>,
+    pub revocations: RevocationServiceClient<Channel>,
+    pub namespaces: NamespaceServiceClient<Channel>,
+    pub audit: AuditServiceClient<Channel>,
+}
+
+impl Server {
+    pub fn start() -> Result<Server, Box<dyn std::error::Error>> {
+        Server::start_with(|_| {})
+    }
+
+    pub fn start_with(change: impl FnOnce(&mut Options)) -> Result<Server, Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let mut options = Options::new(
+            StoreAddress::Sqlite(folder.path().join("tokenward.db")),
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+        );
+        change(&mut options);
+        let running = Running::start(options)?;
+        Ok(Server {
+            address: running.address(),
+            running: Some(running),
+            folder,
+        })
+    }
+
+    pub async fn client(&self) -> Result<Client, tonic::transport::Error> {
+        let channel = Channel::from_shared(format!("http://{}", self.address))
+            .unwrap()
+            .connect()
+            .await?;
+        Ok(Client {
+            tokens: TokenServiceClient::new(channel.clone()),
+            verification: VerificationServiceClient::new(channel.clone()),
+            revocations: RevocationServiceClient::new(channel.clone()),
+            namespaces: NamespaceServiceClient::new(channel.clone()),
+            audit: AuditServiceClient::new(channel),
+        })
+    }
+
+    /// Ends the server as SIGTERM does.
+    pub async fn stop(mut self) -> Outcome {
+        if let Some(running) = self.running.take() {
+            tokio::task::spawn_blocking(|| running.stop()).await??;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            // A test that failed has said why already.
+            let _ = running.stop();
+        }
+    }
+}
+
+impl Client {
+    pub async fn create_namespace(&mut self, slug: &str, prefix: &str, body: Body) -> Outcome {
+        let namespace = v1::Namespace {
+            slug: slug.to_owned(),
+            format: Some(v1::SecretFormat {
+                prefix: prefix.to_owned(),
+                body: Some(body),
+            }),
+            ..Default::default()
+        };
+        let request = v1::CreateNamespaceRequest {
+            namespace: Some(namespace),
+            ..Default::default()
+        };
+        self.namespaces.create_namespace(request).await?;
+        Ok(())
+    }
+
+    /// A token for `ada` in `namespace`, with its secret.
+    pub async fn issue(
+        &mut self,
+        namespace: &str,
+        scopes: &[&str],
+    ) -> Result<(v1::Token, String), tonic::Status> {
+        let request = v1::IssueRequest {
+            namespace: namespace.to_owned(),
+            subject: "ada".to_owned(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            ..Default::default()
+        };
+        let issued = self.tokens.issue(request).await?.into_inner();
+        Ok((issued.token.unwrap_or_default(), issued.secret))
+    }
+
+    pub async fn verdict(&mut self, secret: &str) -> Result<v1::Verdict, tonic::Status> {
+        Ok(self.verify(secret, &[]).await?.verdict())
+    }
+
+    pub async fn verify(
+        &mut self,
+        secret: &str,
+        scopes: &[&str],
+    ) -> Result<v1::VerifyResponse, tonic::Status> {
+        let request = v1::VerifyRequest {
+            secret: secret.to_owned(),
+            required_scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            ..Default::default()
+        };
+        Ok(self.verification.verify(request).await?.into_inner())
+    }
+
+    pub async fn revoke(&mut self, token_id: &str) -> Result<v1::RevokeResponse, tonic::Status> {
+        let request = v1::RevokeRequest {
+            token_id: token_id.to_owned(),
+            reason: "left".to_owned(),
+            ..Default::default()
+        };
+        Ok(self.tokens.revoke(request).await?.into_inner())
+    }
+}
+
+pub fn hex(length: i32) -> Body {
+    Body::Hex(v1::HexBody { length })
+}
+
+pub fn native() -> Body {
+    Body::Native(v1::NativeBody {})
+}

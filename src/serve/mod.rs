@@ -138,7 +138,10 @@ impl Running {
                         .thread_name("tokenward-store")
                         .enable_all()
                         .build()?;
-                    store_runtime.block_on(supervise(options, shutdown, ready))
+                    let result = store_runtime.block_on(supervise(options, shutdown, ready));
+                    // What was cut off is not waited for once more.
+                    store_runtime.shutdown_background();
+                    result
                 })?
         };
         match started.recv() {

@@ -1,7 +1,7 @@
 //! Tokenward, a token authority. The modules, in rank order: each imports only those above it.
 
-pub mod journal;
 pub mod token;
+pub mod journal;
 
 pub mod clock;
 pub mod store;
@@ -13,5 +13,5 @@ pub mod watch;
 pub mod proto;
 pub mod rpc;
 
-pub mod serve;
 pub mod telemetry;
+pub mod serve;

@@ -60,7 +60,10 @@ pub fn judge(token: &Token, presented: &Digest, need: &Need, now: Timestamp) -> 
     }
     let missing = token.scopes.missing(&need.scopes);
     if !missing.is_empty() {
-        return Verdict::Refused(Refusal::InsufficientScope { missing, secret_version: secret.version });
+        return Verdict::Refused(Refusal::InsufficientScope {
+            missing,
+            secret_version: secret.version,
+        });
     }
     let ends = [token.expire_time, secret.retire_time];
     let cache_ttl = ends

@@ -75,3 +75,6 @@ impl std::borrow::Borrow<str> for Prefix {
         self.as_str()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 pub mod cursor;
 pub mod fold;
 pub mod link;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::fmt;
 
@@ -289,3 +291,6 @@ impl Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,6 @@ pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misf
     }
     Ok(after)
 }
+
+#[cfg(test)]
+mod tests;

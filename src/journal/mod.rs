@@ -4,6 +4,8 @@ pub mod cursor;
 pub mod fold;
 pub mod link;
 pub mod narrowing;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::fmt;
 
@@ -290,3 +292,6 @@ impl Kind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -119,7 +120,7 @@ impl Store for MemoryStore {
             kept.write(&draft, entry);
         }
         kept.head = head;
-        drop(kept);
+        // Under the lock, so that the hint never goes back.
         self.committed.send_replace(head.revision);
         Ok(outcomes)
     }
@@ -163,7 +164,7 @@ impl Store for MemoryStore {
         let kept = self.kept();
         let wanted = kept
             .entries
-            .range(after.next()..)
+            .range((Bound::Excluded(after), Bound::Unbounded))
             .map(|(_, entry)| entry)
             .filter(|entry| {
                 filter
@@ -192,13 +193,14 @@ impl Store for MemoryStore {
 
     async fn trim(&self, through: Revision) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        kept.entries = kept.entries.split_off(&through.next());
         let Kept {
             entries,
             requests,
             head,
             ..
         } = &mut *kept;
+        // The head itself is kept, whatever is asked for.
+        entries.retain(|revision, _| *revision > through || *revision == head.revision);
         requests.retain(|_, revision| entries.contains_key(revision));
         head.oldest = entries.keys().next().copied().unwrap_or(head.revision.next());
         Ok(())

@@ -88,3 +88,6 @@ pub fn resume(token: &Token) -> Result<Option<TokenChange>, Refused> {
         (None, Some(_)) => Ok(Some(TokenChange::Resumed)),
     }
 }
+
+#[cfg(test)]
+mod tests;

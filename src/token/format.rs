@@ -197,11 +197,13 @@ impl Format {
     pub fn parse(&self, secret: &Secret) -> Result<(), Malformed> {
         let text = secret.expose();
         let body = text.strip_prefix(self.prefix.as_str()).ok_or(Malformed::Prefix)?;
-        if body.len() != self.body.chars() {
-            return Err(Malformed::Length {
-                wanted: self.body.chars(),
-                found: body.chars().count(),
-            });
+        let wanted = self.body.chars();
+        if body.len() != wanted {
+            return match body.chars().count() {
+                // As many characters as belong, but one of them takes more than one byte.
+                found if found == wanted => Err(Malformed::Alphabet),
+                found => Err(Malformed::Length { wanted, found }),
+            };
         }
         if !body.bytes().all(|byte| self.body.allows(byte)) {
             return Err(Malformed::Alphabet);
@@ -287,3 +289,6 @@ fn base62(mut value: u64) -> [u8; 6] {
 fn crc(text: &str) -> u64 {
     u64::from(crc32fast::hash(text.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@ pub mod change;
 pub mod format;
 pub mod id;
 pub mod namespace;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod scope;
 pub mod secret;
 pub mod text;

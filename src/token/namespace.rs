@@ -87,3 +87,6 @@ impl std::borrow::Borrow<str> for Prefix {
         self.as_str()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,3 +76,6 @@ pub fn judge(token: &Token, presented: &Digest, need: &Need, now: Timestamp) -> 
         cache_ttl,
     }
 }
+
+#[cfg(test)]
+mod tests;

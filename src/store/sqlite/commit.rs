@@ -54,7 +54,7 @@ const UPDATE_TOKENS: &str = "
         revoke_time = draft.value->>'$.token.revocation.time',
         revoke_reason = draft.value->>'$.token.revocation.reason'
     FROM json_each($1) AS draft
-    WHERE id = unhex(draft.value->>'$.token.id', '-') AND version = draft.value->>'$.guard'";
+    WHERE token.id = unhex(draft.value->>'$.token.id', '-') AND token.version = draft.value->>'$.guard'";
 
 const DELETE_SECRETS: &str = "
     DELETE FROM secret

@@ -181,7 +181,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 impl Store for SqliteStore {
     async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
         let (outcomes, head) = commit::commit(&self.writer, drafts).await?;
-        self.committed.send_replace(head);
+        // Commits may return in another order than they were written in.
+        self.committed.send_if_modified(|hinted| {
+            let moved = head > *hinted;
+            *hinted = head.max(*hinted);
+            moved
+        });
         Ok(outcomes)
     }
 

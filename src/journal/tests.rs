@@ -1,0 +1,172 @@
+//! An entry is read back as it was written, and its bytes and link never change.
+
+use std::error::Error;
+
+use proptest::prelude::*;
+
+use super::samples::{any_change, issue, origin};
+use super::*;
+use crate::token::change;
+use crate::token::samples::{any_instant, any_text, instant, kept, namespace, token, withdrawal};
+
+/// A draft as it may be read from elsewhere: `after` plays no part in an entry.
+fn any_draft() -> impl Strategy<Value = Draft> {
+    let request_id = any::<[u8; 16]>().prop_map(RequestId::new);
+    (request_id, any_instant(), any_text(1, 200), any_change()).prop_map(
+        |(request_id, time, actor, change)| {
+            let origin = Origin {
+                request_id,
+                time,
+                actor,
+            };
+            let after = Record::Namespace(namespace("notes", "kn_"));
+            Draft::new(origin, Revision::ZERO, change, after)
+        },
+    )
+}
+
+#[test]
+fn the_published_bytes_and_link_of_an_entry() -> Result<(), Box<dyn Error>> {
+    let origin = Origin {
+        request_id: RequestId::parse("7d444840-9dc0-41d1-b245-5ffdce74fad2")?,
+        time: Timestamp::from_micros(1_800_000_000_000_001)?,
+        actor: Actor::try_from("é \"ann\" \\ 🦀".to_owned())?,
+    };
+    let mut token = token(258);
+    token.id = TokenId::parse("019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b")?;
+    token.expire_time = Some(Timestamp::MAX);
+    token.suspension = Some(withdrawal(Timestamp::MIN));
+    let draft = Draft::of_token(origin, None, TokenChange::Issued(Box::new(token)))?;
+    let entry = Entry::seal(&draft, Revision::new(7), &Link::from_bytes(&[9; 32])?)?;
+    assert_eq!(
+        String::from_utf8(entry.body)?,
+        include_str!("tests/issued.json").trim_end()
+    );
+    // hashlib.sha256(bytes([9]) * 32 + body).hexdigest()
+    assert_eq!(
+        entry.link.to_string(),
+        "ae505421e0619035fd3f15b70fbbbd8d559532202cf6262948b92d29523f1e5b"
+    );
+    Ok(())
+}
+
+#[test]
+fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>> {
+    let published = [
+        (Kind::NamespaceCreated, "{\"namespace_created\":{\"slug\":"),
+        (Kind::NamespaceUpdated, "{\"namespace_updated\":{\"slug\":"),
+        (Kind::TokenIssued, "{\"issued\":{\"id\":"),
+        (Kind::TokenRotated, "{\"rotated\":{\"secret\":"),
+        (Kind::TokenRevoked, "{\"revoked\":{\"time\":"),
+        (Kind::TokenSuspended, "{\"suspended\":{\"time\":"),
+        (Kind::TokenResumed, "\"resumed\""),
+    ];
+    assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
+    let stored = Stored {
+        record: token(1),
+        version: Revision::new(3),
+    };
+    let of_token = |change| Draft::of_token(origin(), Some(&stored), change);
+    let drafts = [
+        Draft::of_new_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
+        Draft::of_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
+        issue(token(1)),
+        of_token(TokenChange::Rotated {
+            secret: kept(1, 2, instant(1)),
+            retire_time: instant(2),
+        })?,
+        of_token(TokenChange::Revoked(withdrawal(instant(1))))?,
+        of_token(TokenChange::Suspended(withdrawal(instant(1))))?,
+        of_token(TokenChange::Resumed)?,
+    ];
+    for (draft, (kind, form)) in drafts.iter().zip(published) {
+        assert_eq!(draft.change().kind(), kind);
+        let body = String::from_utf8(Entry::seal(draft, Revision::new(1), &Link::START)?.body)?;
+        assert!(body.contains(form), "{body}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_draft_is_guarded_by_what_it_was_decided_on() -> Result<(), Box<dyn Error>> {
+    let stored = Stored {
+        record: token(1),
+        version: Revision::new(3),
+    };
+    let end = withdrawal(instant(5));
+    let change = change::revoke(&stored.record, end.clone()).ok_or("not revoked yet")?;
+    let draft = Draft::of_token(origin(), Some(&stored), change)?;
+    assert_eq!(draft.guard(), Revision::new(3));
+    assert_eq!(draft.change().token_id(), Some(stored.record.id));
+    assert_eq!(draft.change().namespace(), &stored.record.namespace);
+    let after = Token {
+        revocation: Some(end),
+        ..token(1)
+    };
+    assert_eq!(draft.after(), &Record::Token(after));
+    assert_eq!(issue(token(1)).guard(), Revision::ZERO);
+    let draft = Draft::of_namespace(origin(), Revision::new(4), namespace("notes", "kn_"));
+    assert_eq!(draft.guard(), Revision::new(4));
+    assert_eq!(draft.change().token_id(), None);
+    Ok(())
+}
+
+#[test]
+fn what_is_not_an_entry_is_refused() -> Result<(), Box<dyn Error>> {
+    let body = Entry::seal(&issue(token(1)), Revision::new(1), &Link::START)?.body;
+    let text = String::from_utf8(body)?;
+    for bad in [
+        String::new(),
+        "{}".to_owned(),
+        text[..text.len() - 1].to_owned(),
+        format!("{text}{text}"),
+        text.replacen("{\"revision\"", "{\"more\":1,\"revision\"", 1),
+        text.replacen("\"actor\":\"ann\"", "\"actor\":\"\"", 1),
+        text.replacen("\"revision\":1", "\"revision\":-1", 1),
+    ] {
+        assert!(
+            Entry::open(bad.clone().into_bytes(), Link::START).is_err(),
+            "{bad}"
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn an_entry_is_read_back_as_it_was_sealed(draft in any_draft(), revision: u64, previous: [u8; 32]) {
+        let previous = Link::from_bytes(&previous)?;
+        let sealed = Entry::seal(&draft, Revision::new(revision), &previous)?;
+        prop_assert_eq!(&sealed.request_id, &draft.request_id);
+        prop_assert_eq!(&sealed.time, &draft.time);
+        prop_assert_eq!(&sealed.actor, &draft.actor);
+        prop_assert_eq!(&sealed.change, draft.change());
+        prop_assert_eq!(sealed.link, previous.then(&sealed.body));
+        let opened = Entry::open(sealed.body.clone(), sealed.link)?;
+        prop_assert_eq!(opened, sealed);
+    }
+
+    #[test]
+    fn the_same_draft_is_always_the_same_bytes(draft in any_draft()) {
+        let first = Entry::seal(&draft, Revision::new(1), &Link::START)?;
+        let again = Draft { change: serde_json::from_slice(&serde_json::to_vec(&draft.change)?)?, ..draft };
+        prop_assert_eq!(first, Entry::seal(&again, Revision::new(1), &Link::START)?);
+    }
+
+    #[test]
+    fn a_changed_byte_changes_the_link(
+        draft in any_draft(),
+        position: proptest::sample::Index,
+        flipped in 1_u8..,
+    ) {
+        let entry = Entry::seal(&draft, Revision::new(1), &Link::START)?;
+        let mut body = entry.body.clone();
+        body[position.index(entry.body.len())] ^= flipped;
+        prop_assert_ne!(Link::START.then(&body), entry.link);
+        let mut previous = *Link::START.as_bytes();
+        previous[position.index(32)] ^= flipped;
+        prop_assert_ne!(Link::from_bytes(&previous)?.then(&entry.body), entry.link);
+    }
+}

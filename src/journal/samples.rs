@@ -10,10 +10,10 @@ use crate::token::samples::{any_kept, any_namespace, any_slug, any_token, any_wi
 /// Ann, at one fixed instant, with a request id that no other call gives.
 pub(crate) fn origin() -> Origin {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let mut random = [0; 16];
-    random[8..].copy_from_slice(&REQUESTS.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&REQUESTS.fetch_add(1, Ordering::SeqCst).to_be_bytes());
     Origin {
-        request_id: RequestId::new(random),
+        request_id: RequestId::new(instant(0), random),
         time: instant(0),
         actor: Actor::try_from("ann".to_owned()).unwrap(),
     }

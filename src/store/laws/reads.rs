@@ -15,7 +15,12 @@ use crate::token::samples::{instant, kept, namespace, slug, token, withdrawal};
 pub(super) async fn strangers_are_absent(store: Arc<dyn Store>) -> Law {
     write(&store, issue(token(1))).await?;
     assert_eq!(store.token(token(2).id).await?, None);
-    assert_eq!(store.entry_of_request(RequestId::new([0xff; 16])).await?, None);
+    assert_eq!(
+        store
+            .entry_of_request(RequestId::new(instant(0), [0xff; 10]))
+            .await?,
+        None
+    );
     let look = store
         .tokens_by_digest(vec![kept(2, 1, instant(0)).digest])
         .await?;

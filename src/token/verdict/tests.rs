@@ -101,7 +101,10 @@ fn the_gravest_reason_is_named_first() {
     let missing = scopes(&["admin", "delete"]);
     assert_eq!(
         verdict(&token, &digest),
-        Verdict::Refused(Refusal::InsufficientScope { missing })
+        Verdict::Refused(Refusal::InsufficientScope {
+            missing,
+            secret_version: 1
+        })
     );
     token.scopes = need.scopes.clone();
     assert!(matches!(

@@ -15,3 +15,5 @@ pub mod rpc;
 
 pub mod telemetry;
 pub mod serve;
+
+pub mod cli;

@@ -1,3 +1,5 @@
-//! The `tokenward` program.
+//! The `tokenward` program: all of it is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tokenward::cli::run()
+}

@@ -1,5 +1,6 @@
 //! Every change, in commit order, linked by hashes: what happened, and in which order.
 
+pub mod audit;
 pub mod cursor;
 pub mod fold;
 pub mod link;

@@ -117,7 +117,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// Rows that wait for their module. A name leaves this list with the commit that brings the module.
-const TO_COME: &[&str] = &["cli"];
+const TO_COME: &[&str] = &[];
 
 /// Files that may name a gRPC code, and why.
 const NAMES_CODES: &[(&str, &str)] = &[

@@ -3,6 +3,7 @@
 mod commit;
 mod ground;
 mod read;
+mod snapshot;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::token::id::{RequestId, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
 pub use ground::Shaky;
+pub use snapshot::{Snapshot, Unreadable};
 
 /// Connections that only read: enough for the cores of a small machine, few enough for a large one.
 const READERS: u32 = 4;

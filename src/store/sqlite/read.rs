@@ -1,7 +1,7 @@
 //! Reading tokens, namespaces and the journal. Each function is one statement, and so one snapshot.
 
-use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Row, SqliteExecutor};
 
 use super::super::{EntryFilter, Head, Look, StoreError};
 use super::{link, revision, sql};
@@ -51,18 +51,15 @@ const HEAD: &str = "
     SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
     FROM journal_head";
 
-pub(super) async fn token(pool: &SqlitePool, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
+pub(super) async fn token<'e>(
+    executor: impl SqliteExecutor<'e>,
+    id: TokenId,
+) -> Result<Option<Stored<Token>>, StoreError> {
     let row = sqlx::query(TOKEN)
         .bind(&id.as_bytes()[..])
-        .fetch_optional(pool)
+        .fetch_optional(executor)
         .await?;
-    row.map(|row| {
-        Ok(Stored {
-            record: record(&row)?,
-            version: revision(row.try_get("version")?)?,
-        })
-    })
-    .transpose()
+    row.as_ref().map(stored).transpose()
 }
 
 pub(super) async fn tokens_by_digest(pool: &SqlitePool, digests: &[Digest]) -> Result<Look, StoreError> {
@@ -101,16 +98,22 @@ pub(super) async fn directory(pool: &SqlitePool) -> Result<Stored<Directory>, St
         record: Directory::default(),
         version: Revision::ZERO,
     };
-    for row in sqlx::query(DIRECTORY).fetch_all(pool).await? {
-        let namespace: Namespace = record(&row)?;
-        directory.record.put(namespace);
-        directory.version = directory.version.max(revision(row.try_get("version")?)?);
+    for namespace in namespaces(pool).await? {
+        directory.version = directory.version.max(namespace.version);
+        directory.record.put(namespace.record);
     }
     Ok(directory)
 }
 
-pub(super) async fn entries(
-    pool: &SqlitePool,
+pub(super) async fn namespaces<'e>(
+    executor: impl SqliteExecutor<'e>,
+) -> Result<Vec<Stored<Namespace>>, StoreError> {
+    let rows = sqlx::query(DIRECTORY).fetch_all(executor).await?;
+    rows.iter().map(stored).collect()
+}
+
+pub(super) async fn entries<'e>(
+    executor: impl SqliteExecutor<'e>,
     after: Revision,
     filter: &EntryFilter,
     limit: u32,
@@ -124,7 +127,7 @@ pub(super) async fn entries(
         (None, Some(namespace)) => sqlx::query(ENTRIES_OF_NAMESPACE).bind(namespace).bind(sql(after)),
         (None, None) => sqlx::query(ENTRIES).bind(sql(after)),
     };
-    let rows = query.bind(limit).fetch_all(pool).await?;
+    let rows = query.bind(limit).fetch_all(executor).await?;
     rows.iter().map(entry).collect()
 }
 
@@ -139,7 +142,7 @@ pub(super) async fn entry_of_request(
     row.as_ref().map(entry).transpose()
 }
 
-pub(super) async fn head<'e>(executor: impl sqlx::SqliteExecutor<'e>) -> Result<Head, StoreError> {
+pub(super) async fn head<'e>(executor: impl SqliteExecutor<'e>) -> Result<Head, StoreError> {
     let row = sqlx::query(HEAD).fetch_one(executor).await?;
     let head = revision(row.try_get("revision")?)?;
     let oldest: Option<i64> = row.try_get("oldest")?;
@@ -153,6 +156,13 @@ pub(super) async fn head<'e>(executor: impl sqlx::SqliteExecutor<'e>) -> Result<
 
 pub(super) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
     Entry::open(row.try_get("body")?, link(row.try_get("link")?)?).map_err(StoreError::corrupt)
+}
+
+fn stored<T: serde::de::DeserializeOwned>(row: &SqliteRow) -> Result<Stored<T>, StoreError> {
+    Ok(Stored {
+        record: record(row)?,
+        version: revision(row.try_get("version")?)?,
+    })
 }
 
 fn record<T: serde::de::DeserializeOwned>(row: &SqliteRow) -> Result<T, StoreError> {

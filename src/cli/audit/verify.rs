@@ -1,0 +1,303 @@
+//! `tokenward audit verify`: reads a store file from end to end and names the first thing that is wrong.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::super::failure::{Failure, Outcome};
+use super::super::output::{self, Output, bad, good, text};
+use crate::journal::audit::{Chain, Finding, NamespaceReplay, TokenReplay, token};
+use crate::journal::link::Link;
+use crate::journal::{Entry, Revision};
+use crate::store::sqlite::{Snapshot, SqliteStore};
+use crate::store::{Head, StoreError};
+use crate::token::id::TokenId;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// The store file; a server may have it open
+    #[arg(long, value_name = "PATH")]
+    database: PathBuf,
+    /// A head that was noted before, as REVISION:LINK: without one, a journal that was rewritten as a
+    /// whole cannot be told from one that was not
+    #[arg(long, value_name = "REVISION:LINK")]
+    anchor: Option<Anchor>,
+}
+
+/// What the journal said earlier: the link of one revision.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Anchor {
+    revision: Revision,
+    link: Link,
+}
+
+impl FromStr for Anchor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Anchor, &'static str> {
+        let wanted = "must be REVISION:LINK as `audit head` shows them, the link in 64 hexadecimal digits";
+        let (revision, link) = text.split_once(':').ok_or(wanted)?;
+        let revision = revision.parse().map_err(|_| wanted)?;
+        let link = HEXLOWER_PERMISSIVE.decode(link.as_bytes()).map_err(|_| wanted)?;
+        Ok(Anchor {
+            revision: Revision::new(revision),
+            link: Link::from_bytes(&link).map_err(|_| wanted)?,
+        })
+    }
+}
+
+/// What was found.
+#[derive(Serialize, Debug)]
+struct Report {
+    intact: bool,
+    finding: Option<String>,
+    epoch: String,
+    oldest_revision: u64,
+    revision: u64,
+    link: String,
+    entries: u64,
+    tokens: u64,
+    /// Tokens whose first entries were trimmed, so that nothing can be said of their rows.
+    tokens_not_rebuilt: u64,
+}
+
+/// Why an audit ends before its end.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error(transparent)]
+    Found(#[from] Finding),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub(super) async fn run(args: VerifyArgs, output: Output) -> Outcome {
+    let unread = |error: StoreError| {
+        let cause = match &error {
+            StoreError::Unavailable(source) => source.to_string(),
+            StoreError::Corrupt { .. } => error.to_string(),
+        };
+        Failure::new(format_args!(
+            "{} cannot be read: {cause}",
+            args.database.display()
+        ))
+        .but("name the file of a store with --database")
+    };
+    let store = SqliteStore::open_read_only(&args.database)
+        .await
+        .map_err(Failure::new)?;
+    let mut snapshot = store.snapshot().await.map_err(unread)?;
+    let head = snapshot.head().await.map_err(unread)?;
+    let mut report = Report::of(&head);
+    match audit(&mut snapshot, &head, args.anchor, &mut report).await {
+        Ok(()) => report.intact = true,
+        Err(Stop::Found(finding)) => report.finding = Some(finding.to_string()),
+        Err(Stop::Store(error)) => return Err(unread(error)),
+    }
+    report.print(output)?;
+    match &report.finding {
+        None => Ok(ExitCode::SUCCESS),
+        Some(finding) => {
+            output::note(&format!(
+                "tokenward: {finding}; keep the file as it is, and find out who wrote to it"
+            ))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn audit(
+    snapshot: &mut Snapshot,
+    head: &Head,
+    anchor: Option<Anchor>,
+    report: &mut Report,
+) -> Result<(), Stop> {
+    let namespaces = walk(snapshot, head, anchor, report).await?;
+    let rows = snapshot
+        .namespaces()
+        .await?
+        .map_err(|why| Finding::RowUnreadable {
+            record: "namespaces".to_owned(),
+            why: why.to_string(),
+        })?;
+    namespaces.agrees(&rows, head.oldest)?;
+    if let Some((id, revision)) = snapshot.lost_token().await? {
+        let record = token(id);
+        return Err(Finding::RowMissing { record, revision }.into());
+    }
+    let progress = progress("tokens", 0);
+    let mut after = None;
+    loop {
+        let ids = snapshot.token_ids(after).await?;
+        let Some(last) = ids.last() else { break };
+        after = Some(*last);
+        for id in ids {
+            if compare(snapshot, id, head.oldest).await? {
+                report.tokens += 1;
+            } else {
+                report.tokens_not_rebuilt += 1;
+            }
+            progress.inc(1);
+        }
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// Follows the links from the oldest entry to the head.
+async fn walk(
+    snapshot: &mut Snapshot,
+    head: &Head,
+    anchor: Option<Anchor>,
+    report: &mut Report,
+) -> Result<NamespaceReplay, Stop> {
+    let progress = progress("entries", head.revision.get());
+    progress.set_position(head.oldest.get().saturating_sub(1));
+    let mut chain = Chain::from(head.oldest);
+    let mut namespaces = NamespaceReplay::default();
+    let mut after = Revision::ZERO;
+    let mut anchored = anchor.is_none();
+    loop {
+        let rows = snapshot.rows(after).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.revision;
+        for row in &rows {
+            let entry = chain.follow(row)?;
+            anchored |= holds(anchor, &entry)?;
+            namespaces.apply(&entry);
+            report.entries += 1;
+        }
+        progress.set_position(after.get());
+    }
+    chain.ends_at(head.revision, head.link)?;
+    progress.finish_and_clear();
+    match anchor {
+        Some(Anchor { revision, .. }) if !anchored => Err(Finding::AnchorAway {
+            revision,
+            oldest: head.oldest,
+            newest: head.revision,
+        }
+        .into()),
+        _ => Ok(namespaces),
+    }
+}
+
+/// Whether `entry` is the one that was noted; an error if it is, but with another link.
+fn holds(anchor: Option<Anchor>, entry: &Entry) -> Result<bool, Finding> {
+    match anchor {
+        Some(Anchor { revision, link }) if revision == entry.revision => {
+            if link == entry.link {
+                return Ok(true);
+            }
+            Err(Finding::Anchor {
+                revision,
+                expected: link,
+                found: entry.link,
+            })
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Whether a token's row is what its entries made of it; `false`: they are not kept.
+async fn compare(snapshot: &mut Snapshot, id: TokenId, oldest: Revision) -> Result<bool, Stop> {
+    let mut replay = TokenReplay::of(id);
+    let mut after = Revision::ZERO;
+    loop {
+        let entries = snapshot.entries_of(id, after).await?;
+        let Some(last) = entries.last() else { break };
+        after = last.revision;
+        for entry in &entries {
+            replay.apply(entry, oldest)?;
+        }
+    }
+    let row = snapshot.token(id).await?.map_err(|why| Finding::RowUnreadable {
+        record: token(id),
+        why: why.to_string(),
+    })?;
+    Ok(replay.agrees(&row, oldest)?)
+}
+
+impl Report {
+    fn of(head: &Head) -> Report {
+        Report {
+            intact: false,
+            finding: None,
+            epoch: head.epoch.to_string(),
+            oldest_revision: head.oldest.get(),
+            revision: head.revision.get(),
+            link: head.link.to_string(),
+            entries: 0,
+            tokens: 0,
+            tokens_not_rebuilt: 0,
+        }
+    }
+
+    fn print(&self, output: Output) -> std::io::Result<()> {
+        output.print(self, || {
+            let mut facts = match &self.finding {
+                None => vec![("journal", good("intact"))],
+                Some(finding) => vec![("journal", bad("tampered with")), ("first", text(finding))],
+            };
+            facts.push(("epoch", text(&self.epoch)));
+            facts.push(("head", text(&format!("{}:{}", self.revision, self.link))));
+            if self.oldest_revision > 1 {
+                facts.push((
+                    "trimmed",
+                    text(&format!("up to revision {}", self.oldest_revision - 1)),
+                ));
+            }
+            facts.push(("entries", text(&format!("{} read", self.entries))));
+            facts.push(("tokens", text(&format!("{} compared", self.tokens))));
+            if self.tokens_not_rebuilt > 0 {
+                let told = format!("{}: their first entries are trimmed", self.tokens_not_rebuilt);
+                facts.push(("not compared", text(&told)));
+            }
+            output::facts(facts)
+        })
+    }
+}
+
+/// Shown on stderr, and only if that is a terminal.
+fn progress(what: &'static str, of: u64) -> ProgressBar {
+    let template = match of {
+        0 => "{spinner} {pos} {msg}",
+        _ => "{bar:40} {pos}/{len} {msg}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = if of == 0 {
+        ProgressBar::new_spinner()
+    } else {
+        ProgressBar::new(of)
+    };
+    bar.with_style(style).with_message(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anchors_are_taken_as_heads_are_shown() {
+        let shown = format!("17:{}", Link::START.then(b"x"));
+        let anchor = Anchor {
+            revision: Revision::new(17),
+            link: Link::START.then(b"x"),
+        };
+        assert_eq!(shown.parse(), Ok(anchor));
+        assert_eq!(shown.to_uppercase().parse(), Ok(anchor));
+        for text in [
+            "",
+            "17",
+            "17:",
+            "17:ab",
+            &shown[1..shown.len() - 1],
+            &format!("x{shown}"),
+        ] {
+            assert!(text.parse::<Anchor>().is_err(), "{text:?}");
+        }
+    }
+}

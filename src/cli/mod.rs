@@ -1,0 +1,183 @@
+//! The command line: one binary, a file for each noun or verb.
+
+mod audit;
+mod check;
+mod connect;
+mod failure;
+mod namespace;
+mod output;
+mod present;
+mod spelling;
+mod token;
+mod verify;
+mod view;
+mod watch;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tonic::Status;
+
+use crate::clock::{Clock, SystemClock, SystemEntropy, random};
+use crate::token::id::RequestId;
+use connect::Address;
+use failure::{Failure, Outcome};
+use output::Output;
+
+/// Items a page, when a whole list is read: what a person waits for without noticing.
+const PAGE_SIZE: i32 = 500;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for verify, check and audit verify: accepted, well-formed, intact
+  1  not done, the reason is on stderr; for verify, check and audit verify: refused, malformed, tampered with
+  2  the command line was wrong; for verify, check and audit verify also: could not be judged, so refuse";
+
+/// Issue, verify and revoke API tokens.
+#[derive(Parser, Debug)]
+#[command(name = "tokenward", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    /// Where the server listens
+    #[arg(
+        long,
+        global = true,
+        env = "TOKENWARD_ADDRESS",
+        value_name = "URL",
+        default_value = connect::DEFAULT_ADDRESS
+    )]
+    address: Address,
+    /// How answers are printed
+    #[arg(long, global = true, value_name = "FORM", default_value = "table")]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    /// Create and show namespaces
+    #[command(subcommand)]
+    Namespace(namespace::NamespaceCommand),
+    /// Issue a token and show its secret, once
+    Issue(token::IssueArgs),
+    /// Show one token
+    Get {
+        /// Id of the token
+        token_id: String,
+    },
+    /// List the tokens of a namespace
+    List(token::ListArgs),
+    /// Revoke a token, for ever
+    Revoke(token::RevokeArgs),
+    /// Give a token a new secret and show it, once
+    Rotate(token::RotateArgs),
+    /// Judge a token: exit 0 accepted, 1 refused, 2 could not be judged
+    Verify(verify::VerifyArgs),
+    /// Judge the shape of a token offline: exit 0 well-formed, 1 malformed
+    Check(check::CheckArgs),
+    /// Follow the revocations as they happen
+    Watch(watch::WatchArgs),
+    /// Read the journal, and prove that nobody has tampered with it
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+/// From where commands call the server, and in which form they answer.
+#[derive(Debug)]
+struct Caller {
+    address: Address,
+    output: Output,
+}
+
+impl Command {
+    /// Whether 1 is its refusal; then a failure must be told from it, for a refusal is an answer.
+    fn judges(&self) -> bool {
+        match self {
+            Command::Verify(_) | Command::Check(_) => true,
+            Command::Audit(command) => command.judges(),
+            _ => false,
+        }
+    }
+}
+
+/// Does what the arguments say.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let judges = cli.command.judges();
+    dispatch(cli).unwrap_or_else(|failure| {
+        if let Some(line) = failure.line() {
+            // With stderr gone too there is only the exit code left to tell.
+            let _ = output::note(&line);
+        }
+        failure.exit_code(judges)
+    })
+}
+
+fn dispatch(cli: Cli) -> Outcome {
+    let Cli {
+        address,
+        output,
+        command,
+    } = cli;
+    let caller = Caller { address, output };
+    match command {
+        Command::Check(args) => check::run(args, output),
+        Command::Completions { shell } => completions(shell),
+        Command::Namespace(command) => wait(namespace::run(command, &caller)),
+        Command::Issue(args) => wait(token::issue(args, &caller)),
+        Command::Get { token_id } => wait(token::get(token_id, &caller)),
+        Command::List(args) => wait(token::list(args, &caller)),
+        Command::Revoke(args) => wait(token::revoke(args, &caller)),
+        Command::Rotate(args) => wait(token::rotate(args, &caller)),
+        Command::Verify(args) => wait(verify::run(args, &caller)),
+        Command::Watch(args) => wait(watch::run(args, &caller)),
+        Command::Audit(command) => wait(audit::run(command, &caller)),
+    }
+}
+
+/// Runs one command; it has one thing to do, so one thread is enough.
+fn wait(command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format_args!("no runtime could be started: {error}")))?;
+    runtime.block_on(command)
+}
+
+fn completions(shell: clap_complete::Shell) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tokenward", &mut script);
+    io::Write::write_all(&mut io::stdout().lock(), &script)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The id given, or a fresh one: with an id, a change whose answer was lost can be repeated.
+fn request_id(given: Option<String>) -> String {
+    given.unwrap_or_else(|| RequestId::new(SystemClock.now(), random(&SystemEntropy)).to_string())
+}
+
+/// The failure of a change: where it may have been made all the same, how to find out.
+fn repeatable(status: Status, request_id: &str) -> Failure {
+    let unknown = failure::outcome_unknown(&status);
+    let failure = Failure::from(status);
+    if unknown {
+        failure.but(format_args!(
+            "it may have been done: repeat the command with --request-id {request_id}"
+        ))
+    } else {
+        failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_defined() {
+        Cli::command().debug_assert();
+    }
+}

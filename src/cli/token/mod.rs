@@ -1,0 +1,43 @@
+//! `tokenward issue`, `get`, `list`, `revoke` and `rotate`: what is done with tokens.
+
+mod issue;
+mod list;
+mod revoke;
+
+use std::process::ExitCode;
+
+use tonic::transport::Channel;
+
+pub(super) use issue::{IssueArgs, RotateArgs, issue, rotate};
+pub(super) use list::{ListArgs, list};
+pub(super) use revoke::{RevokeArgs, revoke};
+
+use super::connect::ANSWER_BYTES_MAX;
+use super::failure::{Failure, Outcome};
+use super::output::{self, Output};
+use super::{Caller, view};
+use crate::proto::v1;
+use crate::proto::v1::token_service_client::TokenServiceClient;
+
+type Client = TokenServiceClient<Channel>;
+
+async fn client(caller: &Caller) -> Result<Client, Failure> {
+    let client = TokenServiceClient::new(caller.address.connect().await?);
+    Ok(client.max_decoding_message_size(ANSWER_BYTES_MAX))
+}
+
+pub(super) async fn get(token_id: String, caller: &Caller) -> Outcome {
+    let mut client = client(caller).await?;
+    let token = read(&mut client, token_id).await?;
+    output_token(&token, caller.output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn read(client: &mut Client, token_id: String) -> Result<view::Token, Failure> {
+    let answer = client.get(v1::GetRequest { token_id }).await?.into_inner();
+    Ok(view::Token::from(answer.token.unwrap_or_default()))
+}
+
+fn output_token(token: &view::Token, output: Output) -> std::io::Result<()> {
+    output.print(token, || output::facts(token.facts()))
+}

@@ -1,0 +1,60 @@
+//! `tokenward revoke`: for ever, so it asks first.
+
+use std::process::ExitCode;
+
+use super::super::failure::{Failure, Outcome};
+use super::super::output;
+use super::super::{Caller, view};
+use crate::proto::v1;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct RevokeArgs {
+    /// Id of the token
+    token_id: String,
+    /// Why; kept with the token and told to all who watch
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// Makes a retry safe: a UUID, version 4 or 7
+    #[arg(long, value_name = "UUID", default_value = "", hide_default_value = true)]
+    request_id: String,
+}
+
+pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
+    if !args.yes && !output::can_ask() {
+        return Err(
+            Failure::usage("revoking is for ever, and nobody can be asked here")
+                .but("pass --yes to revoke without asking"),
+        );
+    }
+    let mut client = super::client(caller).await?;
+    if !args.yes {
+        let token = super::read(&mut client, args.token_id.clone()).await?;
+        output::note_table(&output::facts(token.facts()))?;
+        if !confirmed()? {
+            return Err(Failure::new("nothing was revoked"));
+        }
+    }
+    let request = v1::RevokeRequest {
+        token_id: args.token_id,
+        reason: args.reason,
+        request_id: args.request_id,
+    };
+    let answer = client.revoke(request).await?.into_inner();
+    let token = view::Token::from(answer.token.unwrap_or_default());
+    super::output_token(&token, caller.output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn confirmed() -> Result<bool, Failure> {
+    dialoguer::Confirm::new()
+        .with_prompt("Revoke this token, for ever?")
+        .default(false)
+        .interact()
+        .map_err(|dialoguer::Error::IO(error)| {
+            Failure::new(format_args!("the answer could not be read: {error}"))
+                .but("pass --yes to revoke without asking")
+        })
+}

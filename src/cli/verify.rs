@@ -1,0 +1,125 @@
+//! `tokenward verify`: is this token good, and for what?
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::failure::Outcome;
+use super::output::{self, bad, good, text};
+use super::present::SecretArgs;
+use super::{Caller, view};
+use crate::proto::v1;
+use crate::proto::v1::verification_service_client::VerificationServiceClient;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct VerifyArgs {
+    /// Slug of the namespace the token must be of
+    #[arg(long, value_name = "SLUG", default_value = "", hide_default_value = true)]
+    namespace: String,
+    /// A scope the token must have; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    #[command(flatten)]
+    secret: SecretArgs,
+}
+
+#[derive(Serialize, Debug)]
+struct Judgement {
+    verdict: String,
+    token: Option<VerifiedToken>,
+    missing_scopes: Vec<String>,
+    revision: i64,
+    cache_ttl: Option<String>,
+}
+
+#[derive(Serialize, Debug)]
+struct VerifiedToken {
+    id: String,
+    namespace: String,
+    name: String,
+    subject: String,
+    scopes: Vec<String>,
+    labels: BTreeMap<String, String>,
+    expire_time: Option<String>,
+    secret_version: i32,
+}
+
+pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
+    let secret = args.secret.read()?;
+    let channel = caller.address.connect().await?;
+    let request = v1::VerifyRequest {
+        secret: secret.expose().to_owned(),
+        namespace: args.namespace,
+        required_scopes: args.scopes,
+    };
+    let answer = VerificationServiceClient::new(channel)
+        .verify(request)
+        .await?
+        .into_inner();
+    // Only this one value accepts; whatever a later version adds is a refusal.
+    let code = match answer.verdict() {
+        v1::Verdict::Accepted => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    };
+    let judgement = Judgement::from(answer);
+    caller
+        .output
+        .print(&judgement, || output::facts(judgement.facts()))?;
+    Ok(code)
+}
+
+impl From<v1::VerifyResponse> for Judgement {
+    fn from(answer: v1::VerifyResponse) -> Judgement {
+        Judgement {
+            verdict: view::verdict(answer.verdict()),
+            token: answer.token.map(VerifiedToken::from),
+            missing_scopes: answer.missing_scopes,
+            revision: answer.revision,
+            cache_ttl: answer.cache_ttl.map(|ttl| ttl.to_string()),
+        }
+    }
+}
+
+impl From<v1::VerifiedToken> for VerifiedToken {
+    fn from(token: v1::VerifiedToken) -> VerifiedToken {
+        VerifiedToken {
+            id: token.id,
+            namespace: token.namespace,
+            name: token.name,
+            subject: token.subject,
+            scopes: token.scopes,
+            labels: token.labels.into_iter().collect(),
+            expire_time: token.expire_time.map(view::time),
+            secret_version: token.secret_version,
+        }
+    }
+}
+
+impl Judgement {
+    fn facts(&self) -> Vec<(&'static str, Cell)> {
+        let verdict = match self.verdict.as_str() {
+            "accepted" => good("accepted"),
+            refusal => bad(refusal),
+        };
+        let mut facts = vec![("verdict", verdict)];
+        let mut add = |name, value: &str| {
+            if !value.is_empty() {
+                facts.push((name, text(value)));
+            }
+        };
+        add("missing", &self.missing_scopes.join(" "));
+        if let Some(token) = &self.token {
+            add("id", &token.id);
+            add("namespace", &token.namespace);
+            add("name", &token.name);
+            add("subject", &token.subject);
+            add("scopes", &token.scopes.join(" "));
+            add("expires", token.expire_time.as_deref().unwrap_or("never"));
+            add("version", &token.secret_version.to_string());
+        }
+        add("revision", &self.revision.to_string());
+        facts
+    }
+}

@@ -1,0 +1,304 @@
+//! Answers as they are printed: the API's fields under the API's names, times in RFC 3339, states in words.
+
+use std::collections::BTreeMap;
+
+use comfy_table::Cell;
+use data_encoding::HEXLOWER;
+use prost_types::Timestamp;
+use serde::Serialize;
+
+use super::output::{bad, doubtful, good, text};
+use crate::proto::v1;
+
+#[derive(Serialize, Debug)]
+pub(super) struct Token {
+    pub id: String,
+    pub namespace: String,
+    pub name: String,
+    pub subject: String,
+    pub scopes: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    pub state: String,
+    pub create_time: Option<String>,
+    pub expire_time: Option<String>,
+    pub revoke_time: Option<String>,
+    pub revoke_reason: String,
+    pub secrets: Vec<SecretVersion>,
+}
+
+#[derive(Serialize, Debug)]
+pub(super) struct SecretVersion {
+    pub version: i32,
+    pub hint: String,
+    pub create_time: Option<String>,
+    pub retire_time: Option<String>,
+}
+
+#[derive(Serialize, Debug)]
+pub(super) struct Namespace {
+    pub slug: String,
+    pub display_name: String,
+    pub format: Format,
+    pub create_time: Option<String>,
+    pub update_time: Option<String>,
+    pub etag: String,
+}
+
+#[derive(Serialize, Debug)]
+pub(super) struct Format {
+    pub prefix: String,
+    /// As `--format` takes it.
+    pub body: String,
+}
+
+#[derive(Serialize, Debug)]
+pub(super) struct Entry {
+    pub revision: i64,
+    pub time: Option<String>,
+    pub actor: String,
+    pub request_id: String,
+    pub namespace: String,
+    pub token_id: String,
+    pub kind: String,
+    /// The canonical bytes: `link` is over these.
+    pub body: String,
+    pub link: String,
+}
+
+impl From<v1::Token> for Token {
+    fn from(token: v1::Token) -> Token {
+        Token {
+            state: state(token.state()),
+            id: token.id,
+            namespace: token.namespace,
+            name: token.name,
+            subject: token.subject,
+            scopes: token.scopes,
+            labels: token.labels.into_iter().collect(),
+            create_time: token.create_time.map(time),
+            expire_time: token.expire_time.map(time),
+            revoke_time: token.revoke_time.map(time),
+            revoke_reason: token.revoke_reason,
+            secrets: token.secrets.into_iter().map(SecretVersion::from).collect(),
+        }
+    }
+}
+
+impl From<v1::SecretVersion> for SecretVersion {
+    fn from(secret: v1::SecretVersion) -> SecretVersion {
+        SecretVersion {
+            version: secret.version,
+            hint: secret.hint,
+            create_time: secret.create_time.map(time),
+            retire_time: secret.retire_time.map(time),
+        }
+    }
+}
+
+impl From<v1::Namespace> for Namespace {
+    fn from(namespace: v1::Namespace) -> Namespace {
+        Namespace {
+            slug: namespace.slug,
+            display_name: namespace.display_name,
+            format: namespace.format.unwrap_or_default().into(),
+            create_time: namespace.create_time.map(time),
+            update_time: namespace.update_time.map(time),
+            etag: namespace.etag,
+        }
+    }
+}
+
+impl From<v1::SecretFormat> for Format {
+    fn from(format: v1::SecretFormat) -> Format {
+        use v1::secret_format::Body;
+        Format {
+            prefix: format.prefix,
+            body: match format.body {
+                Some(Body::Native(_)) => "native".to_owned(),
+                Some(Body::Hex(body)) => format!("hex:{}", body.length),
+                Some(Body::Base64url(body)) => format!("base64url:{}", body.length),
+                Some(Body::Base62(body)) => format!("base62:{}", body.length),
+                None => "unknown".to_owned(),
+            },
+        }
+    }
+}
+
+impl From<v1::Entry> for Entry {
+    fn from(entry: v1::Entry) -> Entry {
+        Entry {
+            kind: kind(entry.kind()),
+            revision: entry.revision,
+            time: entry.time.map(time),
+            actor: entry.actor,
+            request_id: entry.request_id,
+            namespace: entry.namespace,
+            token_id: entry.token_id,
+            body: String::from_utf8_lossy(&entry.body).into_owned(),
+            link: HEXLOWER.encode(&entry.link),
+        }
+    }
+}
+
+impl Token {
+    pub(super) const HEADER: &[&str] = &[
+        "ID", "NAME", "SUBJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "HINT",
+    ];
+
+    pub(super) fn row(&self) -> Vec<Cell> {
+        vec![
+            text(&self.id),
+            text(&self.name),
+            text(&self.subject),
+            text(&self.scopes.join(" ")),
+            self.state_cell(),
+            moment(self.create_time.as_deref()),
+            moment(self.expire_time.as_deref()),
+            text(self.secrets.last().map_or("", |secret| &secret.hint)),
+        ]
+    }
+
+    /// What a person wants to know of one token; what is not there is left out.
+    pub(super) fn facts(&self) -> Vec<(&'static str, Cell)> {
+        let mut facts = vec![
+            ("id", text(&self.id)),
+            ("namespace", text(&self.namespace)),
+            ("subject", text(&self.subject)),
+            ("state", self.state_cell()),
+            ("created", moment(self.create_time.as_deref())),
+            ("expires", moment(self.expire_time.as_deref())),
+        ];
+        let mut add = |name, value: &str| {
+            if !value.is_empty() {
+                facts.push((name, text(value)));
+            }
+        };
+        add("name", &self.name);
+        add("scopes", &self.scopes.join(" "));
+        let labels: Vec<_> = self
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        add("labels", &labels.join(" "));
+        add("revoked", self.revoke_time.as_deref().unwrap_or_default());
+        add("reason", &self.revoke_reason);
+        for secret in &self.secrets {
+            let end = secret.retire_time.as_ref();
+            let end = end.map_or(String::new(), |time| format!(", retires {time}"));
+            let made = secret.create_time.as_deref().unwrap_or_default();
+            let told = format!("{} version {}, made {made}{end}", secret.hint, secret.version);
+            add("secret", &told);
+        }
+        facts
+    }
+
+    fn state_cell(&self) -> Cell {
+        match self.state.as_str() {
+            "active" => good(&self.state),
+            "revoked" => bad(&self.state),
+            other => doubtful(other),
+        }
+    }
+}
+
+impl Namespace {
+    pub(super) const HEADER: &[&str] = &["SLUG", "NAME", "PREFIX", "FORMAT", "CREATED"];
+
+    pub(super) fn row(&self) -> Vec<Cell> {
+        vec![
+            text(&self.slug),
+            text(&self.display_name),
+            text(&self.format.prefix),
+            text(&self.format.body),
+            moment(self.create_time.as_deref()),
+        ]
+    }
+
+    pub(super) fn facts(&self) -> Vec<(&'static str, Cell)> {
+        vec![
+            ("slug", text(&self.slug)),
+            ("name", text(&self.display_name)),
+            ("prefix", text(&self.format.prefix)),
+            ("format", text(&self.format.body)),
+            ("created", moment(self.create_time.as_deref())),
+        ]
+    }
+}
+
+impl Entry {
+    pub(super) const HEADER: &[&str] = &["REVISION", "TIME", "KIND", "NAMESPACE", "TOKEN", "ACTOR"];
+
+    pub(super) fn row(&self) -> Vec<Cell> {
+        vec![
+            Cell::new(self.revision),
+            moment(self.time.as_deref()),
+            text(&self.kind),
+            text(&self.namespace),
+            text(&self.token_id),
+            text(&self.actor),
+        ]
+    }
+}
+
+fn moment(time: Option<&str>) -> Cell {
+    text(time.unwrap_or("never"))
+}
+
+/// RFC 3339, with as many digits as there are.
+pub(super) fn time(time: Timestamp) -> String {
+    match jiff::Timestamp::new(time.seconds, time.nanos) {
+        Ok(instant) => instant.to_string(),
+        // No server of ours sends one; what it did send is still worth seeing.
+        Err(_) => format!("{} s", time.seconds),
+    }
+}
+
+fn state(state: v1::TokenState) -> String {
+    worded(state.as_str_name(), "TOKEN_STATE_")
+}
+
+pub(super) fn verdict(verdict: v1::Verdict) -> String {
+    worded(verdict.as_str_name(), "VERDICT_")
+}
+
+/// As the journal itself names it: `token.revoked`.
+fn kind(kind: v1::EntryKind) -> String {
+    worded(kind.as_str_name(), "ENTRY_KIND_").replacen('_', ".", 1)
+}
+
+/// The name of an enum value without what all values of the enum begin with.
+fn worded(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Kind;
+
+    #[test]
+    fn kinds_are_named_as_in_the_journal() {
+        use v1::EntryKind::*;
+        let kinds = [
+            NamespaceCreated,
+            NamespaceUpdated,
+            TokenIssued,
+            TokenRotated,
+            TokenRevoked,
+            TokenSuspended,
+            TokenResumed,
+        ];
+        let named: Vec<_> = kinds.into_iter().map(kind).collect();
+        let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();
+        assert_eq!(named, wanted);
+    }
+
+    #[test]
+    fn times_are_rfc_3339_with_the_digits_they_have() {
+        let at = |seconds, nanos| time(Timestamp { seconds, nanos });
+        assert_eq!(at(0, 0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(1_700_000_000, 120_000_000), "2023-11-14T22:13:20.12Z");
+        assert_eq!(at(i64::MAX, 0), format!("{} s", i64::MAX));
+    }
+}

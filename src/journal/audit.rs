@@ -1,0 +1,281 @@
+//! Whether a journal is what was written: nothing about it is believed but what its hashes prove.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::fold::{self, Misfit};
+use super::link::Link;
+use super::{Change, Entry, NotEntry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{Slug, TokenId};
+use crate::token::namespace::Namespace;
+
+/// An entry as a store keeps it: the body and its link, and the columns it is found by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    pub revision: Revision,
+    pub time: i64,
+    pub actor: String,
+    pub request_id: Vec<u8>,
+    pub kind: String,
+    pub namespace: String,
+    pub token_id: Option<Vec<u8>>,
+    pub body: Vec<u8>,
+    pub link: Vec<u8>,
+}
+
+/// What is wrong, and where. The first one found counts: all after it rests on it.
+#[derive(Debug, thiserror::Error)]
+pub enum Finding {
+    #[error("revision {missing}: it is missing, the next one kept is revision {found}")]
+    Gap { missing: Revision, found: Revision },
+    #[error("revision {revision}: its link does not follow from revision {} and its body", .revision.get() - 1)]
+    Link { revision: Revision },
+    #[error("revision {revision}: its link is {found}, not {expected} as noted")]
+    Anchor {
+        revision: Revision,
+        expected: Link,
+        found: Link,
+    },
+    #[error(
+        "revision {revision}: its link could not be compared: the journal holds {oldest} to {newest} only"
+    )]
+    AnchorAway {
+        revision: Revision,
+        oldest: Revision,
+        newest: Revision,
+    },
+    #[error("revision {revision}: {source}")]
+    Body { revision: Revision, source: NotEntry },
+    #[error("revision {revision}: its column {column} does not agree with its body")]
+    Column {
+        revision: Revision,
+        column: &'static str,
+    },
+    #[error("head: it is at revision {head}, but the last entry is revision {last}")]
+    Head { head: Revision, last: Revision },
+    #[error("head: its link is not that of revision {last}")]
+    HeadLink { last: Revision },
+    #[error("revision {revision}: it cannot concern {record}: {source}")]
+    Misfit {
+        revision: Revision,
+        record: String,
+        source: Misfit,
+    },
+    #[error("{record}: its row is missing, revision {revision} was the last to concern it")]
+    RowMissing { record: String, revision: Revision },
+    #[error("{record}: its row cannot be read: {why}")]
+    RowUnreadable { record: String, why: String },
+    #[error("{record}: it has a row, but no entry made it")]
+    RowUnheardOf { record: String },
+    #[error("{record}: its row does not agree with its entries in {}", .fields.join(", "))]
+    RowDiffers { record: String, fields: Vec<String> },
+}
+
+/// A walk along the links, from the oldest entry on.
+#[derive(Debug)]
+pub struct Chain {
+    last: Revision,
+    /// `None`: the entry it belongs to is not kept, so the next link cannot be checked.
+    link: Option<Link>,
+}
+
+impl Chain {
+    /// A walk that begins with `oldest`; what came before it, if anything did, was trimmed.
+    pub fn from(oldest: Revision) -> Chain {
+        let last = Revision::new(oldest.get().saturating_sub(1));
+        Chain {
+            last,
+            link: (last == Revision::ZERO).then_some(Link::START),
+        }
+    }
+
+    /// The entry in `row`, if it is the next one and is what was written.
+    pub fn follow(&mut self, row: &Row) -> Result<Entry, Finding> {
+        let revision = row.revision;
+        if revision != self.last.next() {
+            return Err(Finding::Gap {
+                missing: self.last.next(),
+                found: revision,
+            });
+        }
+        let link = Link::from_bytes(&row.link).map_err(|_| Finding::Link { revision })?;
+        if self.link.is_some_and(|before| before.then(&row.body) != link) {
+            return Err(Finding::Link { revision });
+        }
+        let entry =
+            Entry::open(row.body.clone(), link).map_err(|source| Finding::Body { revision, source })?;
+        agree(row, &entry)?;
+        self.last = revision;
+        self.link = Some(link);
+        Ok(entry)
+    }
+
+    /// Whether the journal ends where its head says.
+    pub fn ends_at(&self, head: Revision, link: Link) -> Result<(), Finding> {
+        match self.link {
+            _ if head != self.last => Err(Finding::Head {
+                head,
+                last: self.last,
+            }),
+            // Trimming spares the last entry: without it somebody else has been here.
+            None => Err(Finding::Gap {
+                missing: head,
+                found: head.next(),
+            }),
+            Some(last) if last != link => Err(Finding::HeadLink { last: self.last }),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The columns are there to search by: one that lies hides an entry from whoever searches.
+fn agree(row: &Row, entry: &Entry) -> Result<(), Finding> {
+    let token_id = entry.change.token_id();
+    let columns = [
+        ("revision", row.revision == entry.revision),
+        ("time", row.time == entry.time.micros()),
+        ("actor", row.actor == entry.actor.as_str()),
+        ("request_id", row.request_id == entry.request_id.as_bytes()),
+        ("kind", row.kind == entry.change.kind().as_str()),
+        ("namespace", row.namespace == entry.change.namespace().as_str()),
+        (
+            "token_id",
+            row.token_id.as_deref() == token_id.as_ref().map(|id| &id.as_bytes()[..]),
+        ),
+    ];
+    match columns.into_iter().find(|(_, agrees)| !agrees) {
+        Some((column, _)) => Err(Finding::Column {
+            revision: row.revision,
+            column,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What the entries of one token make of it, to be compared with its row.
+#[derive(Debug)]
+pub struct TokenReplay {
+    id: TokenId,
+    after: Option<Stored<Token>>,
+    /// Its first entries are not kept, so it cannot be rebuilt.
+    trimmed: bool,
+}
+
+impl TokenReplay {
+    pub fn of(id: TokenId) -> TokenReplay {
+        TokenReplay {
+            id,
+            after: None,
+            trimmed: false,
+        }
+    }
+
+    /// Applies the token's next entry; `oldest` is where the journal begins.
+    pub fn apply(&mut self, entry: &Entry, oldest: Revision) -> Result<(), Finding> {
+        let Change::Token { change, .. } = &entry.change else {
+            return Ok(());
+        };
+        if self.trimmed {
+            return Ok(());
+        }
+        match fold::token(self.after.as_ref().map(|after| &after.record), change) {
+            Ok(record) => {
+                self.after = Some(Stored {
+                    record,
+                    version: entry.revision,
+                });
+                Ok(())
+            }
+            Err(Misfit::NeverIssued) if oldest > Revision::new(1) => {
+                self.trimmed = true;
+                Ok(())
+            }
+            Err(source) => Err(Finding::Misfit {
+                revision: entry.revision,
+                record: token(self.id),
+                source,
+            }),
+        }
+    }
+
+    /// Whether `row` is what the entries made; `false`: too few of them are kept to tell.
+    pub fn agrees(&self, row: &Stored<Token>, oldest: Revision) -> Result<bool, Finding> {
+        match &self.after {
+            _ if self.trimmed => Ok(false),
+            Some(after) => same(token(self.id), after, row).map(|()| true),
+            None if oldest > Revision::new(1) => Ok(false),
+            None => Err(Finding::RowUnheardOf {
+                record: token(self.id),
+            }),
+        }
+    }
+}
+
+/// What the entries make of the namespaces: few enough to be kept at once.
+#[derive(Default, Debug)]
+pub struct NamespaceReplay(BTreeMap<Slug, Stored<Namespace>>);
+
+impl NamespaceReplay {
+    pub fn apply(&mut self, entry: &Entry) {
+        if let Change::NamespaceCreated(namespace) | Change::NamespaceUpdated(namespace) = &entry.change {
+            let stored = Stored {
+                record: namespace.clone(),
+                version: entry.revision,
+            };
+            self.0.insert(namespace.slug.clone(), stored);
+        }
+    }
+
+    /// Whether `rows` are what the entries made. One whose entries were trimmed is believed.
+    pub fn agrees(&self, rows: &[Stored<Namespace>], oldest: Revision) -> Result<(), Finding> {
+        for row in rows {
+            let record = || format!("namespace {}", row.record.slug);
+            match self.0.get(&row.record.slug) {
+                Some(after) => same(record(), after, row)?,
+                None if oldest > Revision::new(1) => {}
+                None => return Err(Finding::RowUnheardOf { record: record() }),
+            }
+        }
+        let kept = |slug: &Slug| rows.iter().any(|row| row.record.slug == *slug);
+        match self.0.iter().find(|(slug, _)| !kept(slug)) {
+            Some((slug, after)) => Err(Finding::RowMissing {
+                record: format!("namespace {slug}"),
+                revision: after.version,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How a finding names a token.
+pub fn token(id: TokenId) -> String {
+    format!("token {id}")
+}
+
+fn same<T: Serialize + PartialEq>(record: String, after: &Stored<T>, row: &Stored<T>) -> Result<(), Finding> {
+    if after == row {
+        return Ok(());
+    }
+    let mut fields = differing(&after.record, &row.record);
+    if after.version != row.version {
+        fields.push("version".to_owned());
+    }
+    Err(Finding::RowDiffers { record, fields })
+}
+
+/// The names of the fields whose values differ.
+fn differing<T: Serialize>(one: &T, other: &T) -> Vec<String> {
+    let fields = |record: &T| match serde_json::to_value(record) {
+        Ok(Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let other = fields(other);
+    fields(one)
+        .into_iter()
+        .filter(|(name, value)| other.get(name) != Some(value))
+        .map(|(name, _)| name)
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! The whole file as it is at one instant, for an audit: rows as they lie there, and nothing taken on trust.
+
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Row as _, Transaction};
+
+use super::super::{Head, READ_MAX, StoreError};
+use super::{SqliteStore, read, revision, sql};
+use crate::journal::audit::Row;
+use crate::journal::{Entry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::TokenId;
+use crate::token::namespace::Namespace;
+
+const ROWS: &str = "
+    SELECT revision, time, actor, request_id, kind, namespace, token_id, body, link
+    FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
+
+const TOKEN_IDS: &str = "SELECT id FROM token WHERE id > $1 ORDER BY id LIMIT $2";
+
+const LOST_TOKEN: &str = "
+    SELECT token_id, max(revision) AS revision FROM journal
+    WHERE token_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM token WHERE token.id = journal.token_id)
+    GROUP BY token_id ORDER BY token_id LIMIT 1";
+
+/// What SQLite answers when a statement cannot be carried out on the values it finds.
+const SQLITE_ERROR: &str = "1";
+
+/// One read transaction: whatever is written meanwhile, it sees the same file until it is dropped.
+#[derive(Debug)]
+pub struct Snapshot(Transaction<'static, Sqlite>);
+
+/// A record whose columns do not make sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
+
+impl SqliteStore {
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot(self.readers.begin().await?))
+    }
+}
+
+impl Snapshot {
+    pub async fn head(&mut self) -> Result<Head, StoreError> {
+        read::head(&mut *self.0).await
+    }
+
+    /// Journal rows after `after`, at most [`READ_MAX`] of them.
+    pub async fn rows(&mut self, after: Revision) -> Result<Vec<Row>, StoreError> {
+        let query = sqlx::query(ROWS).bind(sql(after)).bind(READ_MAX);
+        let rows = query.fetch_all(&mut *self.0).await?;
+        rows.iter().map(row).collect()
+    }
+
+    /// The ids of token rows after `after`, at most [`READ_MAX`] of them.
+    pub async fn token_ids(&mut self, after: Option<TokenId>) -> Result<Vec<TokenId>, StoreError> {
+        let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
+        let query = sqlx::query_scalar(TOKEN_IDS).bind(after).bind(READ_MAX);
+        let ids: Vec<Vec<u8>> = query.fetch_all(&mut *self.0).await?;
+        ids.iter()
+            .map(|id| TokenId::from_bytes(id).map_err(StoreError::corrupt))
+            .collect()
+    }
+
+    /// The row of one token, its secrets included.
+    pub async fn token(&mut self, id: TokenId) -> Result<Result<Stored<Token>, Unreadable>, StoreError> {
+        match read::token(&mut *self.0, id).await {
+            Ok(Some(stored)) => Ok(Ok(stored)),
+            Ok(None) => Ok(Err(Unreadable("it is not shown".to_owned()))),
+            Err(error) => unreadable(error).map(Err),
+        }
+    }
+
+    /// Entries of one token after `after`, at most [`READ_MAX`] of them.
+    pub async fn entries_of(&mut self, id: TokenId, after: Revision) -> Result<Vec<Entry>, StoreError> {
+        let filter = super::super::EntryFilter {
+            token_id: Some(id),
+            ..Default::default()
+        };
+        read::entries(&mut *self.0, after, &filter, READ_MAX).await
+    }
+
+    /// A token that has entries but no row, with the last of those entries.
+    pub async fn lost_token(&mut self) -> Result<Option<(TokenId, Revision)>, StoreError> {
+        let row = sqlx::query(LOST_TOKEN).fetch_optional(&mut *self.0).await?;
+        row.map(|row| {
+            let id = TokenId::from_bytes(row.try_get("token_id")?).map_err(StoreError::corrupt)?;
+            Ok((id, revision(row.try_get("revision")?)?))
+        })
+        .transpose()
+    }
+
+    /// Every namespace row.
+    pub async fn namespaces(&mut self) -> Result<Result<Vec<Stored<Namespace>>, Unreadable>, StoreError> {
+        match read::namespaces(&mut *self.0).await {
+            Ok(namespaces) => Ok(Ok(namespaces)),
+            Err(error) => unreadable(error).map(Err),
+        }
+    }
+}
+
+fn row(row: &SqliteRow) -> Result<Row, StoreError> {
+    Ok(Row {
+        revision: revision(row.try_get("revision")?)?,
+        time: row.try_get("time")?,
+        actor: row.try_get("actor")?,
+        request_id: row.try_get("request_id")?,
+        kind: row.try_get("kind")?,
+        namespace: row.try_get("namespace")?,
+        token_id: row.try_get("token_id")?,
+        body: row.try_get("body")?,
+        link: row.try_get("link")?,
+    })
+}
+
+/// Tells a record that cannot be read from a file that cannot.
+fn unreadable(error: StoreError) -> Result<Unreadable, StoreError> {
+    match error {
+        StoreError::Corrupt { what } => Ok(Unreadable(what)),
+        StoreError::Unavailable(source) => match source.downcast_ref::<sqlx::Error>() {
+            Some(sqlx::Error::Database(said)) if said.code().as_deref() == Some(SQLITE_ERROR) => {
+                Ok(Unreadable(said.message().to_owned()))
+            }
+            _ => Err(StoreError::Unavailable(source)),
+        },
+    }
+}

@@ -3,10 +3,12 @@
 mod audit;
 mod check;
 mod connect;
+mod demo;
 mod failure;
 mod namespace;
 mod output;
 mod present;
+mod serve;
 mod spelling;
 mod token;
 mod verify;
@@ -56,6 +58,10 @@ struct Cli {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    /// Run a server, until SIGTERM
+    Serve(Box<serve::ServeArgs>),
+    /// Watch the whole life of a token, on a server and a store that are gone afterwards
+    Demo,
     /// Create and show namespaces
     #[command(subcommand)]
     Namespace(namespace::NamespaceCommand),
@@ -124,6 +130,8 @@ fn dispatch(cli: Cli) -> Outcome {
     } = cli;
     let caller = Caller { address, output };
     match command {
+        Command::Serve(args) => wait(serve::run(*args)),
+        Command::Demo => wait(demo::run()),
         Command::Check(args) => check::run(args, output),
         Command::Completions { shell } => completions(shell),
         Command::Namespace(command) => wait(namespace::run(command, &caller)),

@@ -1,0 +1,148 @@
+//! `tokenward serve`: one server, until it is told to end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::{Failure, Outcome};
+use super::output;
+use crate::serve::{Limits, Options, Running, StoreAddress};
+use crate::telemetry::{self, LogFormat};
+use crate::watch::WatchLimits;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct ServeArgs {
+    /// Where tokens are kept: sqlite:PATH, or memory: for a store that ends with the process
+    #[arg(
+        long,
+        env = "TOKENWARD_STORE",
+        value_name = "STORE",
+        default_value = "sqlite:tokenward.db"
+    )]
+    store: StoreAddress,
+    /// Address and port to accept calls on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "TOKENWARD_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:7117"
+    )]
+    listen: SocketAddr,
+    /// Listen beyond loopback although calls are neither encrypted nor authenticated yet
+    #[arg(long)]
+    insecure: bool,
+    /// The file that keeps the pepper [default: beside the store, with .pepper at the end]
+    #[arg(long, env = "TOKENWARD_PEPPER_FILE", value_name = "PATH")]
+    pepper_file: Option<PathBuf>,
+    /// Threads that serve calls [default: one a core]
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<NonZeroUsize>,
+    /// Tokens whose facts are held in memory [default: 100000]
+    #[arg(long, value_name = "COUNT")]
+    cache_tokens: Option<NonZeroUsize>,
+    /// Connections open at once; a further one is closed
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections_max)]
+    connections_max: usize,
+    /// Calls and streams open at once on one connection
+    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().streams_max)]
+    streams_max: u32,
+    /// Bytes of one request
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().message_bytes_max)]
+    message_bytes_max: usize,
+    /// Bytes of all headers of one request
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().header_bytes_max)]
+    header_bytes_max: u32,
+    /// How long a call may take, whatever its own deadline is
+    #[arg(long, value_name = "SPAN", default_value_t = Limits::default().deadline_max.into())]
+    deadline_max: humantime::Duration,
+    /// Revocation streams open at once
+    #[arg(long, value_name = "COUNT", default_value_t = WatchLimits::default().watchers_max)]
+    watchers_max: usize,
+    /// How long a watcher may leave its messages untaken before its stream ends
+    #[arg(long, value_name = "SPAN", default_value_t = WatchLimits::default().stall_max.into())]
+    watcher_stall_max: humantime::Duration,
+    /// How long calls under way may take to end after SIGTERM [default: 10s]
+    #[arg(long, value_name = "SPAN")]
+    drain_max: Option<humantime::Duration>,
+    /// Which lines are logged, such as info or tokenward=debug,h2=warn
+    #[arg(long, env = "TOKENWARD_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// How they are written
+    #[arg(
+        long,
+        env = "TOKENWARD_LOG_FORMAT",
+        value_name = "FORM",
+        default_value = "text"
+    )]
+    log_format: LogForm,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogForm {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+pub(super) async fn run(args: ServeArgs) -> Outcome {
+    let format = match args.log_format {
+        LogForm::Text => LogFormat::Text,
+        LogForm::Json => LogFormat::Json,
+    };
+    telemetry::start(&args.log, format).map_err(Failure::usage)?;
+    // Listened to before there is a server, so that none is missed.
+    let (mut terminate, mut interrupt) =
+        signals().map_err(|error| Failure::new(format_args!("signals cannot be received: {error}")))?;
+    let server = Running::start(args.options()).map_err(Failure::new)?;
+    output::line(&format!("tokenward: listening on {}", server.address()))?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = server.ended() => {}
+    }
+    let stopping = tokio::task::spawn_blocking(|| server.stop());
+    tokio::select! {
+        stopped = stopping => {
+            let stopped = stopped.map_err(|_| Failure::new("the server panicked"))?;
+            stopped.map(|()| ExitCode::SUCCESS).map_err(Failure::new)
+        }
+        // Whoever asks twice does not want to wait; what was acknowledged is on disk.
+        _ = terminate.recv() => std::process::exit(1),
+        _ = interrupt.recv() => std::process::exit(1),
+    }
+}
+
+fn signals() -> io::Result<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+impl ServeArgs {
+    fn options(&self) -> Options {
+        let default = Options::new(self.store.clone(), self.listen);
+        Options {
+            insecure: self.insecure,
+            pepper_file: self.pepper_file.clone(),
+            threads: self.threads.unwrap_or(default.threads),
+            cache_tokens: self.cache_tokens.unwrap_or(default.cache_tokens),
+            limits: Limits {
+                message_bytes_max: self.message_bytes_max,
+                header_bytes_max: self.header_bytes_max,
+                streams_max: self.streams_max,
+                connections_max: self.connections_max,
+                deadline_max: self.deadline_max.into(),
+            },
+            watch: WatchLimits {
+                watchers_max: self.watchers_max,
+                stall_max: self.watcher_stall_max.into(),
+            },
+            drain_max: self.drain_max.map_or(default.drain_max, Into::into),
+            ..default
+        }
+    }
+}

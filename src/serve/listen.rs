@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::io;
+use std::iter;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -199,21 +200,15 @@ fn panicked(_: Box<dyn Any + Send>) -> http::Response<Body> {
 /// One listener for each thread, all on one address; the kernel deals connections out among them.
 fn bind(address: SocketAddr, threads: usize) -> Result<Vec<TcpListener>, BindError> {
     let failed = |source| BindError { address, source };
-    // Sharing would let a second server take half of this one's calls: first make sure nobody is there.
-    let probe = socket(address, false).map_err(failed)?;
-    let address = match address.port() {
-        0 => probe.local_addr().and_then(|found| {
-            found
-                .as_socket()
-                .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
-        }),
-        _ => Ok(address),
-    };
-    let address = address.map_err(failed)?;
-    drop(probe);
-    (0..threads)
-        .map(|_| socket(address, true).map(TcpListener::from).map_err(failed))
-        .collect()
+    if address.port() != 0 {
+        // Sharing would let a second server take half of this one's calls: first make sure nobody is there.
+        drop(socket(address, false).map_err(failed)?);
+    }
+    // A free port is looked for once, among those that nobody shares.
+    let first = TcpListener::from(socket(address, true).map_err(failed)?);
+    let address = first.local_addr().map_err(failed)?;
+    let others = (1..threads).map(|_| socket(address, true).map(TcpListener::from).map_err(failed));
+    iter::once(Ok(first)).chain(others).collect()
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {

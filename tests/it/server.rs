@@ -53,17 +53,7 @@ impl Server {
     }
 
     pub async fn client(&self) -> Result<Client, tonic::transport::Error> {
-        let channel = Channel::from_shared(format!("http://{}", self.address))
-            .unwrap()
-            .connect()
-            .await?;
-        Ok(Client {
-            tokens: TokenServiceClient::new(channel.clone()),
-            verification: VerificationServiceClient::new(channel.clone()),
-            revocations: RevocationServiceClient::new(channel.clone()),
-            namespaces: NamespaceServiceClient::new(channel.clone()),
-            audit: AuditServiceClient::new(channel),
-        })
+        Client::connect(&self.address.to_string()).await
     }
 
     /// Ends the server as SIGTERM does.
@@ -85,6 +75,20 @@ impl Drop for Server {
 }
 
 impl Client {
+    pub async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
+        let channel = Channel::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect()
+            .await?;
+        Ok(Client {
+            tokens: TokenServiceClient::new(channel.clone()),
+            verification: VerificationServiceClient::new(channel.clone()),
+            revocations: RevocationServiceClient::new(channel.clone()),
+            namespaces: NamespaceServiceClient::new(channel.clone()),
+            audit: AuditServiceClient::new(channel),
+        })
+    }
+
     pub async fn create_namespace(&mut self, slug: &str, prefix: &str, body: Body) -> Outcome {
         let namespace = v1::Namespace {
             slug: slug.to_owned(),

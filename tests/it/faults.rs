@@ -1,0 +1,22 @@
+//! What survives when things break: a server that is killed, a stream that is cut.
+//!
+//! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes minutes.
+
+mod cut;
+mod killed;
+
+use tokenward::clock::{Entropy, ManualEntropy, random};
+
+/// The size of a run: small in every test run, full on demand.
+fn sized(small: usize, full: usize) -> usize {
+    if std::env::var_os("TOKENWARD_TEST_FULL").is_some() {
+        full
+    } else {
+        small
+    }
+}
+
+/// A number below `bound`, the next one of the seed.
+fn below(entropy: &ManualEntropy, bound: u64) -> u64 {
+    u64::from_be_bytes(random(entropy as &dyn Entropy)) % bound
+}

@@ -67,7 +67,7 @@ pub fn judge(token: &Token, presented: &Digest, need: &Need, now: Timestamp) -> 
         .into_iter()
         .flatten()
         .map(|end| now.until(end))
-        .fold(CACHE_TTL_MAX, |ttl, left| ttl.min(left));
+        .fold(CACHE_TTL_MAX, Ord::min);
     Verdict::Accepted {
         secret_version: secret.version,
         cache_ttl,

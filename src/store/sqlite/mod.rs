@@ -263,3 +263,6 @@ fn revision(sql: i64) -> Result<Revision, StoreError> {
 fn link(bytes: &[u8]) -> Result<Link, StoreError> {
     Link::from_bytes(bytes).map_err(StoreError::corrupt)
 }
+
+#[cfg(test)]
+mod tests;

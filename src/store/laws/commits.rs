@@ -72,7 +72,7 @@ pub(super) async fn what_a_commit_returns_is_observable_at_once(store: Arc<dyn S
                 let entry = write(&store, issue(token(number))).await?;
                 let before = Revision::new(entry.revision.get() - 1);
                 let found = store.entries(before, EntryFilter::ALL, 1).await?;
-                assert_eq!(found, [entry.clone()]);
+                assert_eq!(found, std::slice::from_ref(&entry));
                 assert!(store.head().await?.revision >= entry.revision);
                 assert_eq!(
                     store.entry_of_request(entry.request_id).await?,

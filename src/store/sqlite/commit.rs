@@ -18,21 +18,21 @@ use crate::token::change::TokenChange;
 use crate::token::id::TokenId;
 use crate::token::namespace::Namespace;
 
-const BEGIN_JOURNAL: &str = "
+pub(super) const BEGIN_JOURNAL: &str = "
     INSERT INTO journal_head (id, epoch, revision, link) VALUES (1, $1, 0, $2)
     ON CONFLICT (id) DO UPDATE SET id = 1
     RETURNING revision";
 
-const REPEATED: &str = "
+pub(super) const REPEATED: &str = "
     SELECT body, link FROM journal
     WHERE request_id IN (SELECT unhex(value, '-') FROM json_each($1))";
 
-const VERSIONS: &str = "
+pub(super) const VERSIONS: &str = "
     SELECT id, version FROM token WHERE id IN (SELECT unhex(value, '-') FROM json_each($1))";
 
-const NEWEST_NAMESPACE: &str = "SELECT coalesce(max(version), 0) FROM namespace";
+pub(super) const NEWEST_NAMESPACE: &str = "SELECT coalesce(max(version), 0) FROM namespace";
 
-const INSERT_TOKENS: &str = "
+pub(super) const INSERT_TOKENS: &str = "
     INSERT INTO token (
         id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
         suspend_time, suspend_reason, revoke_time, revoke_reason
@@ -46,7 +46,7 @@ const INSERT_TOKENS: &str = "
     FROM json_each($1)";
 
 // What a token was issued as never changes; the guard is here, not only in the plan.
-const UPDATE_TOKENS: &str = "
+pub(super) const UPDATE_TOKENS: &str = "
     UPDATE token SET
         version = draft.value->>'$.version',
         suspend_time = draft.value->>'$.token.suspension.time',
@@ -56,11 +56,11 @@ const UPDATE_TOKENS: &str = "
     FROM json_each($1) AS draft
     WHERE token.id = unhex(draft.value->>'$.token.id', '-') AND token.version = draft.value->>'$.guard'";
 
-const DELETE_SECRETS: &str = "
+pub(super) const DELETE_SECRETS: &str = "
     DELETE FROM secret
     WHERE token_id IN (SELECT unhex(value->>'$.token.id', '-') FROM json_each($1))";
 
-const INSERT_SECRETS: &str = "
+pub(super) const INSERT_SECRETS: &str = "
     INSERT INTO secret (digest, token_id, version, pepper, hint, create_time, retire_time)
     SELECT
         unhex(kept.value->>'$.digest'), unhex(draft.value->>'$.token.id', '-'), kept.value->>'$.version',
@@ -68,13 +68,13 @@ const INSERT_SECRETS: &str = "
         kept.value->>'$.retire_time'
     FROM json_each($1) AS draft, json_each(draft.value, '$.token.secrets') AS kept";
 
-const PUT_NAMESPACE: &str = "
+pub(super) const PUT_NAMESPACE: &str = "
     INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (slug) DO UPDATE SET
         version = excluded.version, display_name = excluded.display_name, update_time = excluded.update_time";
 
-const INSERT_ENTRIES: &str = "
+pub(super) const INSERT_ENTRIES: &str = "
     INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
     SELECT
         value->>'$.revision', value->>'$.time', value->>'$.actor', unhex(value->>'$.request_id', '-'),
@@ -82,9 +82,9 @@ const INSERT_ENTRIES: &str = "
         CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
     FROM json_each($1)";
 
-const MOVE_HEAD: &str = "UPDATE journal_head SET revision = $1, link = $2 WHERE revision = $3";
+pub(super) const MOVE_HEAD: &str = "UPDATE journal_head SET revision = $1, link = $2 WHERE revision = $3";
 
-const TRIM: &str = "
+pub(super) const TRIM: &str = "
     DELETE FROM journal WHERE revision <= $1 AND revision < (SELECT revision FROM journal_head)";
 
 /// Writes the head row of a new journal; answers with the head of this one.

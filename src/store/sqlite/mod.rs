@@ -142,9 +142,10 @@ fn writer_pool() -> SqlitePoolOptions {
         .before_acquire(|connection, _| {
             Box::pin(async move {
                 // A `begin()` that was dropped half way leaves a transaction open, and what is written
-                // next would vanish inside it (sqlx 0.9.0). Without one this fails, which is fine.
-                let _ = sqlx::query("ROLLBACK").execute(connection).await;
-                Ok(true)
+                // next would vanish inside it (sqlx 0.9.0). Without one this fails, as it should. A
+                // connection that had one is replaced: sqlx would still count it, and refuse to begin.
+                let left_open = sqlx::query("ROLLBACK").execute(connection).await.is_ok();
+                Ok(!left_open)
             })
         })
 }
@@ -264,3 +265,6 @@ fn revision(sql: i64) -> Result<Revision, StoreError> {
 fn link(bytes: &[u8]) -> Result<Link, StoreError> {
     Link::from_bytes(bytes).map_err(StoreError::corrupt)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,20 +12,20 @@ use crate::token::id::{RequestId, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::Digest;
 
-const TOKEN: &str = "SELECT version, record FROM token_record WHERE id = $1";
+pub(super) const TOKEN: &str = "SELECT version, record FROM token_record WHERE id = $1";
 
 // The head is read with the rows: a fill is fenced by what the rows are known to reflect.
-const TOKENS_BY_DIGEST: &str = "
+pub(super) const TOKENS_BY_DIGEST: &str = "
     SELECT (SELECT revision FROM journal_head) AS fence, record
     FROM json_each($1) AS asked
     LEFT JOIN secret ON secret.digest = unhex(asked.value)
     LEFT JOIN token_record ON token_record.id = secret.token_id
     ORDER BY asked.key";
 
-const TOKENS: &str =
+pub(super) const TOKENS: &str =
     "SELECT record FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
 
-const DIRECTORY: &str = "
+pub(super) const DIRECTORY: &str = "
     SELECT version, json_object(
         'slug', slug,
         'display_name', display_name,
@@ -35,19 +35,20 @@ const DIRECTORY: &str = "
     ) AS record
     FROM namespace";
 
-const ENTRIES: &str = "SELECT body, link FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
+pub(super) const ENTRIES: &str =
+    "SELECT body, link FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
 
-const ENTRIES_OF_TOKEN: &str = "
+pub(super) const ENTRIES_OF_TOKEN: &str = "
     SELECT body, link FROM journal
     WHERE token_id = $1 AND revision > $2 AND ($3 IS NULL OR namespace = $3)
     ORDER BY revision LIMIT $4";
 
-const ENTRIES_OF_NAMESPACE: &str =
+pub(super) const ENTRIES_OF_NAMESPACE: &str =
     "SELECT body, link FROM journal WHERE namespace = $1 AND revision > $2 ORDER BY revision LIMIT $3";
 
-const ENTRY_OF_REQUEST: &str = "SELECT body, link FROM journal WHERE request_id = $1";
+pub(super) const ENTRY_OF_REQUEST: &str = "SELECT body, link FROM journal WHERE request_id = $1";
 
-const HEAD: &str = "
+pub(super) const HEAD: &str = "
     SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
     FROM journal_head";
 

@@ -80,7 +80,7 @@ fn a_token_rotates_until_its_instant_exactly() {
 fn an_overlap_beyond_time_is_refused() {
     for overlap in [
         Duration::from_secs(u64::MAX),
-        Duration::from_secs(8000 * 366 * 86_400),
+        Duration::from_hours(8000 * 366 * 24),
     ] {
         let refusal = rotate(&token(1), kept(1, 2, instant(1)), overlap);
         assert_eq!(refusal, Err(Refused::BeyondTime));

@@ -1,0 +1,120 @@
+//! Every statement is one that SQLite takes, and none of them walks a table that grows.
+
+use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
+
+use super::super::{commit, read};
+use super::*;
+
+const STATEMENTS: [&str; 21] = [
+    commit::BEGIN_JOURNAL,
+    commit::REPEATED,
+    commit::VERSIONS,
+    commit::NEWEST_NAMESPACE,
+    commit::INSERT_TOKENS,
+    commit::UPDATE_TOKENS,
+    commit::DELETE_SECRETS,
+    commit::INSERT_SECRETS,
+    commit::PUT_NAMESPACE,
+    commit::INSERT_ENTRIES,
+    commit::MOVE_HEAD,
+    commit::TRIM,
+    read::TOKEN,
+    read::TOKENS_BY_DIGEST,
+    read::TOKENS,
+    read::DIRECTORY,
+    read::ENTRIES,
+    read::ENTRIES_OF_TOKEN,
+    read::ENTRIES_OF_NAMESPACE,
+    read::ENTRY_OF_REQUEST,
+    read::HEAD,
+];
+
+/// The steps of the plan SQLite makes for `statement`.
+async fn plan(store: &SqliteStore, statement: &str) -> Result<Vec<String>, sqlx::Error> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let rows = sqlx::query(explain).fetch_all(&store.writer).await?;
+    rows.iter().map(|row| row.try_get("detail")).collect()
+}
+
+#[test]
+fn no_statement_is_left_out() {
+    let written = [include_str!("../commit.rs"), include_str!("../read.rs")];
+    let count: usize = written
+        .iter()
+        .map(|source| source.matches(": &str =").count())
+        .sum();
+    assert_eq!(count, STATEMENTS.len());
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared() -> Tested {
+    let folder = TempDir::new()?;
+    let store = open(&folder).await?;
+    for statement in STATEMENTS {
+        let prepared = (&store.writer).prepare(statement.into_sql_str()).await;
+        assert!(prepared.is_ok(), "{statement}: {prepared:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_statement_walks_a_table_that_grows() -> Tested {
+    let folder = TempDir::new()?;
+    let store = open(&folder).await?;
+    for statement in STATEMENTS {
+        let plan = plan(&store, statement).await?;
+        for step in &plan {
+            let walks = ["token", "token_record", "secret", "journal"]
+                .iter()
+                .any(|table| step.split(' ').take(2).eq(["SCAN", table]));
+            // What was asked, and the few secrets of one token, may be sorted; a page never.
+            let sorts_a_page = statement.contains("LIMIT") && step == "USE TEMP B-TREE FOR ORDER BY";
+            assert!(!walks && !sorts_a_page, "{statement}: {plan:#?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_read_goes_by_its_index() -> Tested {
+    let folder = TempDir::new()?;
+    let store = open(&folder).await?;
+    for (statement, step) in [
+        (read::TOKEN, "SEARCH token USING PRIMARY KEY (id=?)"),
+        (
+            read::TOKENS_BY_DIGEST,
+            "SEARCH secret USING PRIMARY KEY (digest=?) LEFT-JOIN",
+        ),
+        (
+            read::TOKENS_BY_DIGEST,
+            "SEARCH token USING PRIMARY KEY (id=?) LEFT-JOIN",
+        ),
+        (
+            read::TOKENS,
+            "SEARCH token USING INDEX token_by_namespace (namespace=? AND id>?)",
+        ),
+        (
+            read::ENTRIES,
+            "SEARCH journal USING INTEGER PRIMARY KEY (rowid>?)",
+        ),
+        (
+            read::ENTRIES_OF_TOKEN,
+            "SEARCH journal USING INDEX journal_by_token (token_id=? AND revision>?)",
+        ),
+        (
+            read::ENTRY_OF_REQUEST,
+            "SEARCH journal USING INDEX sqlite_autoindex_journal_1 (request_id=?)",
+        ),
+        (commit::VERSIONS, "SEARCH token USING PRIMARY KEY (id=?)"),
+        (commit::UPDATE_TOKENS, "SEARCH token USING PRIMARY KEY (id=?)"),
+        (
+            commit::DELETE_SECRETS,
+            "SEARCH secret USING INDEX secret_by_token (token_id=?)",
+        ),
+        (commit::TRIM, "SEARCH journal USING INTEGER PRIMARY KEY (rowid<?)"),
+    ] {
+        let plan = plan(&store, statement).await?;
+        assert!(plan.iter().any(|taken| taken == step), "{statement}: {plan:#?}");
+    }
+    Ok(())
+}

@@ -14,6 +14,7 @@ use tokenward::token::change::TokenChange;
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::{RequestId, Slug, TokenId};
 use tokenward::token::namespace::Namespace;
+use tokenward::token::scope::Labels;
 use tokenward::token::secret::{Pepper, PepperId};
 use tokenward::token::text::{Actor, Name, Reason, Subject};
 use tokenward::token::time::Timestamp;
@@ -38,7 +39,7 @@ impl Journal {
             entropy: ManualEntropy::seeded(7),
             now: 1_700_000_000_000_000,
         };
-        let store = SqliteStore::open(&journal.path("whole.db"), Epoch::new([7; 16])).await?;
+        let store = SqliteStore::open(&journal.path("store.db"), Epoch::new([7; 16])).await?;
         let namespace = journal.namespace()?;
         let draft = Draft::of_new_namespace(journal.origin()?, Revision::ZERO, namespace);
         journal.commit(&store, draft).await?;
@@ -55,11 +56,9 @@ impl Journal {
         });
         journal.change(&store, &second, revoked).await?;
         journal.issue(&store).await?;
-        drop(store);
         // One file, without a write-ahead log beside it, is what is copied and tampered with.
-        journal
-            .execute("whole.db", "PRAGMA wal_checkpoint(TRUNCATE)")
-            .await?;
+        let vacuum = format!("VACUUM INTO '{}'", journal.path("whole.db").display());
+        journal.execute("store.db", &vacuum).await?;
         Ok(journal)
     }
 
@@ -71,7 +70,7 @@ impl Journal {
             name: Name::try_from("laptop".to_owned())?,
             subject: Subject::try_from("ada".to_owned())?,
             scopes: vec!["read".to_owned().try_into()?].try_into()?,
-            labels: Default::default(),
+            labels: Labels::default(),
             create_time: time,
             expire_time: None,
             suspension: None,

@@ -1,5 +1,6 @@
 //! `tokenward watch`: what it prints, and that nothing is lost where the stream breaks.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command};
@@ -83,6 +84,8 @@ fn a_watch_outlives_its_server_and_misses_nothing() -> Outcome {
     let mut watching = Watching::start(&desk.address, &[])?;
     watching.next()?;
     first.stop()?;
+    // The last task that knows the store may be dropped a moment after the server has ended.
+    File::open(folder.path().join("tokenward.db.lock"))?.lock()?;
     let _second = serve(address.port())?;
     desk.json(&["revoke", &id, "--yes"])?;
     let started = watching.next()?;

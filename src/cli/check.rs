@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::failure::Outcome;
 use super::output::{self, Output, bad, good};
-use super::present::SecretArgs;
+use super::present::{self, SecretArgs};
 use super::spelling;
 use crate::token::format::{Body, Format, Malformed, Prefix};
 
 #[derive(clap::Args, Debug)]
+#[command(after_help = present::SOURCES)]
 pub(super) struct CheckArgs {
     /// What tokens of the namespace begin with, such as kn_
     #[arg(long, value_parser = spelling::prefix)]

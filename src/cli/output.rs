@@ -8,10 +8,8 @@ use serde::Serialize;
 /// In which form answers are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
 pub(super) enum Output {
-    /// For people
     #[default]
     Table,
-    /// For programs: one value a command, fields named as in the API, times in RFC 3339
     Json,
 }
 

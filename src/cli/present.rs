@@ -16,8 +16,11 @@ const VARIABLE: &str = "TOKENWARD_SECRET";
 /// Enough to see that a text is too long, with room for its line break.
 const READ_MAX: usize = SECRET_BYTES_MAX + 3;
 
-/// Where the secret is read from: --secret-file, else the environment variable TOKENWARD_SECRET, else
-/// stdin if it is not a terminal, else a prompt that does not echo. One line break at the end is dropped.
+/// For the help of commands that read a secret.
+pub(super) const SOURCES: &str = "\
+The secret is read from --secret-file, else from the variable TOKENWARD_SECRET, else from stdin if that
+is not a terminal, else it is asked for. One line break at its end is dropped.";
+
 #[derive(clap::Args, Debug)]
 pub(super) struct SecretArgs {
     /// Read the secret from this file; `-` is stdin

@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::failure::Outcome;
 use super::output::{self, bad, good, text};
-use super::present::SecretArgs;
+use super::present::{self, SecretArgs};
 use super::{Caller, view};
 use crate::proto::v1;
 use crate::proto::v1::verification_service_client::VerificationServiceClient;
 
 #[derive(clap::Args, Debug)]
+#[command(after_help = present::SOURCES)]
 pub(super) struct VerifyArgs {
     /// Slug of the namespace the token must be of
     #[arg(long, value_name = "SLUG", default_value = "", hide_default_value = true)]

@@ -279,3 +279,6 @@ fn differing<T: Serialize>(one: &T, other: &T) -> Vec<String> {
         .map(|(name, _)| name)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

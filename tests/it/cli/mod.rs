@@ -1,0 +1,67 @@
+//! The command line, run as people run it: what it prints where, and how it ends.
+
+mod offline;
+mod served;
+mod tampering;
+mod watching;
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// The program, deaf to whatever the environment of the tests says.
+fn program(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+    command
+        .args(args)
+        .env_remove("TOKENWARD_ADDRESS")
+        .env_remove("TOKENWARD_SECRET")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs `command` with `stdin`.
+fn run(command: &mut Command, stdin: &str) -> io::Result<Said> {
+    let mut child = command.spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        match pipe.write_all(stdin.as_bytes()) {
+            // It did not care to read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            result => result?,
+        }
+    }
+    let output = child.wait_with_output()?;
+    Ok(Said {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+fn tokenward(args: &[&str], stdin: &str) -> io::Result<Said> {
+    run(&mut program(args), stdin)
+}
+
+impl Said {
+    /// The one line on stderr; anything else there is a failure of its own.
+    fn complaint(&self) -> &str {
+        let line = self.err.strip_suffix('\n').unwrap_or_default();
+        assert!(!line.is_empty() && !line.contains('\n'), "not one line: {self:?}");
+        line
+    }
+
+    fn json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::from_str(&self.out)
+    }
+}

@@ -108,6 +108,8 @@ const TABLE: &[Row] = &[
             "journal",
             "clock",
             "store",
+            // its limits are options of the server
+            "watch",
             "proto",
             "telemetry",
             "serve",

@@ -1,6 +1,7 @@
 """The server under test, as a process of its own, and the generated code to talk to it with."""
 
 import importlib
+import os
 import pathlib
 import queue
 import signal
@@ -46,13 +47,14 @@ class Client:
 
 
 class Server:
-    """`tokenward serve` over one store file; its log goes to a file beside it."""
+    """`tokenward serve` over one store file; its log, with all there is, goes to a file beside it."""
 
     def __init__(self, binary, folder):
         self.log = folder / "server.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [binary, "serve", "--store", f"sqlite:{folder / 'tokenward.db'}", "--listen", "127.0.0.1:0"],
+                env={**os.environ, "TOKENWARD_LOG": "trace"},
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

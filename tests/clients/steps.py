@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import threading
 import uuid
 
 import grpc
@@ -22,6 +23,8 @@ from answers import Watch, refused
 from program import SERVICES, Client, Server
 
 STOP_SECONDS = 10
+WRITERS = 8
+WRITTEN_BEFORE_KILL = 200
 STEPS = []
 
 
@@ -327,6 +330,38 @@ def started_again(world):
     resumed = world.watch(cursor=world.head.cursor)
     assert resumed.next().WhichOneof("event") == "started"
     resumed.close()
+    world.client.close()
+    assert world.server.stop(STOP_SECONDS) == 0
+
+
+@step("a server killed while it writes keeps what it acknowledged")
+def killed(world):
+    world.start()
+    acknowledged, counted = [], threading.Semaphore(0)
+
+    def write_until_gone():
+        try:
+            while True:
+                acknowledged.append(world.issue())
+                counted.release()
+        except grpc.RpcError:
+            pass
+
+    writers = [threading.Thread(target=write_until_gone) for _ in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for _ in range(WRITTEN_BEFORE_KILL):
+        assert counted.acquire(timeout=STOP_SECONDS), "the server stopped answering before it was killed"
+    world.server.kill()
+    for writer in writers:
+        writer.join()
+    world.client.close()
+
+    world.start()
+    audit(world)
+    ids = {entry.token_id for entry in world.entries()}
+    for token, secret in acknowledged:
+        assert token.id in ids and world.verdict(secret) == "ACCEPTED", f"{token.id} was acknowledged and is gone"
     world.client.close()
     assert world.server.stop(STOP_SECONDS) == 0
 

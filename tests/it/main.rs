@@ -1,5 +1,9 @@
 //! Tests of the repository and of the whole program, as one binary so that they link once.
 
+mod bad_input;
+mod idempotency;
 mod layers;
 mod life;
+mod lists;
+mod refusal;
 mod server;

@@ -77,8 +77,8 @@ pub enum AuthorityError {
         token_id: Option<TokenId>,
         refused: Refused,
     },
-    #[error("the namespace has changed since etag {sent} was read")]
-    EtagMismatch { sent: String },
+    #[error("the namespace has changed since the etag sent was read")]
+    EtagMismatch,
     #[error("the request id was used for another change")]
     RequestIdReused,
     #[error(

@@ -91,9 +91,12 @@ impl Fields {
         let mut parsed = BTreeMap::new();
         // In a fixed order, so that the same request is refused with the same words.
         for (key, value) in labels.into_iter().collect::<BTreeMap<_, _>>() {
-            let value = self.take(format!("labels[{key:?}]"), LabelValue::try_from(value));
-            let key = self.take(format!("labels[{key:?}].key"), LabelKey::try_from(key));
-            if let (Some(key), Some(value)) = (key, value) {
+            let path = format!("labels[{key:?}]");
+            // An ill-formed key is not repeated: it may be a secret in the wrong place, or of any length.
+            let Some(key) = self.take("labels", LabelKey::try_from(key)) else {
+                continue;
+            };
+            if let Some(value) = self.take(path, LabelValue::try_from(value)) {
                 parsed.insert(key, value);
             }
         }
@@ -126,8 +129,11 @@ impl Fields {
         min: Duration,
         max: Duration,
     ) -> Option<Duration> {
+        // Only the one spelling that google.protobuf.Duration has: the conversion below would take others.
+        let spelt_well = span.nanos.unsigned_abs() < 1_000_000_000
+            && (span.seconds == 0 || span.nanos == 0 || (span.seconds < 0) == (span.nanos < 0));
         match Duration::try_from(span) {
-            Ok(span) if (min..=max).contains(&span) => Some(span),
+            Ok(span) if spelt_well && (min..=max).contains(&span) => Some(span),
             Ok(_) | Err(_) => {
                 self.wrong(path, format_args!("must lie between {min:?} and {max:?}"));
                 None

@@ -19,6 +19,9 @@ const DOMAIN: &str = "tokenward.v1";
 /// What a caller is asked to wait where a retry makes sense.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
+/// Fields at fault that one error names. It travels in headers, of which clients take 8 KiB.
+const VIOLATIONS_MAX: usize = 10;
+
 /// Why a call was not answered.
 #[derive(Debug)]
 pub enum Problem {
@@ -186,12 +189,17 @@ impl From<Problem> for Status {
     }
 }
 
-fn fields(violations: Vec<(String, String)>) -> Status {
-    let message = violations
+fn fields(mut violations: Vec<(String, String)>) -> Status {
+    let untold = violations.len().saturating_sub(VIOLATIONS_MAX);
+    violations.truncate(VIOLATIONS_MAX);
+    let mut message = violations
         .iter()
         .map(|(path, what)| format!("{path} {what}"))
         .collect::<Vec<_>>()
         .join("; ");
+    if untold > 0 {
+        message.push_str(&format!("; and {untold} more"));
+    }
     let violations = violations
         .into_iter()
         .map(|(path, what)| FieldViolation::new(path, what))
@@ -221,7 +229,7 @@ fn authority(error: AuthorityError) -> Status {
                 Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
             }
         }
-        AuthorityError::EtagMismatch { .. } => Reason::EtagMismatch.status(message),
+        AuthorityError::EtagMismatch => Reason::EtagMismatch.status(message),
         AuthorityError::RequestIdReused => Reason::RequestIdReused.status(message),
         AuthorityError::SecretAlreadyShown { token_id } => {
             Reason::SecretAlreadyShown.about(message, "token_id", &token_id)

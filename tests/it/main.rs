@@ -1,7 +1,11 @@
 //! Tests of the repository and of the whole program, as one binary so that they link once.
 
-mod faults;
+mod bad_input;
 mod cli;
+mod faults;
+mod idempotency;
 mod layers;
 mod life;
+mod lists;
+mod refusal;
 mod server;

@@ -1,0 +1,100 @@
+//! Parse, digest and cache hit, without a socket.
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use criterion::Criterion;
+use tokenward::authority::{Ask, Authority, Issue, Lifetime, Writer};
+use tokenward::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use tokenward::journal::cursor::Epoch;
+use tokenward::store::Store;
+use tokenward::store::memory::MemoryStore;
+use tokenward::token::format::{Body, Format, Prefix};
+use tokenward::token::id::Slug;
+use tokenward::token::secret::{Pepper, PepperId, Secret};
+use tokenward::token::text::{Actor, Name, Subject};
+use tokenward::token::verdict::{Need, Verdict};
+use tokenward::verify::{Cache, Verifier};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// Tokens asked for in turn: more than fit the processor's nearest caches.
+const TOKENS: usize = 10_000;
+
+pub fn bench(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let (verifier, secrets) = runtime.block_on(prepare());
+    let need = Need::default();
+    let mut next = secrets.iter().cycle();
+    // A hit is ready at once; one poll on this thread is all it takes.
+    let local = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    criterion.bench_function("verify/in process, cache hit", |bencher| {
+        bencher.iter(|| {
+            let secret = Secret::new(next.next().expect("it goes round").clone());
+            let judged = local
+                .block_on(verifier.verify(black_box(secret), &need))
+                .expect("it can be judged");
+            assert!(matches!(judged.verdict, Verdict::Accepted { .. }));
+        });
+    });
+}
+
+async fn prepare() -> (Verifier, Vec<String>) {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Epoch::new([1; 16])));
+    let pepper = Arc::new(Pepper::new(PepperId(1), &[7; 32]));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let (writer, _) = Writer::spawn(Arc::clone(&store), CancellationToken::new());
+    let authority = Authority::new(
+        Arc::clone(&store),
+        writer,
+        Arc::clone(&clock),
+        entropy,
+        Arc::clone(&pepper),
+        Epoch::new([1; 16]),
+    );
+    let ask = Ask {
+        actor: Actor::try_from("bench".to_owned()).expect("a name"),
+        request_id: None,
+    };
+    let slug = Slug::try_from("bench".to_owned()).expect("a slug");
+    let format = Format {
+        prefix: Prefix::try_from("tw_".to_owned()).expect("a prefix"),
+        body: Body::Native,
+    };
+    let name = || Name::try_from(String::new()).expect("a name");
+    authority
+        .create_namespace(&ask, slug.clone(), name(), format)
+        .await
+        .expect("it is created");
+    let cache = Cache::new(NonZeroUsize::new(TOKENS * 2).expect("not zero"));
+    let (verifier, _) = Verifier::start(store, pepper, clock, cache)
+        .await
+        .expect("it starts");
+    let mut secrets = Vec::with_capacity(TOKENS);
+    for _ in 0..TOKENS {
+        let issue = Issue {
+            namespace: slug.clone(),
+            name: name(),
+            subject: Subject::try_from("ada".to_owned()).expect("a subject"),
+            scopes: Default::default(),
+            labels: Default::default(),
+            lifetime: Lifetime::Unlimited,
+        };
+        let issued = authority.issue(&ask, issue).await.expect("it is issued");
+        let secret = issued.record.secret.expose().to_owned();
+        verifier
+            .applied(issued.cursor.revision, std::time::Duration::from_secs(5))
+            .await
+            .expect("it is applied");
+        verifier
+            .verify(Secret::new(secret.clone()), &Need::default())
+            .await
+            .expect("it fills the cache");
+        secrets.push(secret);
+    }
+    (verifier, secrets)
+}

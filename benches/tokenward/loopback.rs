@@ -1,0 +1,190 @@
+//! Unary Verify over loopback, next to a stock tonic server that answers the same bytes without looking.
+
+use std::net::SocketAddr;
+use std::thread;
+
+use criterion::Criterion;
+use tokenward::proto::v1;
+use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
+use tokenward::proto::v1::secret_format::Body;
+use tokenward::proto::v1::token_service_client::TokenServiceClient;
+use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
+use tokenward::proto::v1::verification_service_server::{VerificationService, VerificationServiceServer};
+use tokenward::serve::{Options, Running, StoreAddress};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+use crate::cpu::Threads;
+
+const CONNECTIONS: usize = 10;
+const IN_FLIGHT: usize = 10;
+
+#[derive(Clone, Copy)]
+pub enum Server {
+    Tokenward,
+    /// tonic as its examples have it: one multi-thread runtime, the generated service, no look-up.
+    StockEcho,
+}
+
+pub fn bench(criterion: &mut Criterion<Threads>, server: Server) {
+    let clients = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("client")
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let running = Running::start(Options::new(StoreAddress::Memory, local())).expect("it starts");
+    let request = clients.block_on(issue(running.address()));
+    let answer = clients.block_on(verify_once(running.address(), &request));
+    let (name, threads, address) = match server {
+        Server::Tokenward => (
+            "verify/loopback, tokenward",
+            Threads::named("tokenward-rpc"),
+            running.address(),
+        ),
+        Server::StockEcho => (
+            "verify/loopback, stock tonic echo",
+            Threads::named("stock-echo"),
+            echo(answer),
+        ),
+    };
+    let channels = clients.block_on(connect(address));
+    let mut group = criterion.benchmark_group("server CPU a call");
+    group.sample_size(20);
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|calls| {
+            let before = threads.used();
+            load(&clients, &channels, &request, calls);
+            threads.used() - before
+        });
+    });
+    group.finish();
+    running.stop().expect("it stops");
+}
+
+fn local() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// At least `calls` calls, spread over all connections.
+fn load(clients: &Runtime, channels: &[Channel], request: &v1::VerifyRequest, calls: u64) {
+    clients.block_on(async {
+        let mut callers = JoinSet::new();
+        let each = calls.div_ceil((CONNECTIONS * IN_FLIGHT) as u64);
+        for channel in channels.iter().cycle().take(CONNECTIONS * IN_FLIGHT) {
+            let (mut client, request) = (VerificationServiceClient::new(channel.clone()), request.clone());
+            callers.spawn(async move {
+                for _ in 0..each {
+                    let response = client.verify(request.clone()).await.expect("it is judged");
+                    assert_eq!(response.get_ref().verdict(), v1::Verdict::Accepted);
+                }
+            });
+        }
+        while let Some(ended) = callers.join_next().await {
+            ended.expect("no caller fails");
+        }
+    });
+}
+
+async fn connect(address: SocketAddr) -> Vec<Channel> {
+    let mut channels = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+        channels.push(endpoint.connect().await.expect("it listens"));
+    }
+    channels
+}
+
+async fn issue(address: SocketAddr) -> v1::VerifyRequest {
+    let channel = connect(address).await.remove(0);
+    let body = Some(Body::Native(v1::NativeBody {}));
+    let format = Some(v1::SecretFormat {
+        prefix: "tw_".to_owned(),
+        body,
+    });
+    let namespace = Some(v1::Namespace {
+        slug: "bench".to_owned(),
+        format,
+        ..Default::default()
+    });
+    let request = v1::CreateNamespaceRequest {
+        namespace,
+        ..Default::default()
+    };
+    NamespaceServiceClient::new(channel.clone())
+        .create_namespace(request)
+        .await
+        .expect("it is created");
+    let request = v1::IssueRequest {
+        namespace: "bench".to_owned(),
+        subject: "ada".to_owned(),
+        ..Default::default()
+    };
+    let issued = TokenServiceClient::new(channel)
+        .issue(request)
+        .await
+        .expect("it is issued");
+    v1::VerifyRequest {
+        secret: issued.into_inner().secret,
+        ..Default::default()
+    }
+}
+
+async fn verify_once(address: SocketAddr, request: &v1::VerifyRequest) -> v1::VerifyResponse {
+    let channel = connect(address).await.remove(0);
+    VerificationServiceClient::new(channel)
+        .verify(request.clone())
+        .await
+        .expect("it is judged")
+        .into_inner()
+}
+
+/// Answers every call with the same message.
+struct Echo(v1::VerifyResponse);
+
+#[tonic::async_trait]
+impl VerificationService for Echo {
+    async fn verify(&self, _: Request<v1::VerifyRequest>) -> Result<Response<v1::VerifyResponse>, Status> {
+        Ok(Response::new(self.0.clone()))
+    }
+
+    async fn batch_verify(
+        &self,
+        _: Request<v1::BatchVerifyRequest>,
+    ) -> Result<Response<v1::BatchVerifyResponse>, Status> {
+        Err(Status::unimplemented("nobody asks for it here"))
+    }
+}
+
+/// Runs until the process ends.
+fn echo(answer: v1::VerifyResponse) -> SocketAddr {
+    let incoming = std::net::TcpListener::bind(local()).expect("a free port");
+    let address = incoming.local_addr().expect("it is bound");
+    incoming
+        .set_nonblocking(true)
+        .expect("a socket can be non-blocking");
+    thread::spawn(move || {
+        let runtime = Builder::new_multi_thread()
+            .thread_name("stock-echo")
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let incoming = tokio::net::TcpListener::from_std(incoming).expect("it is a listener");
+            let incoming = TcpIncoming::from(incoming).with_nodelay(Some(true));
+            let service = VerificationServiceServer::new(Echo(answer));
+            // Accepting and serving goes to the runtime's own threads, which are the ones counted.
+            let server = tonic::transport::Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming);
+            tokio::spawn(server)
+                .await
+                .expect("it does not panic")
+                .expect("it serves");
+        });
+    });
+    address
+}

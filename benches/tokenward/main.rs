@@ -1,0 +1,27 @@
+//! What a Verify and an Issue cost. `cargo bench --profile dist` is how the published figures are made.
+//!
+//! CPU time is what is compared: on a shared machine wall time says more about the neighbours.
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to say")]
+
+mod cpu;
+mod in_process;
+mod issue;
+mod loopback;
+
+use criterion::Criterion;
+
+fn main() {
+    let wall = || Criterion::default().configure_from_args();
+    in_process::bench(&mut wall());
+    loopback::bench(
+        &mut wall().with_measurement(cpu::Threads::named("tokenward-rpc")),
+        loopback::Server::Tokenward,
+    );
+    loopback::bench(
+        &mut wall().with_measurement(cpu::Threads::named("stock-echo")),
+        loopback::Server::StockEcho,
+    );
+    issue::bench(&mut wall());
+    Criterion::default().final_summary();
+}

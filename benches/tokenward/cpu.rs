@@ -7,17 +7,17 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 
 /// Nanoseconds on a processor, over all threads whose name begins so.
 #[derive(Clone, Copy)]
-pub struct Threads {
+pub(crate) struct Threads {
     prefix: &'static str,
 }
 
 impl Threads {
-    pub fn named(prefix: &'static str) -> Threads {
+    pub(crate) fn named(prefix: &'static str) -> Threads {
         Threads { prefix }
     }
 
     /// What the threads have used since they started.
-    pub fn used(self) -> u64 {
+    pub(crate) fn used(self) -> u64 {
         let tasks = fs::read_dir("/proc/self/task").expect("Linux lists its threads");
         tasks.filter_map(|task| self.used_by(&task.ok()?.path())).sum()
     }

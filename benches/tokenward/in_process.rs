@@ -12,6 +12,7 @@ use tokenward::store::Store;
 use tokenward::store::memory::MemoryStore;
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::Slug;
+use tokenward::token::scope::{Labels, Scopes};
 use tokenward::token::secret::{Pepper, PepperId, Secret};
 use tokenward::token::text::{Actor, Name, Subject};
 use tokenward::token::verdict::{Need, Verdict};
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 /// Tokens asked for in turn: more than fit the processor's nearest caches.
 const TOKENS: usize = 10_000;
 
-pub fn bench(criterion: &mut Criterion) {
+pub(crate) fn bench(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let (verifier, secrets) = runtime.block_on(prepare());
     let need = Need::default();
@@ -80,8 +81,8 @@ async fn prepare() -> (Verifier, Vec<String>) {
             namespace: slug.clone(),
             name: name(),
             subject: Subject::try_from("ada".to_owned()).expect("a subject"),
-            scopes: Default::default(),
-            labels: Default::default(),
+            scopes: Scopes::default(),
+            labels: Labels::default(),
             lifetime: Lifetime::Unlimited,
         };
         let issued = authority.issue(&ask, issue).await.expect("it is issued");

@@ -13,7 +13,7 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
-pub fn bench(criterion: &mut Criterion) {
+pub(crate) fn bench(criterion: &mut Criterion) {
     let clients = Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

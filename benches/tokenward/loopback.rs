@@ -23,13 +23,13 @@ const CONNECTIONS: usize = 10;
 const IN_FLIGHT: usize = 10;
 
 #[derive(Clone, Copy)]
-pub enum Server {
+pub(crate) enum Server {
     Tokenward,
     /// tonic as its examples have it: one multi-thread runtime, the generated service, no look-up.
     StockEcho,
 }
 
-pub fn bench(criterion: &mut Criterion<Threads>, server: Server) {
+pub(crate) fn bench(criterion: &mut Criterion<Threads>, server: Server) {
     let clients = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("client")

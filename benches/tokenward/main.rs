@@ -2,7 +2,10 @@
 //!
 //! CPU time is what is compared: on a shared machine wall time says more about the neighbours.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to say")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
 
 mod cpu;
 mod in_process;

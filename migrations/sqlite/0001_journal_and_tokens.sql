@@ -24,6 +24,9 @@ CREATE TABLE journal (
 
 CREATE INDEX journal_by_token ON journal (token_id, revision) WHERE token_id IS NOT NULL;
 
+-- The history of a quiet namespace must not walk that of the loud ones.
+CREATE INDEX journal_by_namespace ON journal (namespace, revision);
+
 CREATE TABLE namespace (
     slug         TEXT    PRIMARY KEY,
     version      INTEGER NOT NULL,

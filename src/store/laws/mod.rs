@@ -168,9 +168,11 @@ async fn all_entries(store: &Arc<dyn Store>) -> Answer<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
     loop {
         let after = entries.last().map_or(Revision::ZERO, |last| last.revision);
-        match store.entries(after, EntryFilter::ALL, READ_MAX).await? {
-            page if page.is_empty() => return Ok(entries),
-            page => entries.extend(page),
-        }
+        let page = store.entries(after, EntryFilter::ALL, READ_MAX).await?;
+        let Some(first) = page.first() else {
+            return Ok(entries);
+        };
+        assert!(first.revision > after, "a page began again");
+        entries.extend(page);
     }
 }

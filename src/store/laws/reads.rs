@@ -119,15 +119,19 @@ pub(super) async fn a_look_is_the_state_at_its_fence(store: Arc<dyn Store>) -> L
     Ok(())
 }
 
-/// The numbers of a namespace's tokens, by pages.
+/// The ids of all notes, by pages.
 async fn listed(store: &Arc<dyn Store>, limit: u32) -> Answer<Vec<TokenId>> {
     let mut ids: Vec<TokenId> = Vec::new();
     loop {
         let page = store.tokens(slug("notes"), ids.last().copied(), limit).await?;
         assert!(page.len() <= limit as usize);
-        if page.is_empty() {
+        let Some(first) = page.first() else {
             return Ok(ids);
-        }
+        };
+        assert!(
+            ids.last().is_none_or(|last| *last < first.id),
+            "a page began again"
+        );
         ids.extend(page.iter().map(|token| token.id));
     }
 }

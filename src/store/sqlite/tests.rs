@@ -172,6 +172,17 @@ async fn a_batch_that_fails_leaves_nothing_behind() -> Tested {
     Ok(())
 }
 
+#[tokio::test]
+async fn the_hint_never_goes_back() -> Tested {
+    let folder = TempDir::new()?;
+    let store = with_notes(&folder).await?;
+    // As when a later commit has returned before this one.
+    store.committed.send_replace(Revision::new(9));
+    write(&store, issue(token(1))).await?;
+    assert_eq!(*store.committed().borrow(), Revision::new(9));
+    Ok(())
+}
+
 /// Leaves a transaction open on the writer connection, and gives the connection back to its pool.
 async fn leave_open(store: &SqliteStore, counted_by_sqlx: bool) -> Tested {
     let mut connection = store.writer.acquire().await?;

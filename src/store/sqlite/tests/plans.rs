@@ -102,6 +102,10 @@ async fn each_read_goes_by_its_index() -> Tested {
             "SEARCH journal USING INDEX journal_by_token (token_id=? AND revision>?)",
         ),
         (
+            read::ENTRIES_OF_NAMESPACE,
+            "SEARCH journal USING INDEX journal_by_namespace (namespace=? AND revision>?)",
+        ),
+        (
             read::ENTRY_OF_REQUEST,
             "SEARCH journal USING INDEX sqlite_autoindex_journal_1 (request_id=?)",
         ),

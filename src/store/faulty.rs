@@ -184,7 +184,9 @@ impl Store for Faulty {
     async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
         let refused = {
             let script = self.script();
-            drafts.iter().any(|draft| script.refused.contains(&draft.request_id))
+            drafts
+                .iter()
+                .any(|draft| script.refused.contains(&draft.request_id))
         };
         match self.fault(Call::Commit) {
             _ if refused => Err(unavailable()),

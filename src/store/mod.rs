@@ -2,8 +2,12 @@
 
 mod batch;
 #[cfg(test)]
+pub(crate) mod faulty;
+#[cfg(test)]
 mod laws;
 pub mod memory;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod spawned;
 pub mod sqlite;
 

@@ -62,6 +62,9 @@ impl Follower {
     pub(super) async fn run(mut self) {
         let mut committed = self.store.committed();
         loop {
+            // Before the read: what is committed from here on is news. A hint that stays ahead of what can
+            // be read is not, or a store that fails would be asked again without a pause.
+            committed.mark_unchanged();
             match self.store.entries(self.applied, EntryFilter::ALL, PAGE).await {
                 Ok(entries) if entries.is_empty() => {}
                 Ok(entries) => match self.apply_all(&entries) {
@@ -73,10 +76,8 @@ impl Follower {
                 // What is known stays as true as it was; no change is confirmed until this succeeds.
                 Err(error) => tracing::warn!(%error, "the journal could not be read; trying again"),
             }
-            let applied = self.applied;
-            let hint = committed.wait_for(|head| *head > applied);
             // Timed out or not, the journal says what there is.
-            let _ = tokio::time::timeout(POLL, hint).await;
+            let _ = tokio::time::timeout(POLL, committed.changed()).await;
         }
     }
 
@@ -106,3 +107,16 @@ impl Follower {
         self.following.send_replace(Following::Stopped { why });
     }
 }
+
+impl Drop for Follower {
+    /// Aborted or panicked, it must not leave behind a cache that nothing keeps true any more.
+    fn drop(&mut self) {
+        if matches!(*self.following.borrow(), Following::Applied(_)) {
+            let why = "its follower has ended".to_owned();
+            self.following.send_replace(Following::Stopped { why });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

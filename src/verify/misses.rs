@@ -93,3 +93,6 @@ async fn run(store: Arc<dyn Store>, known: Arc<Known>, mut waiting: mpsc::Receiv
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,10 @@
 mod cache;
 mod follower;
 mod misses;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -8,28 +8,19 @@ mod identity;
 mod journal;
 mod reads;
 
-use std::error::Error;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
+use super::Store;
 use super::memory::MemoryStore;
+use super::samples::{Answer, EPOCH, all_entries, change, found_notes, read, rotation, write};
 use super::spawned::Spawned;
 use super::sqlite::SqliteStore;
-use super::{EntryFilter, Outcome, READ_MAX, Store};
-use crate::journal::cursor::Epoch;
-use crate::journal::samples::origin;
-use crate::journal::{Draft, Entry, Revision, Stored};
-use crate::token::Token;
-use crate::token::change::TokenChange;
-use crate::token::id::TokenId;
-use crate::token::samples::{kept, namespace};
-use crate::token::time::Timestamp;
 
-type Law = Result<(), Box<dyn Error + Send + Sync>>;
-type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type Law = Answer<()>;
 
 macro_rules! every_law {
     ($open:path) => {
@@ -112,8 +103,6 @@ store_laws! {
 /// A store, and the folder that must outlive it.
 type Opened = (Arc<dyn Store>, Option<TempDir>);
 
-const EPOCH: Epoch = Epoch::new([1; 16]);
-
 fn in_memory() -> Ready<Answer<Opened>> {
     ready(Ok((Arc::new(MemoryStore::new(EPOCH)), None)))
 }
@@ -127,52 +116,4 @@ async fn in_sqlite() -> Answer<Opened> {
 async fn in_a_task() -> Answer<Opened> {
     let (store, folder) = in_sqlite().await?;
     Ok((Arc::new(Spawned::new(store, Handle::current())), folder))
-}
-
-async fn found_notes(store: &Arc<dyn Store>) -> Law {
-    let notes = namespace("notes", "kn_");
-    let entry = write(store, Draft::of_new_namespace(origin(), Revision::ZERO, notes)).await?;
-    assert_eq!(entry.revision, Revision::new(1));
-    Ok(())
-}
-
-/// Commits one draft, which must go through.
-async fn write(store: &Arc<dyn Store>, draft: Draft) -> Answer<Entry> {
-    match <[Outcome; 1]>::try_from(store.commit(vec![draft]).await?) {
-        Ok([Outcome::Written(entry)]) => Ok(entry),
-        outcome => Err(format!("not written: {outcome:?}").into()),
-    }
-}
-
-async fn read(store: &Arc<dyn Store>, id: TokenId) -> Answer<Stored<Token>> {
-    Ok(store.token(id).await?.ok_or("no such token")?)
-}
-
-/// Commits a change to the token as it is now.
-async fn change(store: &Arc<dyn Store>, id: TokenId, change: TokenChange) -> Answer<Entry> {
-    let before = read(store, id).await?;
-    write(store, Draft::of_token(origin(), Some(&before), change)?).await
-}
-
-/// The next rotation of the token of this number; the old secret ends at `retire_time`.
-fn rotation(number: u64, token: &Token, retire_time: Timestamp) -> TokenChange {
-    let version = token.current_secret().map_or(1, |current| current.version + 1);
-    TokenChange::Rotated {
-        secret: kept(number, version, retire_time),
-        retire_time,
-    }
-}
-
-/// The whole journal, a page at a time.
-async fn all_entries(store: &Arc<dyn Store>) -> Answer<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let after = entries.last().map_or(Revision::ZERO, |last| last.revision);
-        let page = store.entries(after, EntryFilter::ALL, READ_MAX).await?;
-        let Some(first) = page.first() else {
-            return Ok(entries);
-        };
-        assert!(first.revision > after, "a page began again");
-        entries.extend(page);
-    }
 }

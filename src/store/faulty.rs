@@ -1,0 +1,257 @@
+//! A store that fails, stalls or misreads as told: faults are values, given before the calls they meet.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, watch};
+
+use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
+use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Directory;
+use crate::token::secret::Digest;
+
+/// A store between its callers and the one that does the work.
+#[derive(Debug)]
+pub(crate) struct Faulty {
+    store: Arc<dyn Store>,
+    script: Mutex<Script>,
+    /// Where hints come from that never come; `None`: they come from the store.
+    silence: Option<watch::Sender<Revision>>,
+}
+
+#[derive(Default, Debug)]
+struct Script {
+    calls: HashMap<Call, usize>,
+    faults: HashMap<(Call, usize), Fault>,
+    refused: HashSet<RequestId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Call {
+    Commit,
+    Token,
+    TokensByDigest,
+    Tokens,
+    Directory,
+    Entries,
+    EntryOfRequest,
+    Head,
+    Trim,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// Unavailable, and nothing was done.
+    Before,
+    /// Unavailable, and yet it was done: an error at COMMIT may have committed.
+    After,
+    /// It is done, but the answer waits until the gate is opened.
+    Held(Gate),
+    /// What was read is not what this program writes.
+    Corrupt,
+    /// Entries are read from one later than asked.
+    Skips,
+    /// Entries are read from one earlier than asked.
+    Rewinds,
+}
+
+/// Holds an answer back, and says when it has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    arrived: Arc<Semaphore>,
+    opened: Arc<Semaphore>,
+}
+
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate {
+            arrived: Arc::new(Semaphore::new(0)),
+            opened: Arc::new(Semaphore::new(0)),
+        }
+    }
+}
+
+impl Gate {
+    /// Returns when an answer waits at the gate.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    pub(crate) fn open(&self) {
+        self.opened.close();
+    }
+
+    async fn pass(&self) {
+        self.arrived.add_permits(1);
+        // It never has a permit: an error says that it is closed, which opens the gate.
+        let _ = self.opened.acquire().await;
+    }
+}
+
+impl Faulty {
+    pub(crate) fn over(store: Arc<dyn Store>) -> Faulty {
+        Faulty {
+            store,
+            script: Mutex::default(),
+            silence: None,
+        }
+    }
+
+    /// Every hint of a commit is missed.
+    pub(crate) fn without_hints(self) -> Faulty {
+        Faulty {
+            silence: Some(watch::Sender::new(Revision::ZERO)),
+            ..self
+        }
+    }
+
+    /// Gives the `n`-th call of this kind from now its fault; the next one is the first.
+    pub(crate) fn nth(&self, n: usize, call: Call, fault: Fault) {
+        let mut script = self.script();
+        let before = script.calls.get(&call).copied().unwrap_or_default();
+        script.faults.insert((call, before + n), fault);
+    }
+
+    /// Gives the next call of this kind a gate to wait at.
+    pub(crate) fn hold(&self, call: Call) -> Gate {
+        let gate = Gate::default();
+        self.nth(1, call, Fault::Held(gate.clone()));
+        gate
+    }
+
+    /// Every commit with a draft of this request fails, and writes nothing.
+    pub(crate) fn refuse(&self, request_id: RequestId) {
+        self.script().refused.insert(request_id);
+    }
+
+    /// So many calls of this kind were made.
+    pub(crate) fn calls(&self, call: Call) -> usize {
+        self.script().calls.get(&call).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn all_calls(&self) -> usize {
+        self.script().calls.values().sum()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the call; the fault it meets.
+    fn fault(&self, call: Call) -> Option<Fault> {
+        let mut script = self.script();
+        let count = script.calls.entry(call).or_default();
+        *count += 1;
+        let key = (call, *count);
+        script.faults.remove(&key)
+    }
+
+    async fn meet<T>(
+        &self,
+        call: Call,
+        answer: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        suffer(self.fault(call), answer).await
+    }
+}
+
+async fn suffer<T>(
+    fault: Option<Fault>,
+    answer: impl Future<Output = Result<T, StoreError>> + Send,
+) -> Result<T, StoreError> {
+    match fault {
+        None | Some(Fault::Skips | Fault::Rewinds) => answer.await,
+        Some(Fault::Before) => Err(unavailable()),
+        Some(Fault::After) => answer.await.and(Err(unavailable())),
+        Some(Fault::Held(gate)) => {
+            let answer = answer.await;
+            gate.pass().await;
+            answer
+        }
+        Some(Fault::Corrupt) => Err(StoreError::corrupt("as scripted")),
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("as scripted".into())
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+        let refused = {
+            let script = self.script();
+            drafts
+                .iter()
+                .any(|draft| script.refused.contains(&draft.request_id))
+        };
+        match self.fault(Call::Commit) {
+            _ if refused => Err(unavailable()),
+            fault => suffer(fault, self.store.commit(drafts)).await,
+        }
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
+        self.meet(Call::Token, self.store.token(id)).await
+    }
+
+    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+        assert!(digests.len() <= READ_MAX as usize, "{} digests", digests.len());
+        self.meet(Call::TokensByDigest, self.store.tokens_by_digest(digests))
+            .await
+    }
+
+    async fn tokens(
+        &self,
+        namespace: Slug,
+        after: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        assert!(limit <= READ_MAX, "{limit} tokens");
+        self.meet(Call::Tokens, self.store.tokens(namespace, after, limit))
+            .await
+    }
+
+    async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
+        self.meet(Call::Directory, self.store.directory()).await
+    }
+
+    async fn entries(
+        &self,
+        after: Revision,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        assert!(limit <= READ_MAX, "{limit} entries");
+        let fault = self.fault(Call::Entries);
+        let after = match fault {
+            Some(Fault::Skips) => after.next(),
+            Some(Fault::Rewinds) => Revision::new(after.get() - 1),
+            _ => after,
+        };
+        suffer(fault, self.store.entries(after, filter, limit)).await
+    }
+
+    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+        self.meet(Call::EntryOfRequest, self.store.entry_of_request(request_id))
+            .await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.meet(Call::Head, self.store.head()).await
+    }
+
+    async fn trim(&self, through: Revision) -> Result<(), StoreError> {
+        self.meet(Call::Trim, self.store.trim(through)).await
+    }
+
+    fn committed(&self) -> watch::Receiver<Revision> {
+        match &self.silence {
+            Some(silence) => silence.subscribe(),
+            None => self.store.committed(),
+        }
+    }
+}

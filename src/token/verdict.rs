@@ -49,6 +49,13 @@ pub fn judge(token: &Token, presented: &Digest, need: &Need, now: Timestamp) -> 
     let Some(secret) = token.secret_with(presented) else {
         return Verdict::Refused(Refusal::Unknown);
     };
+    if need
+        .namespace
+        .as_ref()
+        .is_some_and(|wanted| *wanted != token.namespace)
+    {
+        return Verdict::Refused(Refusal::WrongNamespace);
+    }
     match token.state(now) {
         State::Revoked => return Verdict::Refused(Refusal::Revoked),
         State::Expired => return Verdict::Refused(Refusal::Expired),

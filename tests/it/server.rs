@@ -13,31 +13,31 @@ use tokenward::proto::v1::verification_service_client::VerificationServiceClient
 use tokenward::serve::{Options, Running, StoreAddress};
 use tonic::transport::Channel;
 
-pub type Outcome = Result<(), Box<dyn std::error::Error>>;
+pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// A server on a store of its own, in a folder that goes with it.
-pub struct Server {
+pub(crate) struct Server {
     running: Option<Running>,
-    pub address: SocketAddr,
-    pub folder: TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: TempDir,
 }
 
 /// Clients over one connection.
 #[derive(Clone)]
-pub struct Client {
-    pub tokens: TokenServiceClient<Channel>,
-    pub verification: VerificationServiceClient<Channel>,
-    pub revocations: RevocationServiceClient<Channel>,
-    pub namespaces: NamespaceServiceClient<Channel>,
-    pub audit: AuditServiceClient<Channel>,
+pub(crate) struct Client {
+    pub(crate) tokens: TokenServiceClient<Channel>,
+    pub(crate) verification: VerificationServiceClient<Channel>,
+    pub(crate) revocations: RevocationServiceClient<Channel>,
+    pub(crate) namespaces: NamespaceServiceClient<Channel>,
+    pub(crate) audit: AuditServiceClient<Channel>,
 }
 
 impl Server {
-    pub fn start() -> Result<Server, Box<dyn std::error::Error>> {
+    pub(crate) fn start() -> Result<Server, Box<dyn std::error::Error>> {
         Server::start_with(|_| {})
     }
 
-    pub fn start_with(change: impl FnOnce(&mut Options)) -> Result<Server, Box<dyn std::error::Error>> {
+    pub(crate) fn start_with(change: impl FnOnce(&mut Options)) -> Result<Server, Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let mut options = Options::new(
             StoreAddress::Sqlite(folder.path().join("tokenward.db")),
@@ -52,12 +52,12 @@ impl Server {
         })
     }
 
-    pub async fn client(&self) -> Result<Client, tonic::transport::Error> {
+    pub(crate) async fn client(&self) -> Result<Client, tonic::transport::Error> {
         Client::connect(&self.address.to_string()).await
     }
 
     /// Ends the server as SIGTERM does.
-    pub async fn stop(mut self) -> Outcome {
+    pub(crate) async fn stop(mut self) -> Outcome {
         if let Some(running) = self.running.take() {
             tokio::task::spawn_blocking(|| running.stop()).await??;
         }
@@ -75,7 +75,7 @@ impl Drop for Server {
 }
 
 impl Client {
-    pub async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
+    pub(crate) async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
         let channel = Channel::from_shared(format!("http://{address}"))
             .unwrap()
             .connect()
@@ -89,7 +89,7 @@ impl Client {
         })
     }
 
-    pub async fn create_namespace(&mut self, slug: &str, prefix: &str, body: Body) -> Outcome {
+    pub(crate) async fn create_namespace(&mut self, slug: &str, prefix: &str, body: Body) -> Outcome {
         let namespace = v1::Namespace {
             slug: slug.to_owned(),
             format: Some(v1::SecretFormat {
@@ -107,7 +107,7 @@ impl Client {
     }
 
     /// A token for `ada` in `namespace`, with its secret.
-    pub async fn issue(
+    pub(crate) async fn issue(
         &mut self,
         namespace: &str,
         scopes: &[&str],
@@ -122,11 +122,11 @@ impl Client {
         Ok((issued.token.unwrap_or_default(), issued.secret))
     }
 
-    pub async fn verdict(&mut self, secret: &str) -> Result<v1::Verdict, tonic::Status> {
+    pub(crate) async fn verdict(&mut self, secret: &str) -> Result<v1::Verdict, tonic::Status> {
         Ok(self.verify(secret, &[]).await?.verdict())
     }
 
-    pub async fn verify(
+    pub(crate) async fn verify(
         &mut self,
         secret: &str,
         scopes: &[&str],
@@ -139,7 +139,7 @@ impl Client {
         Ok(self.verification.verify(request).await?.into_inner())
     }
 
-    pub async fn revoke(&mut self, token_id: &str) -> Result<v1::RevokeResponse, tonic::Status> {
+    pub(crate) async fn revoke(&mut self, token_id: &str) -> Result<v1::RevokeResponse, tonic::Status> {
         let request = v1::RevokeRequest {
             token_id: token_id.to_owned(),
             reason: "left".to_owned(),
@@ -149,10 +149,10 @@ impl Client {
     }
 }
 
-pub fn hex(length: i32) -> Body {
+pub(crate) fn hex(length: i32) -> Body {
     Body::Hex(v1::HexBody { length })
 }
 
-pub fn native() -> Body {
+pub(crate) fn native() -> Body {
     Body::Native(v1::NativeBody {})
 }

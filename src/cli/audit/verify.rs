@@ -13,7 +13,7 @@ use super::super::output::{self, Output, bad, good, text};
 use crate::journal::audit::{Chain, Finding, NamespaceReplay, TokenReplay, token};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
-use crate::store::sqlite::{Snapshot, SqliteStore};
+use crate::store::sqlite::Snapshot;
 use crate::store::{Head, StoreError};
 use crate::token::id::TokenId;
 
@@ -89,10 +89,7 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Outcome {
         ))
         .but("name the file of a store with --database")
     };
-    let store = SqliteStore::open_read_only(&args.database)
-        .await
-        .map_err(Failure::new)?;
-    let mut snapshot = store.snapshot().await.map_err(unread)?;
+    let mut snapshot = Snapshot::open(&args.database).await.map_err(Failure::new)?;
     let mut head = snapshot.head().await.map_err(unread)?;
     if !args.trimmed {
         // The file cannot tell who took away its beginning.

@@ -6,6 +6,7 @@ mod read;
 mod snapshot;
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,14 +34,17 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long SQLite waits for a lock another program holds on the file (a backup, say).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What is kept is nobody else's business: SQLite gives its other files the mode of the first.
+const FILE_MODE: u32 = 0o600;
+
 /// A store in an SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     committed: watch::Sender<Revision>,
-    /// Held for as long as the store is open; `None` when it was opened to be read only.
-    _lock: Option<File>,
+    /// Held for as long as the store is open.
+    _lock: File,
 }
 
 /// Why a store could not be opened.
@@ -50,6 +54,8 @@ pub enum OpenError {
     InUse { path: PathBuf },
     #[error("{path} cannot be locked: {source}")]
     Lock { path: PathBuf, source: std::io::Error },
+    #[error("{path} cannot be created: {source}")]
+    Create { path: PathBuf, source: std::io::Error },
     #[error("{path} cannot be opened: {source}")]
     Open { path: PathBuf, source: sqlx::Error },
     #[error("{path} cannot be brought to the schema of this program: {source}")]
@@ -66,9 +72,17 @@ impl SqliteStore {
     /// that is created.
     pub async fn open(path: &Path, epoch: Epoch) -> Result<SqliteStore, OpenError> {
         let lock = lock(path)?;
+        let created = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(FILE_MODE)
+            .open(path);
+        created.map_err(|source| OpenError::Create {
+            path: path.to_owned(),
+            source,
+        })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // NORMAL would lose the last commits with the power; an acknowledged change must not go.
             .synchronous(SqliteSynchronous::Full)
@@ -103,32 +117,7 @@ impl SqliteStore {
             writer,
             readers,
             committed: watch::Sender::new(head),
-            _lock: Some(lock),
-        })
-    }
-
-    /// Opens the file at `path` beside whoever else has it open, to read it only.
-    pub async fn open_read_only(path: &Path) -> Result<SqliteStore, OpenError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let opened = |source| OpenError::Open {
-            path: path.to_owned(),
-            source,
-        };
-        let readers = reader_pool().connect_with(options).await.map_err(opened)?;
-        let shaky = |source| OpenError::Shaky {
-            path: path.to_owned(),
-            source,
-        };
-        ground::check_version(&readers).await.map_err(shaky)?;
-        let writer = readers.clone();
-        Ok(SqliteStore {
-            writer,
-            readers,
-            committed: watch::Sender::new(Revision::ZERO),
-            _lock: None,
+            _lock: lock,
         })
     }
 }
@@ -242,13 +231,24 @@ impl Store for SqliteStore {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> StoreError {
-        match error {
+        match &error {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::RowNotFound => {
                 StoreError::corrupt(error)
             }
-            error => StoreError::Unavailable(error.into()),
+            sqlx::Error::Database(of_sqlite) if of_sqlite.code().is_some_and(|code| never_works(&code)) => {
+                StoreError::corrupt(error)
+            }
+            _ => StoreError::Unavailable(error.into()),
         }
     }
+}
+
+/// Whether what SQLite answered comes of the file or of this program, so that another try ends the same.
+fn never_works(code: &str) -> bool {
+    // The lowest byte of an extended result code is the primary one: a statement that makes no sense, a
+    // damaged file, a broken constraint, a value of the wrong type, not a database.
+    let primary = code.parse::<u32>().map(|code| code & 0xff);
+    matches!(primary, Ok(1 | 11 | 19 | 20 | 26))
 }
 
 /// Revisions are kept in SQL's signed integers.

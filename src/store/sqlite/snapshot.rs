@@ -1,10 +1,12 @@
 //! The whole file as it is at one instant, for an audit: rows as they lie there, and nothing taken on trust.
 
-use sqlx::sqlite::{Sqlite, SqliteRow};
+use std::path::Path;
+
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, Transaction};
 
 use super::super::{Head, READ_MAX, StoreError};
-use super::{SqliteStore, read, revision, sql};
+use super::{BUSY_TIMEOUT, OpenError, ground, read, revision, sql};
 use crate::journal::audit::Row;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
@@ -34,13 +36,31 @@ pub struct Snapshot(Transaction<'static, Sqlite>);
 #[error("{0}")]
 pub struct Unreadable(String);
 
-impl SqliteStore {
-    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot(self.readers.begin().await?))
-    }
-}
-
 impl Snapshot {
+    /// The file at `path` as it is now; a server may have it open.
+    pub async fn open(path: &Path) -> Result<Snapshot, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let opened = |source| OpenError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(opened)?;
+        ground::check_version(&pool)
+            .await
+            .map_err(|source| OpenError::Shaky {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Snapshot(pool.begin().await.map_err(opened)?))
+    }
+
     pub async fn head(&mut self) -> Result<Head, StoreError> {
         read::head(&mut *self.0).await
     }

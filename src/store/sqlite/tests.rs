@@ -4,6 +4,7 @@ mod interrupted;
 mod plans;
 
 use std::error::Error;
+use std::os::unix::fs::PermissionsExt;
 
 use sqlx::Connection;
 use tempfile::TempDir;
@@ -60,19 +61,27 @@ async fn a_file_in_use_is_refused_by_name() -> Tested {
 }
 
 #[tokio::test]
-async fn a_reader_beside_the_owner_sees_what_is_committed_and_writes_nothing() -> Tested {
+async fn a_snapshot_beside_the_owner_stays_as_it_was_taken() -> Tested {
     let folder = TempDir::new()?;
     let owner = with_notes(&folder).await?;
-    let reader = SqliteStore::open_read_only(&folder.path().join("store.db")).await?;
-    let entry = write(&owner, issue(token(1))).await?;
-    assert_eq!(reader.head().await?, owner.head().await?);
-    let found = reader
-        .entries(Revision::new(1), EntryFilter::ALL, READ_MAX)
-        .await?;
-    assert_eq!(found, [entry]);
-    assert!(reader.commit(vec![issue(token(2))]).await.is_err());
-    assert!(reader.trim(Revision::new(1)).await.is_err());
-    assert_eq!(owner.head().await?.revision, Revision::new(2));
+    let mut snapshot = Snapshot::open(&folder.path().join("store.db")).await?;
+    let before = snapshot.head().await?;
+    assert_eq!(before, owner.head().await?);
+    write(&owner, issue(token(1))).await?;
+    assert_eq!(snapshot.head().await?, before);
+    assert_eq!(snapshot.token_ids(None).await?, []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_else_can_read_the_files_of_a_store() -> Tested {
+    let folder = TempDir::new()?;
+    let owner = with_notes(&folder).await?;
+    for file in ["store.db", "store.db-wal", "store.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join(file))?.permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    close(owner).await;
     Ok(())
 }
 

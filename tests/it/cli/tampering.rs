@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokenward::clock::{ManualEntropy, random};
 use tokenward::journal::cursor::Epoch;
 use tokenward::journal::{Draft, Origin, Revision, Stored};
-use tokenward::store::sqlite::SqliteStore;
+use tokenward::store::sqlite::{Snapshot, SqliteStore};
 use tokenward::store::{Outcome as Committed, Store};
 use tokenward::token::change::TokenChange;
 use tokenward::token::format::{Body, Format, Prefix};
@@ -263,14 +263,11 @@ async fn every_tampering_is_named() -> Outcome {
 impl Journal {
     /// `{4}` in a finding is the id of the token whose last entry is revision 4.
     async fn with_ids(&self, finding: &str) -> Fallible<String> {
-        let store = SqliteStore::open_read_only(&self.path("whole.db")).await?;
+        let mut snapshot = Snapshot::open(&self.path("whole.db")).await?;
         let mut told = finding.to_owned();
-        for token in store
-            .tokens(Slug::try_from("notes".to_owned())?, None, 10)
-            .await?
-        {
-            let stored = store.token(token.id).await?.ok_or("gone")?;
-            told = told.replace(&format!("{{{}}}", stored.version), &token.id.to_string());
+        for id in snapshot.token_ids(None).await? {
+            let stored = snapshot.token(id).await??;
+            told = told.replace(&format!("{{{}}}", stored.version), &id.to_string());
         }
         Ok(told)
     }

@@ -32,9 +32,13 @@ const PAGE_SIZE: i32 = 500;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; for verify, check and audit verify: accepted, well-formed, intact
-  1  not done, the reason is on stderr; for verify, check and audit verify: refused, malformed, tampered with
-  2  the command line was wrong; for verify, check and audit verify also: could not be judged, so refuse";
+  0  done
+  1  not done; stderr says why
+  2  the command line was wrong
+Exit codes of verify, check and audit verify:
+  0  accepted, well-formed, intact
+  1  refused, malformed, tampered with
+  2  could not be judged: take it for a refusal";
 
 /// Issue, verify and revoke API tokens.
 #[derive(Parser, Debug)]
@@ -46,11 +50,18 @@ struct Cli {
         global = true,
         env = "TOKENWARD_ADDRESS",
         value_name = "URL",
+        help_heading = "Options of every command",
         default_value = connect::DEFAULT_ADDRESS
     )]
     address: Address,
     /// How answers are printed
-    #[arg(long, global = true, value_name = "FORM", default_value = "table")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        help_heading = "Options of every command",
+        default_value = "table"
+    )]
     output: Output,
     #[command(subcommand)]
     command: Command,

@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, Table, Width, presets};
 use serde::Serialize;
 
+/// Spaces between columns.
+const GAP: u16 = 2;
+
 /// In which form answers are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, clap::ValueEnum)]
 pub(super) enum Output {
@@ -17,7 +20,7 @@ impl Output {
     /// Prints one value: `table` tells people, `value` programs.
     pub(super) fn print(self, value: &impl Serialize, table: impl FnOnce() -> Table) -> io::Result<()> {
         match self {
-            Output::Table => line(&rendered(&table())),
+            Output::Table => line(&rendered(&mut table())),
             Output::Json => json(value),
         }
     }
@@ -81,14 +84,13 @@ impl Listing {
         table.add_rows(items.iter().map(row));
         let least = |width: &u16| ColumnConstraint::LowerBoundary(Width::Fixed(*width));
         table.set_constraints(self.widths.iter().map(least));
-        let padding = 2;
         let widths = table.column_max_content_widths();
-        let widths = widths.into_iter().map(|width| width.saturating_add(padding));
+        let widths = widths.into_iter().map(|width| width.saturating_add(GAP));
         self.widths = match self.widths.as_slice() {
             [] => widths.collect(),
             before => widths.zip(before).map(|(now, before)| now.max(*before)).collect(),
         };
-        line(&rendered(&table))
+        line(&rendered(&mut table))
     }
 
     fn elements<T: Serialize>(&self, items: &[T]) -> io::Result<()> {
@@ -140,12 +142,13 @@ pub(super) fn doubtful(text: &str) -> Cell {
     Cell::new(text).fg(Color::Yellow)
 }
 
-/// The table without the padding that comfy-table puts around the whole.
-fn rendered(table: &Table) -> String {
-    let lines: Vec<_> = table
-        .lines()
-        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
-        .collect();
+/// The table as lines: columns begin where their names do, and no line ends in spaces.
+fn rendered(table: &mut Table) -> String {
+    table.style_text_only();
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
+    }
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
 }
 
@@ -173,11 +176,28 @@ pub(super) fn note(text: &str) -> io::Result<()> {
 }
 
 /// A table on stderr, beside the answer.
-pub(super) fn note_table(table: &Table) -> io::Result<()> {
-    note(&rendered(table))
+pub(super) fn note_table(mut table: Table) -> io::Result<()> {
+    note(&rendered(&mut table))
 }
 
 /// Whether a person can be asked: they see the question on stderr and answer on stdin.
 pub(super) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_begin_where_their_names_do_with_colours_and_without() {
+        let mut table = plain();
+        table.enforce_styling();
+        table.set_header(["ID", "STATE"].map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        table.add_row([text("abc\u{1b}[31m"), good("active")]);
+        let coloured = rendered(&mut table);
+        assert!(coloured.contains("\u{1b}["), "{coloured:?}");
+        let shown = console::strip_ansi_codes(&coloured).into_owned();
+        assert_eq!(shown, "ID        STATE\nabc\u{fffd}[31m  active");
+    }
 }

@@ -18,7 +18,7 @@ const READ_MAX: usize = SECRET_BYTES_MAX + 3;
 
 /// For the help of commands that read a secret.
 pub(super) const SOURCES: &str = "\
-The secret is read from --secret-file, else from the variable TOKENWARD_SECRET, else from stdin if that
+The secret is read from --secret-file, else from the variable TOKENWARD_SECRET, else from stdin if that \
 is not a terminal, else it is asked for. One line break at its end is dropped.";
 
 #[derive(clap::Args, Debug)]

@@ -32,7 +32,7 @@ pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
     let mut client = super::client(caller).await?;
     if !args.yes {
         let token = super::read(&mut client, args.token_id.clone()).await?;
-        output::note_table(&output::facts(token.facts()))?;
+        output::note_table(output::facts(token.facts()))?;
         if !confirmed()? {
             return Err(Failure::new("nothing was revoked"));
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokenward::serve::{Options, Running, StoreAddress};
 
 use super::served::Desk;
-use super::{Outcome, program};
+use super::{Outcome, program, tokenward};
 
 /// A watch in JSON, ended with the test.
 struct Watching {
@@ -77,19 +77,27 @@ fn a_watch_outlives_its_server_and_misses_nothing() -> Outcome {
             SocketAddr::from(([127, 0, 0, 1], port)),
         ))
     };
+    let stop = |server: Running| -> Outcome {
+        server.stop()?;
+        // The last task that knows the store may be dropped a moment after the server has ended.
+        Ok(File::open(folder.path().join("tokenward.db.lock"))?.lock()?)
+    };
     let first = serve(0)?;
-    let address = first.address();
-    let desk = Desk::at(address, None)?;
+    let port = first.address().port();
+    let desk = Desk::at(first.address(), None)?;
     let (id, _) = desk.issue(&[])?;
-    let mut watching = Watching::start(&desk.address, &[])?;
+    let mut watching = Watching::start(&desk.address, &["--heartbeats"])?;
     watching.next()?;
-    first.stop()?;
-    // The last task that knows the store may be dropped a moment after the server has ended.
-    File::open(folder.path().join("tokenward.db.lock"))?.lock()?;
-    let _second = serve(address.port())?;
-    desk.json(&["revoke", &id, "--yes"])?;
-    let started = watching.next()?;
-    assert_eq!(started["started"], serde_json::json!({}), "{started}");
+    stop(first)?;
+    // Where the watcher does not look, so that only its cursor can tell it of this.
+    let elsewhere = serve(0)?;
+    let address = format!("http://{}", elsewhere.address());
+    let revoked = tokenward(&["revoke", &id, "--yes", "--address", &address], "")?;
+    assert_eq!(revoked.code, Some(0), "{revoked:?}");
+    stop(elsewhere)?;
+    let _again = serve(port)?;
+    while watching.next()?.get("started").is_none() {}
+    // Were the cursor lost, a heartbeat would come instead.
     assert_eq!(watching.next()?["revoked"]["token_id"], id.as_str());
     Ok(())
 }

@@ -11,7 +11,7 @@ use tokenward::proto::v1::secret_format::Body;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
 use tokenward::serve::{Options, Running, StoreAddress};
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -37,7 +37,9 @@ impl Server {
         Server::start_with(|_| {})
     }
 
-    pub(crate) fn start_with(change: impl FnOnce(&mut Options)) -> Result<Server, Box<dyn std::error::Error>> {
+    pub(crate) fn start_with(
+        change: impl FnOnce(&mut Options),
+    ) -> Result<Server, Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let mut options = Options::new(
             StoreAddress::Sqlite(folder.path().join("tokenward.db")),
@@ -76,10 +78,7 @@ impl Drop for Server {
 
 impl Client {
     pub(crate) async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
-        let channel = Channel::from_shared(format!("http://{address}"))
-            .unwrap()
-            .connect()
-            .await?;
+        let channel = Endpoint::try_from(format!("http://{address}"))?.connect().await?;
         Ok(Client {
             tokens: TokenServiceClient::new(channel.clone()),
             verification: VerificationServiceClient::new(channel.clone()),

@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::{Authority, Writer};
@@ -38,6 +39,8 @@ const STORE_THREADS: usize = 2;
 
 const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long the store may take to let go of its file, after all is written.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// Everything a server can be told.
 #[derive(Clone, Debug)]
@@ -192,7 +195,8 @@ async fn supervise(
     let handle = runtime::Handle::current();
     let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), handle.clone()));
     let cache = Cache::new(options.cache_tokens);
-    let (verifier, tasks) = Verifier::start(store, Arc::clone(&pepper), Arc::clone(&clock), cache).await?;
+    let (verifier, tasks) =
+        Verifier::start(Arc::clone(&store), Arc::clone(&pepper), Arc::clone(&clock), cache).await?;
     let verifier = Arc::new(verifier);
     let authority = Authority::new(
         Arc::clone(&detached),
@@ -225,6 +229,8 @@ async fn supervise(
     follower.abort();
     misses.abort();
     writing.await.map_err(|_| ServeError::Panicked)?;
+    // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
+    let _ = timeout(CLOSE_MAX, store.close()).await;
     tracing::info!("ended");
     result
 }

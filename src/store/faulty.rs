@@ -254,4 +254,8 @@ impl Store for Faulty {
             None => self.store.committed(),
         }
     }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
 }

@@ -209,4 +209,6 @@ impl Store for MemoryStore {
     fn committed(&self) -> watch::Receiver<Revision> {
         self.committed.subscribe()
     }
+
+    async fn close(&self) {}
 }

@@ -76,6 +76,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// A hint that the head may have moved: *when* to read, never *what*. Wake-ups may be spurious or
     /// missed; the head is the truth.
     fn committed(&self) -> watch::Receiver<Revision>;
+
+    /// Lets go of what it holds, once what is under way is done. Nothing can be asked of it afterwards.
+    async fn close(&self);
 }
 
 /// What became of a draft.

@@ -103,4 +103,8 @@ impl Store for Spawned {
     fn committed(&self) -> watch::Receiver<Revision> {
         self.store.committed()
     }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
 }

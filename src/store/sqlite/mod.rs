@@ -8,6 +8,7 @@ mod snapshot;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,7 +31,7 @@ pub use snapshot::{Snapshot, Unreadable};
 /// Connections that only read: enough for the cores of a small machine, few enough for a large one.
 const READERS: u32 = 4;
 /// How long a read waits for a connection before the caller is told to come back.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long SQLite waits for a lock another program holds on the file (a backup, say).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,7 +45,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     committed: watch::Sender<Revision>,
     /// Held for as long as the store is open.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 /// Why a store could not be opened.
@@ -117,7 +118,7 @@ impl SqliteStore {
             writer,
             readers,
             committed: watch::Sender::new(head),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
     }
 }
@@ -227,6 +228,13 @@ impl Store for SqliteStore {
     fn committed(&self) -> watch::Receiver<Revision> {
         self.committed.subscribe()
     }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+        // Only now may another process have the file.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -235,8 +243,8 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::RowNotFound => {
                 StoreError::corrupt(error)
             }
-            sqlx::Error::Database(of_sqlite) if of_sqlite.code().is_some_and(|code| never_works(&code)) => {
-                StoreError::corrupt(error)
+            sqlx::Error::Database(said) if said.code().is_some_and(|code| never_works(&code)) => {
+                StoreError::corrupt(said.message())
             }
             _ => StoreError::Unavailable(error.into()),
         }

@@ -24,9 +24,6 @@ const LOST_TOKEN: &str = "
     WHERE token_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM token WHERE token.id = journal.token_id)
     GROUP BY token_id ORDER BY token_id LIMIT 1";
 
-/// What SQLite answers when a statement cannot be carried out on the values it finds.
-const SQLITE_ERROR: &str = "1";
-
 /// One read transaction: whatever is written meanwhile, it sees the same file until it is dropped.
 #[derive(Debug)]
 pub struct Snapshot(Transaction<'static, Sqlite>);
@@ -137,11 +134,6 @@ fn row(row: &SqliteRow) -> Result<Row, StoreError> {
 fn unreadable(error: StoreError) -> Result<Unreadable, StoreError> {
     match error {
         StoreError::Corrupt { what } => Ok(Unreadable(what)),
-        StoreError::Unavailable(source) => match source.downcast_ref::<sqlx::Error>() {
-            Some(sqlx::Error::Database(said)) if said.code().as_deref() == Some(SQLITE_ERROR) => {
-                Ok(Unreadable(said.message().to_owned()))
-            }
-            _ => Err(StoreError::Unavailable(source)),
-        },
+        StoreError::Unavailable(_) => Err(error),
     }
 }

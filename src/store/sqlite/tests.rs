@@ -39,11 +39,6 @@ async fn with_notes(folder: &TempDir) -> Result<SqliteStore, Box<dyn Error + Sen
 }
 
 /// Closes the file, so that it can be opened again: a dropped pool closes its connections some time later.
-async fn close(store: SqliteStore) {
-    store.readers.close().await;
-    store.writer.close().await;
-}
-
 #[tokio::test]
 async fn a_file_in_use_is_refused_by_name() -> Tested {
     let folder = TempDir::new()?;
@@ -55,7 +50,7 @@ async fn a_file_in_use_is_refused_by_name() -> Tested {
         text.contains("store.db is in use by another tokenward process"),
         "{text}"
     );
-    close(first).await;
+    first.close().await;
     open(&folder).await?;
     Ok(())
 }
@@ -81,7 +76,7 @@ async fn nobody_else_can_read_the_files_of_a_store() -> Tested {
         let mode = std::fs::metadata(folder.path().join(file))?.permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
-    close(owner).await;
+    owner.close().await;
     Ok(())
 }
 
@@ -100,7 +95,7 @@ async fn everything_is_there_after_reopening() -> Tested {
     let head = store.head().await?;
     let token_before = store.token(token(1).id).await?;
     let entries = store.entries(Revision::ZERO, EntryFilter::ALL, READ_MAX).await?;
-    close(store).await;
+    store.close().await;
 
     // A journal keeps the name it was begun under, whatever is proposed later.
     let path = folder.path().join("store.db");
@@ -213,7 +208,7 @@ async fn a_transaction_that_was_left_open_swallows_no_commit() -> Tested {
         leave_open(&store, counted_by_sqlx).await?;
         store.trim(Revision::new(1)).await?;
         let second = write(&store, issue(token(2))).await?;
-        close(store).await;
+        store.close().await;
         let store = open(&folder).await?;
         assert_eq!(store.head().await?.oldest, Revision::new(2));
         let found = store.entries(Revision::ZERO, EntryFilter::ALL, READ_MAX).await?;

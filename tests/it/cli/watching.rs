@@ -1,6 +1,5 @@
 //! `tokenward watch`: what it prints, and that nothing is lost where the stream breaks.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command};
@@ -77,24 +76,19 @@ fn a_watch_outlives_its_server_and_misses_nothing() -> Outcome {
             SocketAddr::from(([127, 0, 0, 1], port)),
         ))
     };
-    let stop = |server: Running| -> Outcome {
-        server.stop()?;
-        // The last task that knows the store may be dropped a moment after the server has ended.
-        Ok(File::open(folder.path().join("tokenward.db.lock"))?.lock()?)
-    };
     let first = serve(0)?;
     let port = first.address().port();
     let desk = Desk::at(first.address(), None)?;
     let (id, _) = desk.issue(&[])?;
     let mut watching = Watching::start(&desk.address, &["--heartbeats"])?;
     watching.next()?;
-    stop(first)?;
+    first.stop()?;
     // Where the watcher does not look, so that only its cursor can tell it of this.
     let elsewhere = serve(0)?;
     let address = format!("http://{}", elsewhere.address());
     let revoked = tokenward(&["revoke", &id, "--yes", "--address", &address], "")?;
     assert_eq!(revoked.code, Some(0), "{revoked:?}");
-    stop(elsewhere)?;
+    elsewhere.stop()?;
     let _again = serve(port)?;
     while watching.next()?.get("started").is_none() {}
     // Were the cursor lost, a heartbeat would come instead.

@@ -119,7 +119,7 @@ async fn an_interrupted_commit_is_all_or_nothing_and_harms_no_later_one() -> Tes
     );
     let head = store.head().await?;
     let entries = store.entries(Revision::ZERO, EntryFilter::ALL, READ_MAX).await?;
-    close(store).await;
+    store.close().await;
     let store = open(&folder).await?;
     assert_eq!(store.head().await?, head);
     assert_eq!(

@@ -195,10 +195,7 @@ async fn what_is_not_applied_in_time_is_said_to_be_not_yet() -> Answer<()> {
     let waited = scene.verifier.applied(next, LONG).await;
     assert_eq!(waited, Err(NotYetApplied { waited: LONG }));
     scene.write(issue(usable(1))).await?;
-    assert_eq!(
-        scene.verifier.applied(next, std::time::Duration::ZERO).await,
-        Ok(())
-    );
+    assert_eq!(scene.verifier.applied(next, Duration::ZERO).await, Ok(()));
     Ok(())
 }
 

@@ -41,26 +41,27 @@ impl Authority {
         }
         let now = self.clock.now();
         let mut tokens = Vec::new();
+        // One more than wanted, where that may be asked for, tells whether there is a next page.
+        let limit = (size + 1).min(READ_MAX);
         for _ in 0..READS_MAX {
-            // One more than wanted tells whether there is a next page.
-            let read = self.store.tokens(namespace.clone(), after, size + 1).await?;
-            let more = read.len() > size as usize;
-            for token in read.into_iter().take(size as usize) {
+            let read = self.store.tokens(namespace.clone(), after, limit).await?;
+            let is_last = read.len() < limit as usize;
+            for token in read {
+                if tokens.len() == size as usize {
+                    return Ok(TokenPage { tokens, next: after });
+                }
                 after = Some(token.id);
                 if state.is_none_or(|state| token.state(now) == state) {
                     tokens.push(token);
                 }
-                if tokens.len() == size as usize {
-                    break;
-                }
             }
-            if !more {
+            if is_last {
                 return Ok(TokenPage { tokens, next: None });
-            }
-            if tokens.len() == size as usize {
-                break;
             }
         }
         Ok(TokenPage { tokens, next: after })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,10 @@ mod list;
 mod namespace;
 mod revoke;
 mod rotate;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;

@@ -156,3 +156,6 @@ fn namespace_of(record: &Record) -> Option<Namespace> {
         Record::Token(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

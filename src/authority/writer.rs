@@ -90,16 +90,29 @@ async fn write(
         Err(error) => {
             tracing::warn!(drafts = drafts.len(), %error, cause = cause(&error), "a batch failed; writing its drafts one by one");
             for (draft, answer) in drafts.into_iter().zip(answers) {
-                let outcome = store
-                    .commit(vec![draft])
-                    .await
-                    .map(|mut outcomes| outcomes.remove(0));
-                let _ = answer.send(outcome);
+                let _ = answer.send(write_again(store, draft).await);
             }
         }
     }
 }
 
+/// Writes a draft of which it is not known whether it was written.
+async fn write_again(store: &dyn Store, draft: Draft) -> Result<Outcome, StoreError> {
+    let change = draft.change().clone();
+    let outcome = store
+        .commit(vec![draft])
+        .await
+        .map(|mut outcomes| outcomes.remove(0))?;
+    Ok(match outcome {
+        // Its own entry: it was written, and its caller has yet to be told, of a secret for one.
+        Outcome::Repeated(entry) if entry.change == change => Outcome::Written(entry),
+        outcome => outcome,
+    })
+}
+
 fn cause(error: &StoreError) -> Option<String> {
     std::error::Error::source(error).map(ToString::to_string)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ use super::*;
 use crate::journal::Draft;
 use crate::journal::samples::{issue, origin};
 use crate::store::faulty::Call;
-use crate::store::samples::{Answer, idle, write};
+use crate::store::samples::{Answer, idle, read, write};
 use crate::token::change::TokenChange;
-use crate::token::samples::{chance, instant, namespace, pepper, slug};
+use crate::token::samples::{chance, instant, namespace, pepper, slug, withdrawal};
 use crate::token::verdict::CACHE_TTL_MAX;
 
 const REVOKED: Verdict = Verdict::Refused(Refusal::Revoked);
@@ -231,5 +231,32 @@ async fn an_answer_says_which_changes_it_takes_into_account() -> Answer<()> {
     gate.open();
     scene.verifier.applied(unseen.revision, samples::LONG).await?;
     assert_eq!(scene.judge(secret(1, 1)).await?.revision, unseen.revision);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revocation_is_obeyed_from_the_moment_it_is_said_to_be_in_force() -> Answer<()> {
+    const TOKENS: u64 = 50;
+    let scene = Scene::start().await?;
+    for round in 0..20 {
+        let numbers = round * TOKENS..(round + 1) * TOKENS;
+        let issued = numbers.clone().map(|number| issue(usable(number)));
+        scene.store.commit(issued.collect()).await?;
+        for number in numbers.clone() {
+            assert!(is_accepted(&scene.verdict(secret(number, 1)).await?));
+        }
+        let mut revocations = Vec::new();
+        for number in numbers.clone() {
+            let stored = read(&scene.store, usable(number).id).await?;
+            let revoked = TokenChange::Revoked(withdrawal(instant(1)));
+            revocations.push(Draft::of_token(origin(), Some(&stored), revoked)?);
+        }
+        scene.store.commit(revocations).await?;
+        let head = scene.store.head().await?.revision;
+        scene.verifier.applied(head, Duration::from_secs(30)).await?;
+        for number in numbers.rev() {
+            assert_eq!(scene.verdict(secret(number, 1)).await?, REVOKED, "{number}");
+        }
+    }
     Ok(())
 }

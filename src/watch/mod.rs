@@ -1,5 +1,7 @@
 //! Watch: every change that narrows what a token may do, replayed from a cursor and then as it happens.
 
+#[cfg(test)]
+mod samples;
 mod tail;
 #[cfg(test)]
 mod tests;

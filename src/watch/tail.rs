@@ -108,3 +108,6 @@ impl Tail {
         sent.map_err(|_| Ended::TooSlow)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,11 @@ fn cache(tokens: usize) -> Cache {
     Cache::new(NonZeroUsize::new(tokens).unwrap())
 }
 
+/// A digest of the token of this number; as spread out as a real one, and quicker to make.
 fn digest(number: u64, version: u32) -> Digest {
-    kept(number, version, instant(0)).digest
+    let mut bytes = [0; 32];
+    ManualEntropy::seeded(number << 8 | u64::from(version)).fill(&mut bytes);
+    Digest::from_bytes(&bytes).unwrap()
 }
 
 /// The token of this number as it was after the entry of this revision.
@@ -95,7 +98,7 @@ fn a_cache_holds_about_as_many_tokens_as_it_was_made_for() {
 #[test]
 fn what_is_asked_for_often_stays_while_others_pass_through() {
     const OFTEN: u64 = 5;
-    const ROUNDS: u64 = 1000;
+    const ROUNDS: u64 = 500;
     let cache = cache(20);
     let mut asked = |number| {
         let found = cache.get(&digest(number, 1)).is_some();
@@ -124,7 +127,7 @@ fn keys_are_spread_by_their_ends() {
         stripes.into_iter().max().unwrap()
     };
     let even = KEYS / 64;
-    assert!(spread(&|number| Tail(0).hash_one(digest(number, 1))) < even * 2);
+    assert!(spread(&|number| Tail(0).hash_one(kept(number, 1, instant(0)).digest)) < even * 2);
     let entropy = ManualEntropy::seeded(1);
     let id = |_| TokenId::new(instant(0), random(&entropy));
     assert!(spread(&|number| Tail(0).hash_one(id(number))) < even * 2);
@@ -155,7 +158,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 const TOKENS: u64 = 3;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn whatever_the_order_nothing_older_than_what_was_applied_is_found(

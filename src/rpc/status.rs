@@ -192,14 +192,12 @@ impl From<Problem> for Status {
 fn fields(mut violations: Vec<(String, String)>) -> Status {
     let untold = violations.len().saturating_sub(VIOLATIONS_MAX);
     violations.truncate(VIOLATIONS_MAX);
-    let mut message = violations
+    let message = violations
         .iter()
         .map(|(path, what)| format!("{path} {what}"))
+        .chain((untold > 0).then(|| format!("and {untold} more")))
         .collect::<Vec<_>>()
         .join("; ");
-    if untold > 0 {
-        message.push_str(&format!("; and {untold} more"));
-    }
     let violations = violations
         .into_iter()
         .map(|(path, what)| FieldViolation::new(path, what))

@@ -134,6 +134,14 @@ impl Serving {
         }
     }
 
+    /// Ends the streams of those who watch the health, after the last thing they were told.
+    pub(super) async fn end_health(&self) {
+        let mut health = self.health.clone();
+        for service in SERVICES {
+            health.clear_service_status(service).await;
+        }
+    }
+
     /// Waits for every thread to end.
     pub(super) fn join(self) -> Result<(), ServeError> {
         let ends = self.threads.into_iter().map(super::join).collect::<Vec<_>>();

@@ -11,7 +11,7 @@ use tokenward::proto::v1::secret_format::Body;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
 use tokenward::serve::{Options, Running, StoreAddress};
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 pub type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -52,26 +52,25 @@ impl Server {
         })
     }
 
+    pub fn endpoint(&self) -> Endpoint {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap()
+    }
+
     pub async fn client(&self) -> Result<Client, tonic::transport::Error> {
-        let channel = Channel::from_shared(format!("http://{}", self.address))
-            .unwrap()
-            .connect()
-            .await?;
-        Ok(Client {
-            tokens: TokenServiceClient::new(channel.clone()),
-            verification: VerificationServiceClient::new(channel.clone()),
-            revocations: RevocationServiceClient::new(channel.clone()),
-            namespaces: NamespaceServiceClient::new(channel.clone()),
-            audit: AuditServiceClient::new(channel),
-        })
+        Ok(Client::over(self.endpoint().connect().await?))
     }
 
     /// Ends the server as SIGTERM does.
-    pub async fn stop(mut self) -> Outcome {
+    pub async fn stop(self) -> Outcome {
+        self.stop_keeping_folder().await.map(drop)
+    }
+
+    /// Ends the server, and leaves its store to the next one.
+    pub async fn stop_keeping_folder(mut self) -> Result<TempDir, Box<dyn std::error::Error>> {
         if let Some(running) = self.running.take() {
             tokio::task::spawn_blocking(|| running.stop()).await??;
         }
-        Ok(())
+        Ok(std::mem::replace(&mut self.folder, tempfile::tempdir()?))
     }
 }
 
@@ -85,6 +84,16 @@ impl Drop for Server {
 }
 
 impl Client {
+    pub fn over(channel: Channel) -> Client {
+        Client {
+            tokens: TokenServiceClient::new(channel.clone()),
+            verification: VerificationServiceClient::new(channel.clone()),
+            revocations: RevocationServiceClient::new(channel.clone()),
+            namespaces: NamespaceServiceClient::new(channel.clone()),
+            audit: AuditServiceClient::new(channel),
+        }
+    }
+
     pub async fn create_namespace(&mut self, slug: &str, prefix: &str, body: Body) -> Outcome {
         let namespace = v1::Namespace {
             slug: slug.to_owned(),

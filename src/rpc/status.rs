@@ -192,9 +192,12 @@ impl From<Problem> for Status {
 fn fields(mut violations: Vec<(String, String)>) -> Status {
     let untold = violations.len().saturating_sub(VIOLATIONS_MAX);
     violations.truncate(VIOLATIONS_MAX);
-    let told = violations.iter().map(|(path, what)| format!("{path} {what}"));
-    let untold = (untold > 0).then(|| format!("and {untold} more"));
-    let message = told.chain(untold).collect::<Vec<_>>().join("; ");
+    let message = violations
+        .iter()
+        .map(|(path, what)| format!("{path} {what}"))
+        .chain((untold > 0).then(|| format!("and {untold} more")))
+        .collect::<Vec<_>>()
+        .join("; ");
     let violations = violations
         .into_iter()
         .map(|(path, what)| FieldViolation::new(path, what))

@@ -6,28 +6,24 @@ use std::any::Any;
 use std::io;
 use std::iter;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_stream::Stream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::connection::Connections;
 use super::deadline::DeadlineLayer;
 use super::{Options, ServeError};
 use crate::proto::DESCRIPTORS;
@@ -135,6 +131,14 @@ impl Serving {
         }
     }
 
+    /// Ends the streams of those who watch the health, after the last thing they were told.
+    pub(super) async fn end_health(&self) {
+        let mut health = self.health.clone();
+        for service in SERVICES {
+            health.clear_service_status(service).await;
+        }
+    }
+
     /// Waits for every thread to end.
     pub(super) fn join(self) -> Result<(), ServeError> {
         let ends = self.threads.into_iter().map(super::join).collect::<Vec<_>>();
@@ -187,7 +191,10 @@ async fn serve(
             at_most: limits.deadline_max,
         })
         .add_routes(routes)
-        .serve_with_incoming_shutdown(Connections { incoming, places }, drain.cancelled_owned())
+        .serve_with_incoming_shutdown(
+            Connections::new(incoming, places, drain.clone()),
+            drain.cancelled_owned(),
+        )
         .await?;
     Ok(())
 }
@@ -220,87 +227,4 @@ fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
-}
-
-/// Accepted connections, as many at once as there are places.
-struct Connections {
-    incoming: TcpIncoming,
-    places: Arc<Semaphore>,
-}
-
-impl Stream for Connections {
-    type Item = io::Result<Connection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            match ready!(Pin::new(&mut self.incoming).poll_next(context)) {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(stream)) => {
-                    if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                        return Poll::Ready(Some(Ok(Connection {
-                            stream,
-                            _place: place,
-                        })));
-                    }
-                    // Closed rather than kept waiting: a balancer then tries another server.
-                    tracing::warn!("a connection was closed: there are as many as there may be");
-                }
-            }
-        }
-    }
-}
-
-/// A connection that holds its place until it closes.
-struct Connection {
-    stream: TcpStream,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }

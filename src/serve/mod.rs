@@ -1,5 +1,6 @@
 //! One server: builds everything, binds late, and ends without losing what it has begun.
 
+mod connection;
 mod deadline;
 mod drain;
 mod listen;

@@ -54,17 +54,31 @@ impl Server {
         })
     }
 
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        endpoint(&self.address.to_string())
+    }
+
     pub(crate) async fn client(&self) -> Result<Client, tonic::transport::Error> {
-        Client::connect(&self.address.to_string()).await
+        Ok(Client::over(self.endpoint().connect().await?))
     }
 
     /// Ends the server as SIGTERM does.
-    pub(crate) async fn stop(mut self) -> Outcome {
+    pub(crate) async fn stop(self) -> Outcome {
+        self.stop_keeping_folder().await.map(drop)
+    }
+
+    /// Ends the server, and leaves its store to the next one.
+    pub(crate) async fn stop_keeping_folder(mut self) -> Result<TempDir, Box<dyn std::error::Error>> {
         if let Some(running) = self.running.take() {
             tokio::task::spawn_blocking(|| running.stop()).await??;
         }
-        Ok(())
+        Ok(std::mem::replace(&mut self.folder, tempfile::tempdir()?))
     }
+}
+
+fn endpoint(address: &str) -> Endpoint {
+    #[expect(clippy::unwrap_used, reason = "every socket address makes a URI")]
+    Channel::from_shared(format!("http://{address}")).unwrap()
 }
 
 impl Drop for Server {
@@ -78,14 +92,17 @@ impl Drop for Server {
 
 impl Client {
     pub(crate) async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
-        let channel = Endpoint::try_from(format!("http://{address}"))?.connect().await?;
-        Ok(Client {
+        Ok(Client::over(endpoint(address).connect().await?))
+    }
+
+    pub(crate) fn over(channel: Channel) -> Client {
+        Client {
             tokens: TokenServiceClient::new(channel.clone()),
             verification: VerificationServiceClient::new(channel.clone()),
             revocations: RevocationServiceClient::new(channel.clone()),
             namespaces: NamespaceServiceClient::new(channel.clone()),
             audit: AuditServiceClient::new(channel),
-        })
+        }
     }
 
     pub(crate) async fn create_namespace(&mut self, slug: &str, prefix: &str, body: Body) -> Outcome {

@@ -138,10 +138,7 @@ async fn a_stale_etag_overwrites_nothing() -> Answer<()> {
     let first = update(Some(read.etag()), "First").await?.record;
     assert_eq!(first.display_name, name("First"));
     let stale = update(Some(read.etag()), "Stale").await;
-    assert!(
-        matches!(&stale, Err(AuthorityError::EtagMismatch { sent }) if *sent == read.etag()),
-        "{stale:?}"
-    );
+    assert!(matches!(&stale, Err(AuthorityError::EtagMismatch)), "{stale:?}");
     // The clock stands still, and yet each state has an etag of its own.
     let second = update(Some(first.etag()), "Second").await?.record;
     let third = update(None, "Second").await?.record;

@@ -81,6 +81,7 @@ impl Ground {
         ]
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table")]
     pub(crate) fn change_rows(&self) -> Vec<Row> {
         let revoke = |change: fn(&mut v1::RevokeRequest)| {
             let mut request = v1::RevokeRequest {

@@ -1,0 +1,135 @@
+//! How a server ends: what was begun is finished, what is new is turned away, and streams say why.
+
+use std::time::Duration;
+
+use sqlx::{Connection, SqliteConnection};
+use tokenward::proto::v1;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tonic::{Code, Streaming};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::refusal::{Refusal, refused};
+use crate::server::{Outcome, Server, hex};
+
+/// Nothing is cut off in these tests: a call that holds the end up holds the test up.
+const UNTIL_DONE: Duration = Duration::from_hours(1);
+
+type Failure = Box<dyn std::error::Error>;
+
+/// How a stream of revocations ends.
+async fn end_of(mut stream: Streaming<v1::WatchRevocationsResponse>) -> Result<Refusal, Failure> {
+    loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Err("the stream ended without a reason".into()),
+            Err(status) => return Ok(status.into()),
+        }
+    }
+}
+
+async fn watch_health(server: &Server) -> Result<Streaming<HealthCheckResponse>, Failure> {
+    let mut health = HealthClient::new(server.endpoint().connect().await?);
+    Ok(health.watch(HealthCheckRequest::default()).await?.into_inner())
+}
+
+#[tokio::test]
+async fn a_call_under_way_is_answered_and_new_ones_are_turned_away() -> Outcome {
+    let server = Server::start_with(|options| options.drain_max = UNTIL_DONE)?;
+    let address = server.address;
+    let mut client = server.client().await?;
+    client.create_namespace("notes", "kn_", hex(40)).await?;
+    let (token, _) = client.issue("notes", &[]).await?;
+    let mut watcher = server.client().await?;
+    let stream = watcher
+        .revocations
+        .watch_revocations(v1::WatchRevocationsRequest::default());
+    let stream = stream.await?.into_inner();
+
+    // A lock on the file keeps the revocation from ending before it is let go.
+    let file = server.folder.path().join("tokenward.db");
+    let mut other = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await?;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await?;
+    let mut waiting = client.clone();
+    let mut revocation = Box::pin(waiting.revoke(&token.id));
+    tokio::select! {
+        biased;
+        _ = &mut revocation => return Err("the lock did not hold".into()),
+        // Sent later on the same connection: the revocation has arrived as well.
+        head = client.audit.get_head(v1::GetHeadRequest {}) => drop(head?),
+    }
+
+    let mut stopping = Box::pin(server.stop());
+    let refusal = tokio::select! {
+        biased;
+        _ = &mut stopping => return Err("it ended before its calls".into()),
+        refusal = end_of(stream) => refusal?,
+    };
+    assert_eq!(refusal.code, Code::Unavailable);
+    assert_eq!(refusal.reason, "DRAINING");
+    // Its threads stop listening one after the other.
+    while TcpStream::connect(address).await.is_ok() {}
+    sqlx::query("ROLLBACK").execute(&mut other).await?;
+    other.close().await?;
+    let revoked = revocation.await?.token.unwrap_or_default();
+    assert_eq!(revoked.state(), v1::TokenState::Revoked);
+    stopping.await
+}
+
+#[tokio::test]
+async fn health_tells_of_every_service_and_of_the_end() -> Outcome {
+    let server = Server::start_with(|options| options.drain_max = UNTIL_DONE)?;
+    let mut health = HealthClient::new(server.endpoint().connect().await?);
+    for service in [
+        "",
+        "tokenward.v1.TokenService",
+        "tokenward.v1.VerificationService",
+    ] {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let answer = health.check(request).await?.into_inner();
+        assert_eq!(answer.status(), ServingStatus::Serving, "{service}");
+    }
+    let unknown = HealthCheckRequest {
+        service: "nobody".to_owned(),
+    };
+    assert_eq!(refused(health.check(unknown).await)?.code, Code::NotFound);
+    let mut watched = watch_health(&server).await?;
+    let first = watched.message().await?.ok_or("no first message")?;
+    assert_eq!(first.status(), ServingStatus::Serving);
+    let mut stopping = Box::pin(server.stop());
+    let next = tokio::select! {
+        biased;
+        _ = &mut stopping => return Err("it ended without telling".into()),
+        next = watched.message() => next?.ok_or("the stream ended without telling")?,
+    };
+    assert_eq!(next.status(), ServingStatus::NotServing);
+    stopping.await
+}
+
+/// Balancers keep a health stream open for ever, and clients a connection they do not use.
+#[tokio::test]
+async fn nobody_who_only_waits_holds_the_end_up() -> Outcome {
+    let server = Server::start_with(|options| {
+        options.drain_max = UNTIL_DONE;
+        options.limits.connections_max = 3;
+    })?;
+    let mut idle = server.client().await?;
+    idle.audit.get_head(v1::GetHeadRequest {}).await?;
+    let _watched = watch_health(&server).await?;
+    let _silent = TcpStream::connect(server.address).await?;
+    // A fourth one is closed once the third, which says nothing, has been taken.
+    loop {
+        let mut fourth = TcpStream::connect(server.address).await?;
+        if !matches!(fourth.read(&mut [0; 9]).await, Ok(9)) {
+            break;
+        }
+    }
+    let stopped = tokio::time::timeout(Duration::from_mins(1), server.stop());
+    stopped
+        .await
+        .map_err(|_| "somebody who only waits holds the end up")?
+}

@@ -52,12 +52,12 @@ impl Server {
         })
     }
 
-    pub fn endpoint(&self) -> Endpoint {
-        Channel::from_shared(format!("http://{}", self.address)).unwrap()
+    pub fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
+        Endpoint::new(format!("http://{}", self.address))
     }
 
     pub async fn client(&self) -> Result<Client, tonic::transport::Error> {
-        Ok(Client::over(self.endpoint().connect().await?))
+        Ok(Client::over(self.endpoint()?.connect().await?))
     }
 
     /// Ends the server as SIGTERM does.

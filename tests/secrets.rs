@@ -209,7 +209,7 @@ async fn verify_all(client: &mut Client, left: &mut Left, secrets: &[String]) ->
         "messages",
         &client.verification.batch_verify(batch.clone()).await?,
     );
-    batch.requests[0].namespace = "No".to_owned();
+    batch.requests[0].namespace.push_str("No");
     let refused = client
         .verification
         .batch_verify(batch)

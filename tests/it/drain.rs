@@ -31,7 +31,7 @@ async fn end_of(mut stream: Streaming<v1::WatchRevocationsResponse>) -> Result<R
 }
 
 async fn watch_health(server: &Server) -> Result<Streaming<HealthCheckResponse>, Failure> {
-    let mut health = HealthClient::new(server.endpoint().connect().await?);
+    let mut health = HealthClient::new(server.endpoint()?.connect().await?);
     Ok(health.watch(HealthCheckRequest::default()).await?.into_inner())
 }
 
@@ -81,7 +81,7 @@ async fn a_call_under_way_is_answered_and_new_ones_are_turned_away() -> Outcome 
 #[tokio::test]
 async fn health_tells_of_every_service_and_of_the_end() -> Outcome {
     let server = Server::start_with(|options| options.drain_max = UNTIL_DONE)?;
-    let mut health = HealthClient::new(server.endpoint().connect().await?);
+    let mut health = HealthClient::new(server.endpoint()?.connect().await?);
     for service in [
         "",
         "tokenward.v1.TokenService",

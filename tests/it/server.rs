@@ -54,12 +54,12 @@ impl Server {
         })
     }
 
-    pub(crate) fn endpoint(&self) -> Endpoint {
-        endpoint(&self.address.to_string())
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
+        Endpoint::new(format!("http://{}", self.address))
     }
 
     pub(crate) async fn client(&self) -> Result<Client, tonic::transport::Error> {
-        Ok(Client::over(self.endpoint().connect().await?))
+        Ok(Client::over(self.endpoint()?.connect().await?))
     }
 
     /// Ends the server as SIGTERM does.
@@ -76,11 +76,6 @@ impl Server {
     }
 }
 
-fn endpoint(address: &str) -> Endpoint {
-    #[expect(clippy::unwrap_used, reason = "every socket address makes a URI")]
-    Channel::from_shared(format!("http://{address}")).unwrap()
-}
-
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
@@ -92,7 +87,7 @@ impl Drop for Server {
 
 impl Client {
     pub(crate) async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
-        Ok(Client::over(endpoint(address).connect().await?))
+        Ok(Client::over(Endpoint::new(format!("http://{address}"))?.connect().await?))
     }
 
     pub(crate) fn over(channel: Channel) -> Client {

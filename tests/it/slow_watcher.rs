@@ -94,7 +94,7 @@ async fn a_slow_watcher_is_ended_after_its_queue_and_resumes_without_loss() -> O
 
     // A small window, so that what is not read stays with the server.
     let narrow = server
-        .endpoint()
+        .endpoint()?
         .initial_stream_window_size(1024)
         .connect()
         .await?;

@@ -69,7 +69,7 @@ const SERVICES: [&str; 5] = [
 #[tokio::test]
 async fn reflection_lists_the_services_in_both_its_versions() -> Outcome {
     let server = Server::start()?;
-    let channel = server.endpoint().connect().await?;
+    let channel = server.endpoint()?.connect().await?;
     let mut names = Vec::new();
 
     let request = v1::ServerReflectionRequest {

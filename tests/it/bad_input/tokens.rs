@@ -81,8 +81,7 @@ impl Ground {
         ]
     }
 
-    #[expect(clippy::too_many_lines, reason = "a table")]
-    pub(crate) fn change_rows(&self) -> Vec<Row> {
+    pub(crate) fn revoke_rows(&self) -> Vec<Row> {
         let revoke = |change: fn(&mut v1::RevokeRequest)| {
             let mut request = v1::RevokeRequest {
                 token_id: self.token_id.clone(),
@@ -90,18 +89,6 @@ impl Ground {
             };
             change(&mut request);
             Call::Revoke(request)
-        };
-        let rotate = |change: fn(&mut v1::RotateRequest)| {
-            let mut request = v1::RotateRequest {
-                token_id: self.token_id.clone(),
-                ..Default::default()
-            };
-            change(&mut request);
-            Call::Rotate(request)
-        };
-        let rotate_revoked = v1::RotateRequest {
-            token_id: self.revoked_id.clone(),
-            ..Default::default()
         };
         let unknown = || Reason(Code::NotFound, "TOKEN_NOT_FOUND");
         vec![
@@ -139,6 +126,24 @@ impl Ground {
                 }),
                 Fields(&["request_id", "token_id", "reason"]),
             ),
+        ]
+    }
+
+    pub(crate) fn rotate_rows(&self) -> Vec<Row> {
+        let rotate = |change: fn(&mut v1::RotateRequest)| {
+            let mut request = v1::RotateRequest {
+                token_id: self.token_id.clone(),
+                ..Default::default()
+            };
+            change(&mut request);
+            Call::Rotate(request)
+        };
+        let rotate_revoked = v1::RotateRequest {
+            token_id: self.revoked_id.clone(),
+            ..Default::default()
+        };
+        let unknown = || Reason(Code::NotFound, "TOKEN_NOT_FOUND");
+        vec![
             (
                 "Rotate: version 4",
                 rotate(|r| r.token_id = V4.to_owned()),

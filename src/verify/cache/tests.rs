@@ -178,7 +178,6 @@ proptest! {
                     applied += 1;
                     cache.evict(token(journal[applied - 1]).id, Revision::new(applied as u64));
                 }
-                Step::Apply => {}
                 Step::Read(number) => {
                     let read = as_of(number, last_change(&journal, number));
                     under_way.push((number, read, Revision::new(journal.len() as u64)));
@@ -187,7 +186,7 @@ proptest! {
                     let (number, read, fence) = under_way.swap_remove(which.index(under_way.len()));
                     cache.fill(digest(number, 1), &read, fence);
                 }
-                Step::Arrive(_) => {}
+                Step::Apply | Step::Arrive(_) => {}
             }
             for number in 0..TOKENS {
                 if let Some(found) = cache.get(&digest(number, 1)) {

@@ -87,7 +87,9 @@ impl Drop for Server {
 
 impl Client {
     pub(crate) async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
-        Ok(Client::over(Endpoint::new(format!("http://{address}"))?.connect().await?))
+        Ok(Client::over(
+            Endpoint::new(format!("http://{address}"))?.connect().await?,
+        ))
     }
 
     pub(crate) fn over(channel: Channel) -> Client {

@@ -180,7 +180,7 @@ async fn of_those_who_read_one_etag_one_overwrites_it() -> Answer<()> {
     for answer in race.join_all().await {
         match answer {
             Ok(Changed { record, .. }) => updated.push(record),
-            Err(AuthorityError::EtagMismatch { .. }) => {}
+            Err(AuthorityError::EtagMismatch) => {}
             Err(error) => return Err(error.into()),
         }
     }

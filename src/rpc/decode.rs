@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::time::Duration;
 
+use humantime::format_duration;
+
 use super::status::Problem;
 use crate::token::id::{RequestId, Slug, TokenId};
 use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
@@ -121,23 +123,27 @@ impl Fields {
         )
     }
 
-    /// A span of at least `min` and at most `max`.
+    /// A span of at least `min` and at most `max`; without a `max`, any longer one.
     pub(super) fn duration(
         &mut self,
         path: &str,
         span: prost_types::Duration,
         min: Duration,
-        max: Duration,
+        max: Option<Duration>,
     ) -> Option<Duration> {
         // Only the one spelling that google.protobuf.Duration has: the conversion below would take others.
         let spelt_well = span.nanos.unsigned_abs() < 1_000_000_000
             && (span.seconds == 0 || span.nanos == 0 || (span.seconds < 0) == (span.nanos < 0));
-        match Duration::try_from(span) {
-            Ok(span) if spelt_well && (min..=max).contains(&span) => Some(span),
-            Ok(_) | Err(_) => {
-                self.wrong(path, format_args!("must lie between {min:?} and {max:?}"));
-                None
+        let span = Duration::try_from(span).ok().filter(|_| spelt_well);
+        match (span, max) {
+            (Some(span), None) if min <= span => return Some(span),
+            (Some(span), Some(max)) if (min..=max).contains(&span) => return Some(span),
+            (_, None) => self.wrong(path, format_args!("must be at least {}", format_duration(min))),
+            (_, Some(max)) => {
+                let (min, max) = (format_duration(min), format_duration(max));
+                self.wrong(path, format_args!("must lie between {min} and {max}"));
             }
         }
+        None
     }
 }

@@ -24,9 +24,7 @@ pub(super) async fn issue(api: &Api, request: v1::IssueRequest) -> Result<v1::Is
         Some(Expiration::ExpireTime(instant)) => {
             fields.timestamp("expire_time", instant).map(Lifetime::Until)
         }
-        Some(Expiration::Ttl(ttl)) => fields
-            .duration("ttl", ttl, TTL_MIN, Duration::MAX)
-            .map(Lifetime::For),
+        Some(Expiration::Ttl(ttl)) => fields.duration("ttl", ttl, TTL_MIN, None).map(Lifetime::For),
     };
     let issue = match (namespace, name, subject, scopes, labels, lifetime) {
         (Some(namespace), Some(name), Some(subject), Some(scopes), Some(labels), Some(lifetime)) => {

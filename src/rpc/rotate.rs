@@ -13,7 +13,7 @@ pub(super) async fn rotate(api: &Api, request: v1::RotateRequest) -> Result<v1::
     let ask = api.ask(&mut fields, &request.request_id);
     let token_id = fields.token_id(&request.token_id);
     let overlap = request.overlap.unwrap_or_default();
-    let overlap = fields.duration("overlap", overlap, Duration::ZERO, OVERLAP_MAX);
+    let overlap = fields.duration("overlap", overlap, Duration::ZERO, Some(OVERLAP_MAX));
     let (Some(token_id), Some(overlap)) = (token_id, overlap) else {
         return Err(fields.problem());
     };

@@ -49,7 +49,7 @@ pub(super) async fn watch_revocations(
     let heartbeat = match request.heartbeat_interval {
         None => HEARTBEAT_MAX,
         Some(span) => {
-            let span = fields.duration("heartbeat_interval", span, HEARTBEAT_MIN, HEARTBEAT_MAX);
+            let span = fields.duration("heartbeat_interval", span, HEARTBEAT_MIN, Some(HEARTBEAT_MAX));
             span.unwrap_or(HEARTBEAT_MAX)
         }
     };

@@ -10,7 +10,7 @@ use super::ServeError;
 use super::listen::Serving;
 use crate::verify::Following;
 
-/// Serves until told to shut down; then ends streams, lets calls under way be answered, and returns when
+/// Serves until told to shut down, or until a thread is lost; then ends streams, lets calls under way be answered, and returns when
 /// the last has been, or when `at_most` has passed.
 pub(super) async fn until_told(
     shutdown: CancellationToken,
@@ -21,14 +21,18 @@ pub(super) async fn until_told(
 ) -> Result<(), ServeError> {
     serving.set_health(true).await;
     let stopped = following.wait_for(|following| matches!(following, Following::Stopped { .. }));
-    let verifier_stopped = async { drop(stopped.await) };
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        // It still answers, that it cannot judge: balancers learn to look elsewhere, a person why.
-        () = verifier_stopped => {
-            serving.set_health(false).await;
-            shutdown.cancelled().await;
+    let told = async {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            // It still answers, that it cannot judge: balancers learn to look elsewhere, a person why.
+            () = async { drop(stopped.await) } => serving.set_health(false).await,
         }
+        shutdown.cancelled().await;
+    };
+    tokio::select! {
+        () = told => {}
+        // What is left would serve some connections and leave others hanging.
+        () = serving.thread_ended() => tracing::error!("a thread has ended by itself; so does the server"),
     }
     tracing::info!("draining");
     serving.set_health(false).await;

@@ -80,6 +80,8 @@ pub struct BindError {
 pub(super) struct Serving {
     pub(super) address: SocketAddr,
     health: HealthReporter,
+    /// Cancelled when any of the threads has ended.
+    ended: CancellationToken,
     threads: Vec<thread::JoinHandle<Result<(), ServeError>>>,
 }
 
@@ -99,15 +101,18 @@ impl Serving {
         let routes = Routes::new(health_service);
         let routes = add_services(routes, api, limits.message_bytes_max);
         let places = Arc::new(Semaphore::new(limits.connections_max));
+        let ended = CancellationToken::new();
         let threads = listeners.into_iter().enumerate().map(|(number, listener)| {
             let (routes, places, drain) = (
                 routes.clone(),
                 Arc::clone(&places),
                 CancellationToken::clone(drain),
             );
+            let ended = ended.clone().drop_guard();
             thread::Builder::new()
                 .name(format!("tokenward-rpc-{number}"))
                 .spawn(move || {
+                    let _ended = ended;
                     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
                     runtime.block_on(serve(listener, routes, limits, places, drain))
                 })
@@ -115,6 +120,7 @@ impl Serving {
         Ok(Serving {
             address,
             health,
+            ended: ended.clone(),
             threads: threads.collect::<Result<_, _>>()?,
         })
     }
@@ -137,6 +143,11 @@ impl Serving {
         for service in SERVICES {
             health.clear_service_status(service).await;
         }
+    }
+
+    /// Returns when a thread has ended, be it by itself.
+    pub(super) async fn thread_ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Waits for every thread to end.

@@ -38,7 +38,7 @@ pub use pepper::PepperError;
 /// Threads for the store, the follower and the streams. They wait more than they work.
 const STORE_THREADS: usize = 2;
 
-const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
+const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long the store may take to let go of its file, after all is written.
 const CLOSE_MAX: Duration = Duration::from_secs(5);

@@ -167,10 +167,13 @@ async fn a_stream_that_is_dropped_frees_its_place() -> Answer<()> {
     let (first, _second) = (scene.open(None).await?, scene.open(None).await?);
     let refused = scene.open(None).await;
     assert!(matches!(refused, Err(WatchError::Overloaded)), "{refused:?}");
+    // Each is at rest when it is dropped: what it would say next is a heartbeat away.
+    idle().await;
     drop(first);
     idle().await;
     let third = scene.open(None).await?;
     assert!(matches!(scene.open(None).await, Err(WatchError::Overloaded)));
+    idle().await;
     drop(third);
     idle().await;
     // One that was never opened takes none.

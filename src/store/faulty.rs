@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
@@ -58,6 +59,8 @@ pub(crate) enum Fault {
     Rewinds,
 }
 
+const ARRIVED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Holds an answer back, and says when it has come.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
@@ -75,9 +78,10 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Returns when an answer waits at the gate.
+    /// Returns when an answer waits at the gate. A test that waits in vain fails, and does not hang.
     pub(crate) async fn arrived(&self) {
-        self.arrived.acquire().await.unwrap().forget();
+        let arrived = tokio::time::timeout(ARRIVED_WITHIN, self.arrived.acquire());
+        arrived.await.expect("no call came to the gate").unwrap().forget();
     }
 
     pub(crate) fn open(&self) {

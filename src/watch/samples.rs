@@ -23,6 +23,9 @@ use crate::token::samples::{instant, token, withdrawal};
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 pub(super) const STALL_MAX: Duration = Duration::from_secs(10);
 
+/// No test has as many: a stream that goes on for so long goes on for ever.
+const MESSAGES_MAX: usize = 2000;
+
 pub(super) struct Scene {
     /// Where changes are made, without faults.
     pub(super) store: Arc<dyn Store>,
@@ -144,13 +147,14 @@ pub(super) fn messages(entries: &[Entry]) -> Vec<Message> {
 }
 
 pub(super) async fn next(stream: &mut Subscription) -> Answer<Message> {
-    Ok(stream.next().await.ok_or("the stream is over")??)
+    let next = tokio::time::timeout(HEARTBEAT * 100, stream.next()).await?;
+    Ok(next.ok_or("the stream is over")??)
 }
 
 /// Everything up to the first heartbeat, which comes when there is nothing left to say.
 pub(super) async fn until_heartbeat(stream: &mut Subscription) -> Answer<(Vec<Message>, Cursor)> {
     let mut before = Vec::new();
-    loop {
+    while before.len() < MESSAGES_MAX {
         match next(stream).await? {
             Message {
                 cursor,
@@ -159,12 +163,13 @@ pub(super) async fn until_heartbeat(stream: &mut Subscription) -> Answer<(Vec<Me
             message => before.push(message),
         }
     }
+    Err("no heartbeat comes".into())
 }
 
 /// Everything up to the end, and why it ended; nothing comes after that.
 pub(super) async fn until_the_end(stream: &mut Subscription) -> Answer<(Vec<Message>, Ended)> {
     let mut before = Vec::new();
-    loop {
+    while before.len() < MESSAGES_MAX {
         match stream.next().await.ok_or("it ended without a reason")? {
             Ok(message) => before.push(message),
             Err(why) => {
@@ -173,6 +178,7 @@ pub(super) async fn until_the_end(stream: &mut Subscription) -> Answer<(Vec<Mess
             }
         }
     }
+    Err("it does not end".into())
 }
 
 pub(super) fn started(revision: u64) -> Message {

@@ -124,6 +124,25 @@ async fn a_namespace_overlaps_none_that_is_there() -> Answer<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_namespace_created_meanwhile_is_not_overlapped() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let gate = scene.faulty.hold(Call::Directory);
+    let authority = Arc::clone(&scene.authority);
+    let (slug, name, format) = (slug("late"), name("late"), format("kt_late_"));
+    let late = tokio::spawn(async move { authority.create_namespace(&ask(), slug, name, format).await });
+    gate.arrived().await;
+    scene.create(&ask(), "tasks", "kt_").await?;
+    gate.open();
+    let refused = late.await?;
+    assert!(
+        matches!(refused, Err(AuthorityError::PrefixOverlaps(_))),
+        "{refused:?}"
+    );
+    assert_eq!(scene.store.directory().await?.record.len(), 2);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stale_etag_overwrites_nothing() -> Answer<()> {
     let scene = Scene::start().await?;
     let read = scene.authority.namespace(slug("notes")).await?;

@@ -1,17 +1,23 @@
 //! What waits is written together, and the trouble of one draft is not that of the others.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::*;
 use crate::authority::samples::stores;
 use crate::journal::samples::issue;
 use crate::journal::{Draft, Entry};
-use crate::store::Store;
-use crate::store::faulty::{Call, Fault, Gate};
+use crate::store::faulty::{Call, Fault, Faulty, Gate};
 use crate::store::samples::{Answer, all_entries, idle, write};
 use crate::token::samples::token;
 
+/// Longer than any wait that succeeds; time is paused, so it costs nothing.
+const LONG: Duration = Duration::from_secs(10);
+
 struct Scene {
     store: Arc<dyn Store>,
-    faulty: Arc<crate::store::faulty::Faulty>,
+    faulty: Arc<Faulty>,
     writer: Writer,
     stop: CancellationToken,
     writing: JoinHandle<()>,
@@ -23,7 +29,7 @@ impl Scene {
     async fn start() -> Answer<Scene> {
         let (store, faulty) = stores().await?;
         let stop = CancellationToken::new();
-        let shared: Arc<dyn Store> = Arc::<crate::store::faulty::Faulty>::clone(&faulty);
+        let shared: Arc<dyn Store> = Arc::<Faulty>::clone(&faulty);
         let (writer, writing) = Writer::spawn(shared, stop.clone());
         Ok(Scene {
             store,
@@ -144,7 +150,7 @@ async fn a_draft_too_many_is_refused_and_the_others_are_written() -> Answer<()> 
     let draft = issue(token(1));
     let rest: Vec<_> = (0..QUEUE_MAX).map(|_| scene.committing(draft.clone())).collect();
     idle().await;
-    let refused = scene.writer.commit(issue(token(2))).await;
+    let refused = timeout(LONG, scene.writer.commit(issue(token(2)))).await?;
     assert!(matches!(refused, Err(AuthorityError::Overloaded)), "{refused:?}");
     gate.open();
     written(first.await?)?;
@@ -173,7 +179,7 @@ async fn told_to_stop_it_writes_what_waits_and_takes_no_more() -> Answer<()> {
     for committing in rest {
         written(committing.await?)?;
     }
-    scene.writing.await?;
+    timeout(LONG, scene.writing).await??;
     let refused = scene.writer.commit(issue(token(9999))).await;
     assert!(matches!(refused, Err(AuthorityError::Store(_))), "{refused:?}");
     assert_eq!(all_entries(&scene.store).await?.len() as u64, 2 + waiting);
@@ -185,7 +191,7 @@ async fn told_to_stop_while_it_waits_it_ends() -> Answer<()> {
     let scene = Scene::start().await?;
     idle().await;
     scene.stop.cancel();
-    scene.writing.await?;
+    timeout(LONG, scene.writing).await??;
     assert!(scene.writer.commit(issue(token(1))).await.is_err());
     Ok(())
 }

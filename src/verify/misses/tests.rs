@@ -5,7 +5,7 @@ use crate::journal::samples::issue;
 use crate::store::faulty::{Call, Fault};
 use crate::store::samples::{Answer, idle};
 use crate::token::verdict::{Refusal, Verdict};
-use crate::verify::samples::{Scene, is_accepted, secret, usable};
+use crate::verify::samples::{LONG, Scene, is_accepted, secret, usable};
 
 #[tokio::test(start_paused = true)]
 async fn all_that_wait_share_one_query() -> Answer<()> {
@@ -119,7 +119,7 @@ async fn one_look_up_too_many_is_refused_and_the_others_are_answered() -> Answer
     gate.arrived().await;
     let rest: Vec<_> = (0..QUEUE_MAX).map(|_| scene.judging(secret(1, 1))).collect();
     idle().await;
-    let refused = scene.verdict(secret(1, 1)).await;
+    let refused = tokio::time::timeout(LONG, scene.verdict(secret(1, 1))).await?;
     assert!(matches!(refused, Err(VerifyError::Overloaded)), "{refused:?}");
     gate.open();
     for judging in [first].into_iter().chain(rest) {

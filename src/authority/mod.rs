@@ -28,8 +28,9 @@ pub use issue::{Issue, Lifetime};
 pub use list::{TokenPage, TokenQuery};
 pub use writer::Writer;
 
-/// So many times a decision is made anew because its record changed meanwhile; then the caller is told.
-const DECISIONS_MAX: usize = 5;
+/// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
+/// is many, so that a revocation gets through a storm of rotations.
+const DECISIONS_MAX: usize = 32;
 
 /// Makes every change to tokens and namespaces.
 #[derive(Debug)]

@@ -171,10 +171,11 @@ impl Verifier {
     /// Returns once every change up to `revision` is in force here: what it narrowed, no later Verify accepts.
     pub async fn applied(&self, revision: Revision, at_most: Duration) -> Result<(), NotYetApplied> {
         let mut following = self.following.clone();
-        let reached = following.wait_for(|following| following.has_applied(revision));
-        match tokio::time::timeout(at_most, reached).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(NotYetApplied { waited: at_most }),
+        let stopped = |following: &Following| matches!(following, Following::Stopped { .. });
+        let settled = following.wait_for(|following| following.has_applied(revision) || stopped(following));
+        match tokio::time::timeout(at_most, settled).await {
+            Ok(Ok(following)) if following.has_applied(revision) => Ok(()),
+            Ok(_) | Err(_) => Err(NotYetApplied { waited: at_most }),
         }
     }
 

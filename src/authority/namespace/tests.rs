@@ -93,7 +93,7 @@ async fn of_those_with_one_slug_one_is_created() -> Answer<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn those_that_do_not_overlap_are_all_created() -> Answer<()> {
     let scene = Scene::start().await?;
-    // As many as decisions are made for one of them: each but the first may lose to all others.
+    // No more than decisions are made for one of them: each but the first may lose to all others.
     let namespaces = [
         ("a", "ka_"),
         ("b", "kb_"),
@@ -101,7 +101,7 @@ async fn those_that_do_not_overlap_are_all_created() -> Answer<()> {
         ("d", "kd_"),
         ("e", "ke_"),
     ];
-    assert_eq!(namespaces.len(), DECISIONS_MAX);
+    assert!(namespaces.len() <= DECISIONS_MAX);
     for answer in scene.race(&namespaces).await? {
         answer?;
     }

@@ -1,6 +1,6 @@
 //! What survives when things break: a server that is killed, a stream that is cut.
 //!
-//! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes minutes.
+//! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes about a minute in release.
 
 mod cut;
 mod killed;

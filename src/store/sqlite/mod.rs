@@ -232,8 +232,12 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-        // Only now may another process have the file.
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // Only now may another process have the file. Said in so many words: to close the file would not do
+        // while a process that was just forked still has a copy of it.
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = lock.map(|file| file.unlock()) {
+            tracing::warn!(%error, "the store could not be unlocked; it is when this process ends");
+        }
     }
 }
 

@@ -199,4 +199,10 @@ mod tests {
     fn the_arguments_are_well_defined() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn a_cursor_may_begin_with_a_hyphen() {
+        let parsed = Cli::try_parse_from(["tokenward", "watch", "--cursor", "-sXb"]);
+        assert!(parsed.is_ok(), "{parsed:?}");
+    }
 }

@@ -21,7 +21,13 @@ const BACKOFF_MAX: Duration = Duration::from_secs(10);
 #[derive(clap::Args, Debug)]
 pub(super) struct WatchArgs {
     /// Begin after this position; without it, from now on
-    #[arg(long, default_value = "", hide_default_value = true)]
+    // One in 64 begins with a hyphen.
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     cursor: String,
     /// Slug of a namespace to watch; may be repeated; without it, all
     #[arg(long = "namespace", value_name = "SLUG")]

@@ -5,18 +5,17 @@ use std::thread;
 
 use criterion::Criterion;
 use tokenward::proto::v1;
-use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
-use tokenward::proto::v1::secret_format::Body;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
 use tokenward::proto::v1::verification_service_server::{VerificationService, VerificationServiceServer};
 use tokenward::serve::{Options, Running, StoreAddress};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
+use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
+use crate::clients::{self, LOCAL, connect, create_namespace, issue_request, shares};
 use crate::cpu::Threads;
 
 const CONNECTIONS: usize = 10;
@@ -30,13 +29,8 @@ pub(crate) enum Server {
 }
 
 pub(crate) fn bench(criterion: &mut Criterion<Threads>, server: Server) {
-    let clients = Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("client")
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let running = Running::start(Options::new(StoreAddress::Memory, local())).expect("it starts");
+    let clients = clients::runtime();
+    let running = Running::start(Options::new(StoreAddress::Memory, LOCAL)).expect("it starts");
     let request = clients.block_on(issue(running.address()));
     let answer = clients.block_on(verify_once(running.address(), &request));
     let (name, threads, address) = match server {
@@ -51,7 +45,7 @@ pub(crate) fn bench(criterion: &mut Criterion<Threads>, server: Server) {
             echo(answer),
         ),
     };
-    let channels = clients.block_on(connect(address));
+    let channels = clients.block_on(connect_all(address));
     let mut group = criterion.benchmark_group("server CPU a call");
     group.sample_size(20);
     group.bench_function(name, |bencher| {
@@ -65,19 +59,15 @@ pub(crate) fn bench(criterion: &mut Criterion<Threads>, server: Server) {
     running.stop().expect("it stops");
 }
 
-fn local() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-/// At least `calls` calls, spread over all connections.
+/// Exactly `calls` calls, spread over all connections.
 fn load(clients: &Runtime, channels: &[Channel], request: &v1::VerifyRequest, calls: u64) {
     clients.block_on(async {
         let mut callers = JoinSet::new();
-        let each = calls.div_ceil((CONNECTIONS * IN_FLIGHT) as u64);
-        for channel in channels.iter().cycle().take(CONNECTIONS * IN_FLIGHT) {
+        let shares = shares(calls, (CONNECTIONS * IN_FLIGHT) as u64);
+        for (channel, share) in channels.iter().cycle().zip(shares) {
             let (mut client, request) = (VerificationServiceClient::new(channel.clone()), request.clone());
             callers.spawn(async move {
-                for _ in 0..each {
+                for _ in 0..share {
                     let response = client.verify(request.clone()).await.expect("it is judged");
                     assert_eq!(response.get_ref().verdict(), v1::Verdict::Accepted);
                 }
@@ -89,42 +79,19 @@ fn load(clients: &Runtime, channels: &[Channel], request: &v1::VerifyRequest, ca
     });
 }
 
-async fn connect(address: SocketAddr) -> Vec<Channel> {
+async fn connect_all(address: SocketAddr) -> Vec<Channel> {
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-        channels.push(endpoint.connect().await.expect("it listens"));
+        channels.push(connect(address).await);
     }
     channels
 }
 
 async fn issue(address: SocketAddr) -> v1::VerifyRequest {
-    let channel = connect(address).await.remove(0);
-    let body = Some(Body::Native(v1::NativeBody {}));
-    let format = Some(v1::SecretFormat {
-        prefix: "tw_".to_owned(),
-        body,
-    });
-    let namespace = Some(v1::Namespace {
-        slug: "bench".to_owned(),
-        format,
-        ..Default::default()
-    });
-    let request = v1::CreateNamespaceRequest {
-        namespace,
-        ..Default::default()
-    };
-    NamespaceServiceClient::new(channel.clone())
-        .create_namespace(request)
-        .await
-        .expect("it is created");
-    let request = v1::IssueRequest {
-        namespace: "bench".to_owned(),
-        subject: "ada".to_owned(),
-        ..Default::default()
-    };
+    let channel = connect(address).await;
+    create_namespace(&channel).await;
     let issued = TokenServiceClient::new(channel)
-        .issue(request)
+        .issue(issue_request())
         .await
         .expect("it is issued");
     v1::VerifyRequest {
@@ -134,7 +101,7 @@ async fn issue(address: SocketAddr) -> v1::VerifyRequest {
 }
 
 async fn verify_once(address: SocketAddr, request: &v1::VerifyRequest) -> v1::VerifyResponse {
-    let channel = connect(address).await.remove(0);
+    let channel = connect(address).await;
     VerificationServiceClient::new(channel)
         .verify(request.clone())
         .await
@@ -161,7 +128,7 @@ impl VerificationService for Echo {
 
 /// Runs until the process ends.
 fn echo(answer: v1::VerifyResponse) -> SocketAddr {
-    let incoming = std::net::TcpListener::bind(local()).expect("a free port");
+    let incoming = std::net::TcpListener::bind(LOCAL).expect("a free port");
     let address = incoming.local_addr().expect("it is bound");
     incoming
         .set_nonblocking(true)

@@ -7,6 +7,7 @@
     reason = "a benchmark that cannot be set up has nothing to say"
 )]
 
+mod clients;
 mod cpu;
 mod in_process;
 mod issue;

@@ -88,12 +88,10 @@ pub(crate) async fn issue(args: IssueArgs, caller: &Caller) -> Outcome {
     let answer = answer
         .map_err(|status| repeatable(status, &request_id))?
         .into_inner();
-    let secret = Secret::new(answer.secret);
-    let token = answer.token.unwrap_or_default();
     show(
         "issued",
-        token,
-        &secret,
+        answer.token,
+        &Secret::new(answer.secret),
         answer.cursor,
         args.show.secret_only,
         caller.output,
@@ -112,12 +110,10 @@ pub(crate) async fn rotate(args: RotateArgs, caller: &Caller) -> Outcome {
     let answer = answer
         .map_err(|status| repeatable(status, &request_id))?
         .into_inner();
-    let secret = Secret::new(answer.secret);
-    let token = answer.token.unwrap_or_default();
     show(
         "rotated",
-        token,
-        &secret,
+        answer.token,
+        &Secret::new(answer.secret),
         answer.cursor,
         args.show.secret_only,
         caller.output,
@@ -140,14 +136,14 @@ fn labels(pairs: Vec<(String, String)>) -> Result<std::collections::HashMap<Stri
 
 fn show(
     done: &str,
-    token: v1::Token,
+    token: Option<v1::Token>,
     secret: &Secret,
     cursor: String,
     secret_only: bool,
     output: Output,
 ) -> Outcome {
     let shown = Shown {
-        token: view::Token::from(token),
+        token: view::Token::from(token.unwrap_or_default()),
         secret: secret.expose(),
         cursor,
     };

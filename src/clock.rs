@@ -9,6 +9,10 @@ use crate::token::time::Timestamp;
 /// What time it is.
 pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// How long this machine has been up, the time it slept included: what leases are measured by. Nobody
+    /// sets this clock, and it never stands still while the machine's own time goes on.
+    fn uptime(&self) -> Duration;
 }
 
 /// Random bytes fit for secrets.
@@ -41,6 +45,15 @@ impl Clock for SystemClock {
             .and_then(|micros| Timestamp::from_micros(micros).ok())
             .unwrap_or(Timestamp::MAX)
     }
+
+    fn uptime(&self) -> Duration {
+        #[cfg(target_os = "linux")]
+        let clock = rustix::time::ClockId::Boottime;
+        // Elsewhere the monotonic clock is the nearest there is.
+        #[cfg(not(target_os = "linux"))]
+        let clock = rustix::time::ClockId::Monotonic;
+        Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+    }
 }
 
 /// The operating system's random number generator.
@@ -60,7 +73,7 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// A clock that stands until it is moved, for tests.
+/// A clock that stands until it is moved, for tests; it was started with the epoch.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
@@ -78,6 +91,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::SeqCst).unsigned_abs())
     }
 }
 

@@ -171,10 +171,11 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         RequestIdReused => Some("send another --request-id"),
         SecretAlreadyShown => Some("if it was lost, `tokenward rotate` makes a new one"),
         CursorExpired => Some("events may have been missed: after that, watch without --cursor"),
-        StoreUnavailable | Draining | Overloaded | Contention | WatcherTooSlow => Some("try again"),
+        StoreUnavailable | Draining | LeaseLost | Overloaded | ReplicaBehind | Contention
+        | WatcherTooSlow => Some("try again"),
         NotYetApplied => Some("repeat the command until it succeeds"),
         DeadlineExceeded => Some("whether it was done is unknown"),
-        Internal => Some("tell whoever operates the server"),
+        Internal | StoreForked => Some("tell whoever operates the server"),
         Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces => None,
     }
 }

@@ -64,10 +64,13 @@ pub enum Reason {
     NotYetApplied,
     DeadlineExceeded,
     Internal,
+    LeaseLost,
+    ReplicaBehind,
+    StoreForked,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 21] = [
+    pub const ALL: [Reason; 24] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -89,6 +92,9 @@ impl Reason {
         Reason::NotYetApplied,
         Reason::DeadlineExceeded,
         Reason::Internal,
+        Reason::LeaseLost,
+        Reason::ReplicaBehind,
+        Reason::StoreForked,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -119,6 +125,9 @@ impl Reason {
             Reason::NotYetApplied => ("NOT_YET_APPLIED", Code::Unavailable, false),
             Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, false),
             Reason::Internal => ("INTERNAL", Code::Internal, false),
+            Reason::LeaseLost => ("LEASE_LOST", Code::Unavailable, true),
+            Reason::ReplicaBehind => ("REPLICA_BEHIND", Code::Unavailable, true),
+            Reason::StoreForked => ("STORE_FORKED", Code::Unavailable, false),
         }
     }
 
@@ -175,6 +184,7 @@ impl From<Problem> for Status {
                 Ended::Draining => Reason::Draining.status(ended.to_string()),
                 Ended::TooSlow => Reason::WatcherTooSlow.status(ended.to_string()),
                 Ended::Unavailable => Reason::StoreUnavailable.status(ended.to_string()),
+                Ended::Forked => Reason::StoreForked.status(ended.to_string()),
                 Ended::Corrupt => Reason::Internal.status(ended.to_string()),
             },
             Problem::NotYetApplied(error) => {
@@ -250,6 +260,11 @@ fn store(error: &StoreError) -> Status {
             tracing::warn!(cause, "the store is unavailable");
             Reason::StoreUnavailable
                 .status("the store does not answer; whether a change was made is unknown: retry with the same request id")
+        }
+        StoreError::Forked { what } => {
+            tracing::error!(what, "the store is not the one that was followed");
+            Reason::StoreForked
+                .status("the store is not the one this server has followed; call another server")
         }
         StoreError::Corrupt { what } => {
             tracing::error!(what, "the store is corrupt");

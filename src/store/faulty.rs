@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
+use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
@@ -257,6 +258,10 @@ impl Store for Faulty {
             Some(silence) => silence.subscribe(),
             None => self.store.committed(),
         }
+    }
+
+    fn roll(&self) -> Option<&dyn Roll> {
+        self.store.roll()
     }
 
     async fn close(&self) {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::batch::{Plan, Seen, plan};
+use super::roll::{Member, MemberId, Roll};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
@@ -22,6 +23,7 @@ use crate::token::secret::Digest;
 pub struct MemoryStore {
     kept: Mutex<Kept>,
     committed: watch::Sender<Revision>,
+    shared: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +34,7 @@ struct Kept {
     tokens: BTreeMap<TokenId, Stored<Token>>,
     digests: HashMap<Digest, TokenId>,
     directory: Stored<Directory>,
+    members: BTreeMap<MemberId, Member>,
 }
 
 impl MemoryStore {
@@ -52,11 +55,18 @@ impl MemoryStore {
                 record: Directory::default(),
                 version: Revision::ZERO,
             },
+            members: BTreeMap::new(),
         };
         MemoryStore {
             kept: Mutex::new(kept),
             committed: watch::Sender::new(Revision::ZERO),
+            shared: false,
         }
+    }
+
+    /// The same store, as one that several verifiers answer for.
+    pub fn shared(self) -> MemoryStore {
+        MemoryStore { shared: true, ..self }
     }
 
     /// Every change is made whole while the lock is held, so a panic elsewhere leaves nothing half done.
@@ -210,5 +220,50 @@ impl Store for MemoryStore {
         self.committed.subscribe()
     }
 
+    fn roll(&self) -> Option<&dyn Roll> {
+        self.shared.then_some(self)
+    }
+
     async fn close(&self) {}
+}
+
+#[async_trait]
+impl Roll for MemoryStore {
+    async fn join(&self, id: MemberId, name: &str) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        if kept.members.contains_key(&id) {
+            return Err(StoreError::corrupt("an id joins twice"));
+        }
+        let member = Member {
+            id,
+            name: name.to_owned(),
+            beat: 0,
+            acked: Revision::ZERO,
+        };
+        kept.members.insert(id, member);
+        Ok(())
+    }
+
+    async fn renew(&self, id: MemberId, acked: Revision) -> Result<Option<Head>, StoreError> {
+        let mut kept = self.kept();
+        let head = kept.head;
+        Ok(kept.members.get_mut(&id).map(|member| {
+            member.beat += 1;
+            member.acked = acked;
+            head
+        }))
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        Ok(self.kept().members.values().cloned().collect())
+    }
+
+    async fn remove(&self, seen: &Member) -> Result<bool, StoreError> {
+        let mut kept = self.kept();
+        let as_seen = kept
+            .members
+            .get(&seen.id)
+            .is_some_and(|member| member.beat == seen.beat);
+        Ok(as_seen && kept.members.remove(&seen.id).is_some())
+    }
 }

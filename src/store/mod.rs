@@ -6,6 +6,7 @@ pub(crate) mod faulty;
 #[cfg(test)]
 mod laws;
 pub mod memory;
+pub mod roll;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod spawned;
@@ -23,6 +24,7 @@ use crate::token::Token;
 use crate::token::id::{RequestId, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
+use roll::Roll;
 
 /// The keeper of tokens and their journal.
 ///
@@ -76,6 +78,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// A hint that the head may have moved: *when* to read, never *what*. Wake-ups may be spurious or
     /// missed; the head is the truth.
     fn committed(&self) -> watch::Receiver<Revision>;
+
+    /// Who else answers for this store; `None`: no other process can.
+    fn roll(&self) -> Option<&dyn Roll>;
 
     /// Lets go of what it holds, once what is under way is done. Nothing can be asked of it afterwards.
     async fn close(&self);
@@ -144,6 +149,10 @@ pub enum StoreError {
     /// What is stored is not what this program writes: never retried, always looked into.
     #[error("the store is corrupt: {what}")]
     Corrupt { what: String },
+    /// It is not the store this process has followed: restored from a backup, or failed over to a copy that
+    /// lacks what was acknowledged. Nothing that is known here can be relied on.
+    #[error("the store is not the one that was followed: {what}")]
+    Forked { what: String },
 }
 
 impl StoreError {

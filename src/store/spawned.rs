@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
@@ -102,6 +103,10 @@ impl Store for Spawned {
 
     fn committed(&self) -> watch::Receiver<Revision> {
         self.store.committed()
+    }
+
+    fn roll(&self) -> Option<&dyn Roll> {
+        self.store.roll()
     }
 
     async fn close(&self) {

@@ -90,7 +90,7 @@ pub enum WatchError {
     Store(#[from] StoreError),
 }
 
-/// Why a stream ended. Each but `Corrupt` can be resumed from the last cursor.
+/// Why a stream ended. Each but the last two can be resumed from the last cursor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Ended {
     #[error("the server is shutting down; resume from the last cursor")]
@@ -101,6 +101,8 @@ pub enum Ended {
     Unavailable,
     #[error("the journal has a gap")]
     Corrupt,
+    #[error("the store is not the one that was followed; drop what is cached, and watch at another server")]
+    Forked,
 }
 
 /// An open stream: messages, and at last the reason it ended. Dropping it closes it.

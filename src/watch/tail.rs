@@ -66,6 +66,7 @@ impl Tail {
         let read = self.store.entries(self.at.revision, EntryFilter::ALL, PAGE).await;
         let entries = read.map_err(|error| match error {
             StoreError::Corrupt { .. } => Ended::Corrupt,
+            StoreError::Forked { .. } => Ended::Forked,
             StoreError::Unavailable(_) => Ended::Unavailable,
         })?;
         for entry in &entries {

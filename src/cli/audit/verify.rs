@@ -81,7 +81,7 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Outcome {
     let unread = |error: StoreError| {
         let cause = match &error {
             StoreError::Unavailable(source) => source.to_string(),
-            StoreError::Corrupt { .. } => error.to_string(),
+            StoreError::Corrupt { .. } | StoreError::Forked { .. } => error.to_string(),
         };
         Failure::new(format_args!(
             "{} cannot be read: {cause}",

@@ -17,6 +17,7 @@ use sqlx::sqlite::{
 };
 use tokio::sync::watch;
 
+use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
@@ -227,6 +228,11 @@ impl Store for SqliteStore {
 
     fn committed(&self) -> watch::Receiver<Revision> {
         self.committed.subscribe()
+    }
+
+    /// The lock keeps every other process out.
+    fn roll(&self) -> Option<&dyn Roll> {
+        None
     }
 
     async fn close(&self) {

@@ -134,6 +134,6 @@ fn row(row: &SqliteRow) -> Result<Row, StoreError> {
 fn unreadable(error: StoreError) -> Result<Unreadable, StoreError> {
     match error {
         StoreError::Corrupt { what } => Ok(Unreadable(what)),
-        StoreError::Unavailable(_) => Err(error),
+        StoreError::Unavailable(_) | StoreError::Forked { .. } => Err(error),
     }
 }

@@ -1,0 +1,74 @@
+//! Who answers for a store that several processes share, and how far each of them has come.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{Head, StoreError};
+use crate::journal::Revision;
+
+/// The members of a fleet, one row each: what a revocation waits for.
+///
+/// A row is there before its member reads the head for the first time, and goes only when nothing can be
+/// accepted on its behalf any more. Every sentence here is a law in `store/laws`.
+#[async_trait]
+pub trait Roll: fmt::Debug + Send + Sync {
+    /// Adds a member that has acknowledged nothing; committed when this returns. An id is used once.
+    async fn join(&self, id: MemberId, name: &str) -> Result<(), StoreError>;
+
+    /// Says that the member lives and has applied everything up to `acked`; answers with the head as it was
+    /// then. `None`: it has no row any more, and nobody waits for it. It is a write: a node that is no
+    /// longer the primary cannot answer it.
+    async fn renew(&self, id: MemberId, acked: Revision) -> Result<Option<Head>, StoreError>;
+
+    /// Every member, by id.
+    async fn members(&self) -> Result<Vec<Member>, StoreError>;
+
+    /// Takes a member off, unless it has been heard of since it was seen like this; whether it is off.
+    async fn remove(&self, seen: &Member) -> Result<bool, StoreError>;
+}
+
+/// A member that joined: random, so that a process that joins again is another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId([u8; 16]);
+
+/// A member, as its row shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    pub id: MemberId,
+    /// What people know it by; several may share one.
+    pub name: String,
+    /// Counts its renewals.
+    pub beat: u64,
+    /// Everything up to this one is in force there.
+    pub acked: Revision,
+}
+
+impl MemberId {
+    pub const fn new(random: [u8; 16]) -> MemberId {
+        MemberId(random)
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<MemberId, StoreError> {
+        bytes
+            .try_into()
+            .map(MemberId)
+            .map_err(|_| StoreError::corrupt("the id of a member is not 16 bytes"))
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemberId({self})")
+    }
+}

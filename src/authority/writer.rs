@@ -24,7 +24,7 @@ pub struct Writer {
 #[derive(Debug)]
 struct Waiting {
     draft: Draft,
-    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+    answer: Answer,
 }
 
 impl Writer {
@@ -73,41 +73,47 @@ async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, stop: 
     }
 }
 
-async fn write(
-    store: &dyn Store,
-    drafts: Vec<Draft>,
-    answers: Vec<oneshot::Sender<Result<Outcome, StoreError>>>,
-) {
-    match store.commit(drafts.clone()).await {
+type Answer = oneshot::Sender<Result<Outcome, StoreError>>;
+
+async fn write(store: &dyn Store, drafts: Vec<Draft>, answers: Vec<Answer>) {
+    let mut outcomes = store.commit(drafts.clone()).await;
+    if let Err(error @ StoreError::Unavailable(_)) = &outcomes {
+        tracing::warn!(drafts = drafts.len(), %error, cause = cause(error), "a batch failed; writing it again");
+        outcomes = write_again(store, drafts.clone()).await;
+    }
+    match outcomes {
         Ok(outcomes) => {
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Whoever asked may have left; what was written stays written.
                 let _ = answer.send(Ok(outcome));
             }
         }
-        // One draft must not fail the others. Writing them again is safe: had the batch been committed
-        // after all, each would find its own entry by its request id.
-        Err(error) => {
-            tracing::warn!(drafts = drafts.len(), %error, cause = cause(&error), "a batch failed; writing its drafts one by one");
+        // One draft must not fail the others.
+        Err(error @ StoreError::Corrupt { .. }) if drafts.len() > 1 => {
+            tracing::warn!(drafts = drafts.len(), %error, "a batch failed; writing its drafts one by one");
             for (draft, answer) in drafts.into_iter().zip(answers) {
-                let _ = answer.send(write_again(store, draft).await);
+                let outcome = write_again(store, vec![draft]).await;
+                let _ = answer.send(outcome.map(|mut outcomes| outcomes.remove(0)));
+            }
+        }
+        Err(error) => {
+            for answer in answers {
+                let _ = answer.send(Err(error.to_all()));
             }
         }
     }
 }
 
-/// Writes a draft of which it is not known whether it was written.
-async fn write_again(store: &dyn Store, draft: Draft) -> Result<Outcome, StoreError> {
-    let change = draft.change().clone();
-    let outcome = store
-        .commit(vec![draft])
-        .await
-        .map(|mut outcomes| outcomes.remove(0))?;
-    Ok(match outcome {
-        // Its own entry: it was written, and its caller has yet to be told, of a secret for one.
-        Outcome::Repeated(entry) if entry.change == change => Outcome::Written(entry),
+/// Writes drafts of which it is not known whether they were written. That is safe: had they been, each finds
+/// its own entry by its request id.
+async fn write_again(store: &dyn Store, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+    let outcomes = store.commit(drafts.clone()).await?;
+    let own = |(draft, outcome): (Draft, Outcome)| match outcome {
+        // It was written, and its caller has yet to be told, of a secret for one.
+        Outcome::Repeated(entry) if entry.change == *draft.change() => Outcome::Written(entry),
         outcome => outcome,
-    })
+    };
+    Ok(drafts.into_iter().zip(outcomes).map(own).collect())
 }
 
 fn cause(error: &StoreError) -> Option<String> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
-use super::roll::Roll;
+use super::roll::{Member, MemberId, Roll};
 use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
@@ -18,7 +18,7 @@ use crate::token::secret::Digest;
 /// A store between its callers and the one that does the work.
 #[derive(Debug)]
 pub(crate) struct Faulty {
-    store: Arc<dyn Store>,
+    store: Mutex<Arc<dyn Store>>,
     script: Mutex<Script>,
     /// Where hints come from that never come; `None`: they come from the store.
     silence: Option<watch::Sender<Revision>>,
@@ -42,6 +42,10 @@ pub(crate) enum Call {
     EntryOfRequest,
     Head,
     Trim,
+    Join,
+    Renew,
+    Members,
+    Remove,
 }
 
 #[derive(Clone, Debug)]
@@ -99,7 +103,7 @@ impl Gate {
 impl Faulty {
     pub(crate) fn over(store: Arc<dyn Store>) -> Faulty {
         Faulty {
-            store,
+            store: Mutex::new(store),
             script: Mutex::default(),
             silence: None,
         }
@@ -118,6 +122,11 @@ impl Faulty {
         let mut script = self.script();
         let before = script.calls.get(&call).copied().unwrap_or_default();
         script.faults.insert((call, before + n), fault);
+    }
+
+    /// Takes back the faults of the calls of this kind that are to come.
+    pub(crate) fn heal(&self, call: Call) {
+        self.script().faults.retain(|(kind, _), _| *kind != call);
     }
 
     /// Gives the next call of this kind a gate to wait at.
@@ -139,6 +148,15 @@ impl Faulty {
 
     pub(crate) fn all_calls(&self) -> usize {
         self.script().calls.values().sum()
+    }
+
+    /// From now on it is another store that does the work, as when a backup was restored.
+    pub(crate) fn replace(&self, store: Arc<dyn Store>) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = store;
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -194,18 +212,18 @@ impl Store for Faulty {
                 .any(|draft| script.refused.contains(&draft.request_id))
         };
         match self.fault(Call::Commit) {
-            _ if refused => Err(unavailable()),
-            fault => suffer(fault, self.store.commit(drafts)).await,
+            _ if refused => Err(StoreError::corrupt("as scripted")),
+            fault => suffer(fault, self.store().commit(drafts)).await,
         }
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
-        self.meet(Call::Token, self.store.token(id)).await
+        self.meet(Call::Token, self.store().token(id)).await
     }
 
     async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
         assert!(digests.len() <= READ_MAX as usize, "{} digests", digests.len());
-        self.meet(Call::TokensByDigest, self.store.tokens_by_digest(digests))
+        self.meet(Call::TokensByDigest, self.store().tokens_by_digest(digests))
             .await
     }
 
@@ -216,12 +234,12 @@ impl Store for Faulty {
         limit: u32,
     ) -> Result<Vec<Token>, StoreError> {
         assert!(limit <= READ_MAX, "{limit} tokens");
-        self.meet(Call::Tokens, self.store.tokens(namespace, after, limit))
+        self.meet(Call::Tokens, self.store().tokens(namespace, after, limit))
             .await
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
-        self.meet(Call::Directory, self.store.directory()).await
+        self.meet(Call::Directory, self.store().directory()).await
     }
 
     async fn entries(
@@ -237,34 +255,61 @@ impl Store for Faulty {
             Some(Fault::Rewinds) => Revision::new(after.get() - 1),
             _ => after,
         };
-        suffer(fault, self.store.entries(after, filter, limit)).await
+        suffer(fault, self.store().entries(after, filter, limit)).await
     }
 
     async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
-        self.meet(Call::EntryOfRequest, self.store.entry_of_request(request_id))
+        self.meet(Call::EntryOfRequest, self.store().entry_of_request(request_id))
             .await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        self.meet(Call::Head, self.store.head()).await
+        self.meet(Call::Head, self.store().head()).await
     }
 
     async fn trim(&self, through: Revision) -> Result<(), StoreError> {
-        self.meet(Call::Trim, self.store.trim(through)).await
+        self.meet(Call::Trim, self.store().trim(through)).await
     }
 
     fn committed(&self) -> watch::Receiver<Revision> {
         match &self.silence {
             Some(silence) => silence.subscribe(),
-            None => self.store.committed(),
+            None => self.store().committed(),
         }
     }
 
     fn roll(&self) -> Option<&dyn Roll> {
-        self.store.roll()
+        self.store().roll().map(|_| self as &dyn Roll)
     }
 
     async fn close(&self) {
-        self.store.close().await;
+        self.store().close().await;
     }
+}
+
+#[async_trait]
+impl Roll for Faulty {
+    async fn join(&self, id: MemberId, name: &str) -> Result<(), StoreError> {
+        let store = self.store();
+        self.meet(Call::Join, roll(&store)?.join(id, name)).await
+    }
+
+    async fn renew(&self, id: MemberId, acked: Revision) -> Result<Option<Head>, StoreError> {
+        let store = self.store();
+        self.meet(Call::Renew, roll(&store)?.renew(id, acked)).await
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        let store = self.store();
+        self.meet(Call::Members, roll(&store)?.members()).await
+    }
+
+    async fn remove(&self, seen: &Member) -> Result<bool, StoreError> {
+        let store = self.store();
+        self.meet(Call::Remove, roll(&store)?.remove(seen)).await
+    }
+}
+
+fn roll(store: &Arc<dyn Store>) -> Result<&dyn Roll, StoreError> {
+    store.roll().ok_or_else(unavailable)
 }

@@ -156,6 +156,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same error once more, for another who waits: it can be told to many, its cause is logged once.
+    pub fn to_all(&self) -> StoreError {
+        match self {
+            StoreError::Unavailable(cause) => StoreError::Unavailable(cause.to_string().into()),
+            StoreError::Corrupt { what } => StoreError::corrupt(what),
+            StoreError::Forked { what } => StoreError::Forked { what: what.clone() },
+        }
+    }
+
     fn corrupt(what: impl fmt::Display) -> StoreError {
         StoreError::Corrupt {
             what: what.to_string(),

@@ -84,10 +84,9 @@ async fn run(store: Arc<dyn Store>, known: Arc<Known>, mut waiting: mpsc::Receiv
                 }
             }
             Err(error) => {
-                let text = error.to_string();
                 tracing::warn!(%error, "a look-up failed");
                 for answer in answers.into_iter().flatten() {
-                    let _ = answer.send(Err(StoreError::Unavailable(text.clone().into())));
+                    let _ = answer.send(Err(error.to_all()));
                 }
             }
         }

@@ -130,6 +130,29 @@ async fn an_error_after_the_batch_took_effect_loses_no_answer() -> Answer<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_is_asked_twice_for_all_and_not_for_each() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let (gate, first) = scene.busy().await;
+    let rest: Vec<_> = (1..=50)
+        .map(|number| scene.committing(issue(token(number))))
+        .collect();
+    idle().await;
+    let before = scene.faulty.calls(Call::Commit);
+    for n in 1..=50 {
+        scene.faulty.nth(n, Call::Commit, Fault::Before);
+    }
+    gate.open();
+    written(first.await?)?;
+    for committing in rest {
+        let outcome = committing.await?;
+        let told = matches!(outcome, Err(AuthorityError::Store(StoreError::Unavailable(_))));
+        assert!(told, "{outcome:?}");
+    }
+    assert_eq!(scene.faulty.calls(Call::Commit), before + 2);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_does_not_make_the_entry_of_another_draft_ones_own() -> Answer<()> {
     let scene = Scene::start().await?;
     let earlier = issue(token(1));

@@ -5,6 +5,7 @@ pub mod journal;
 
 pub mod clock;
 pub mod store;
+pub mod membership;
 
 pub mod authority;
 pub mod verify;

@@ -8,6 +8,7 @@ use criterion::Criterion;
 use tokenward::authority::{Ask, Authority, Issue, Lifetime, Writer};
 use tokenward::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use tokenward::journal::cursor::Epoch;
+use tokenward::membership::{Seat, Terms};
 use tokenward::store::Store;
 use tokenward::store::memory::MemoryStore;
 use tokenward::token::format::{Body, Format, Prefix};
@@ -16,7 +17,7 @@ use tokenward::token::scope::{Labels, Scopes};
 use tokenward::token::secret::{Pepper, PepperId, Secret};
 use tokenward::token::text::{Actor, Name, Subject};
 use tokenward::token::verdict::{Need, Verdict};
-use tokenward::verify::{Cache, Verifier};
+use tokenward::verify::{Cache, Consistency, Verifier};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +37,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         bencher.iter(|| {
             let secret = Secret::new(next.next().expect("it goes round").clone());
             let judged = local
-                .block_on(verifier.verify(black_box(secret), &need))
+                .block_on(verifier.verify(black_box(secret), &need, Consistency::Leased))
                 .expect("it can be judged");
             assert!(matches!(judged.verdict, Verdict::Accepted { .. }));
         });
@@ -48,6 +49,13 @@ async fn prepare() -> (Verifier, Vec<String>) {
     let pepper = Arc::new(Pepper::new(PepperId(1), &[7; 32]));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let seat = Seat::new(
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
+        "bench".to_owned(),
+        Terms::DEFAULT,
+    );
     let (writer, _) = Writer::spawn(Arc::clone(&store), CancellationToken::new());
     let authority = Authority::new(
         Arc::clone(&store),
@@ -72,7 +80,7 @@ async fn prepare() -> (Verifier, Vec<String>) {
         .await
         .expect("it is created");
     let cache = Cache::new(NonZeroUsize::new(TOKENS * 2).expect("not zero"));
-    let (verifier, _) = Verifier::start(store, pepper, clock, cache)
+    let (verifier, _) = Verifier::start(store, seat, pepper, clock, cache, CancellationToken::new())
         .await
         .expect("it starts");
     let mut secrets = Vec::with_capacity(TOKENS);
@@ -92,7 +100,7 @@ async fn prepare() -> (Verifier, Vec<String>) {
             .await
             .expect("it is applied");
         verifier
-            .verify(Secret::new(secret.clone()), &Need::default())
+            .verify(Secret::new(secret.clone()), &Need::default(), Consistency::Leased)
             .await
             .expect("it fills the cache");
         secrets.push(secret);

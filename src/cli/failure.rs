@@ -131,7 +131,7 @@ pub(super) fn outcome_unknown(status: &Status) -> bool {
 /// Whether a stream that ended with `status` may be taken up again without hiding a gap or a mistake.
 pub(super) fn resumable(status: &Status) -> bool {
     match status.code() {
-        Code::Unavailable | Code::ResourceExhausted => true,
+        Code::Unavailable | Code::ResourceExhausted => reason(status) != Some(ErrorReason::StoreForked),
         // Without a reason it was the connection that ended, in one of the ways tonic has of saying so.
         Code::Unknown | Code::Internal | Code::Cancelled | Code::DeadlineExceeded => reason(status).is_none(),
         _ => false,
@@ -271,6 +271,7 @@ mod tests {
         assert!(of(Code::Unavailable, "DRAINING"));
         assert!(of(Code::ResourceExhausted, "WATCHER_TOO_SLOW"));
         assert!(of(Code::Unavailable, "A_LATER_REASON"));
+        assert!(!of(Code::Unavailable, "STORE_FORKED"));
         assert!(!of(Code::OutOfRange, "CURSOR_EXPIRED"));
         assert!(!of(Code::NotFound, "NAMESPACE_NOT_FOUND"));
         assert!(!of(Code::Internal, "INTERNAL"));

@@ -69,6 +69,9 @@ pub(super) struct ServeArgs {
     /// How long calls under way may take to end after SIGTERM [default: 10s]
     #[arg(long, value_name = "SPAN")]
     drain_max: Option<humantime::Duration>,
+    /// What people know this server by, where several share a store [default: the host's name]
+    #[arg(long, env = "TOKENWARD_REPLICA_NAME", value_name = "NAME")]
+    replica_name: Option<String>,
     /// Which lines are logged, such as info or tokenward=debug,h2=warn
     #[arg(long, env = "TOKENWARD_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -142,6 +145,10 @@ impl ServeArgs {
                 stall_max: self.watcher_stall_max.into(),
             },
             drain_max: self.drain_max.map_or(default.drain_max, Into::into),
+            replica_name: self
+                .replica_name
+                .clone()
+                .unwrap_or_else(|| default.replica_name.clone()),
             ..default
         }
     }

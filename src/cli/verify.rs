@@ -11,6 +11,7 @@ use super::output::{self, bad, good, text};
 use super::present::{self, SecretArgs};
 use super::{Caller, view};
 use crate::proto::v1;
+use crate::proto::v1::consistency::Requirement;
 use crate::proto::v1::verification_service_client::VerificationServiceClient;
 
 #[derive(clap::Args, Debug)]
@@ -22,6 +23,17 @@ pub(super) struct VerifyArgs {
     /// A scope the token must have; may be repeated
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// Judge with every change up to this cursor in mind, and wait for it if need be
+    #[arg(
+        long,
+        value_name = "CURSOR",
+        conflicts_with = "strong",
+        allow_hyphen_values = true
+    )]
+    at_least: Option<String>,
+    /// Ask the store itself
+    #[arg(long)]
+    strong: bool,
     #[command(flatten)]
     secret: SecretArgs,
 }
@@ -50,10 +62,18 @@ struct VerifiedToken {
 pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
     let secret = args.secret.read()?;
     let channel = caller.address.connect().await?;
+    let requirement = match args.at_least {
+        Some(cursor) => Some(Requirement::AtLeast(cursor)),
+        None => args.strong.then_some(Requirement::Strong(v1::Strong {})),
+    };
+    let consistency = requirement.map(|requirement| v1::Consistency {
+        requirement: Some(requirement),
+    });
     let request = v1::VerifyRequest {
         secret: secret.expose().to_owned(),
         namespace: args.namespace,
         required_scopes: args.scopes,
+        consistency,
     };
     let answer = VerificationServiceClient::new(channel)
         .verify(request)

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::journal::{self, Kind};
+use crate::membership::Reached;
 use crate::proto::v1;
 use crate::token::format::{Body, Format};
 use crate::token::namespace::Namespace;
@@ -151,5 +152,12 @@ fn kind(kind: Kind) -> v1::EntryKind {
         Kind::TokenRevoked => v1::EntryKind::TokenRevoked,
         Kind::TokenSuspended => v1::EntryKind::TokenSuspended,
         Kind::TokenResumed => v1::EntryKind::TokenResumed,
+    }
+}
+
+pub(super) fn propagation(reached: Reached) -> v1::Propagation {
+    match reached {
+        Reached::Acknowledged => v1::Propagation::Acknowledged,
+        Reached::WaitedOut => v1::Propagation::WaitedOut,
     }
 }

@@ -21,10 +21,11 @@ use tonic::{Request, Response, Status};
 use crate::authority::{Ask, Authority};
 use crate::clock::Clock;
 use crate::journal::cursor::Cursor;
+use crate::membership::{Barrier, Reached};
 use crate::proto::v1;
 use crate::store::Store;
 use crate::token::text::Actor;
-use crate::verify::Verifier;
+use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
 use decode::Fields;
 pub use status::{Problem, Reason};
@@ -37,10 +38,23 @@ const APPLIED_WITHIN: Duration = Duration::from_secs(5);
 pub struct Api {
     authority: Arc<Authority>,
     verifier: Arc<Verifier>,
+    in_force: InForce,
     watch: Arc<Watch>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     actor: Actor,
+}
+
+/// Where a change must be in force before it is answered.
+#[derive(Clone, Debug)]
+pub enum InForce {
+    /// At this process: no other one answers for the store.
+    Here,
+    /// At every member.
+    Everywhere(Barrier),
+    /// Nowhere. For tests, which must see what comes of it.
+    #[doc(hidden)]
+    Unawaited,
 }
 
 impl Api {
@@ -48,6 +62,7 @@ impl Api {
     pub fn new(
         authority: Arc<Authority>,
         verifier: Arc<Verifier>,
+        in_force: InForce,
         watch: Arc<Watch>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -56,6 +71,7 @@ impl Api {
         Api {
             authority,
             verifier,
+            in_force,
             watch,
             store,
             clock,
@@ -70,9 +86,20 @@ impl Api {
         }
     }
 
-    /// Returns once the change is in force here. What it narrowed, no later Verify accepts.
-    async fn applied(&self, cursor: Cursor) -> Result<(), Problem> {
-        Ok(self.verifier.applied(cursor.revision, APPLIED_WITHIN).await?)
+    /// Returns once the change is in force. What it narrowed, no later Verify accepts.
+    async fn in_force(&self, cursor: Cursor) -> Result<Reached, Problem> {
+        match &self.in_force {
+            InForce::Here => {
+                self.verifier.applied(cursor.revision, APPLIED_WITHIN).await?;
+                Ok(Reached::Acknowledged)
+            }
+            InForce::Everywhere(barrier) => {
+                let waited = Duration::ZERO;
+                let reached = barrier.reached(cursor.revision).await;
+                Ok(reached.map_err(|_| NotYetApplied { waited })?)
+            }
+            InForce::Unawaited => Ok(Reached::Acknowledged),
+        }
     }
 }
 

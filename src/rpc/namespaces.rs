@@ -37,7 +37,7 @@ pub(super) async fn create_namespace(
         .create_namespace(&ask, slug, display_name, format)
         .await?;
     // Its tokens are recognised from now on.
-    api.applied(created.cursor).await?;
+    api.in_force(created.cursor).await?;
     Ok(v1::CreateNamespaceResponse {
         namespace: Some(convert::namespace(&created.record)),
         cursor: created.cursor.to_string(),

@@ -16,9 +16,10 @@ pub(super) async fn revoke(api: &Api, request: v1::RevokeRequest) -> Result<v1::
     fields.check()?;
     let revoked = api.authority.revoke(&ask, token_id, reason).await?;
     // Also when it was revoked before: whoever did so may have died before it was in force.
-    api.applied(revoked.cursor).await?;
+    let reached = api.in_force(revoked.cursor).await?;
     Ok(v1::RevokeResponse {
         token: Some(convert::token(&revoked.record, &*api.clock)),
         cursor: revoked.cursor.to_string(),
+        propagation: convert::propagation(reached).into(),
     })
 }

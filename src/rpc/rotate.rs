@@ -19,10 +19,11 @@ pub(super) async fn rotate(api: &Api, request: v1::RotateRequest) -> Result<v1::
     };
     fields.check()?;
     let rotated = api.authority.rotate(&ask, token_id, overlap).await?;
-    api.applied(rotated.cursor).await?;
+    let reached = api.in_force(rotated.cursor).await?;
     Ok(v1::RotateResponse {
         token: Some(convert::token(&rotated.record.token, &*api.clock)),
         secret: rotated.record.secret.expose().to_owned(),
         cursor: rotated.cursor.to_string(),
+        propagation: convert::propagation(reached).into(),
     })
 }

@@ -10,7 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use crate::authority::AuthorityError;
 use crate::store::StoreError;
 use crate::token::change::Refused;
-use crate::verify::{NotYetApplied, VerifyError};
+use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
 
 /// `google.rpc.ErrorInfo.domain` of every error.
@@ -169,7 +169,13 @@ impl From<Problem> for Status {
                 .status("the page token is not one this list answered with; begin again without it"),
             Problem::Authority(error) => authority(error),
             Problem::Verify(error) => match error {
-                VerifyError::Stopped { .. } => Reason::StoreUnavailable.status(error.to_string()),
+                VerifyError::Stopped(Stop::Forked { .. }) => Reason::StoreForked.status(error.to_string()),
+                VerifyError::Stopped(Stop::Corrupt { .. } | Stop::Ended) => {
+                    Reason::StoreUnavailable.status(error.to_string())
+                }
+                VerifyError::LeaseLost(_) => Reason::LeaseLost.status(error.to_string()),
+                VerifyError::Behind { .. } => Reason::ReplicaBehind.status(error.to_string()),
+                VerifyError::OtherEpoch => Reason::CursorExpired.status(error.to_string()),
                 VerifyError::Overloaded => Reason::Overloaded.status(error.to_string()),
                 VerifyError::Store(error) => store(&error),
             },
@@ -177,6 +183,7 @@ impl From<Problem> for Status {
                 WatchError::CursorExpired => Reason::CursorExpired.status(format!(
                     "{error}: drop what is cached, and start without a cursor"
                 )),
+                WatchError::Forked => Reason::StoreForked.status(error.to_string()),
                 WatchError::Overloaded => Reason::Overloaded.status(error.to_string()),
                 WatchError::Store(error) => store(&error),
             },

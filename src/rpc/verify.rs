@@ -2,12 +2,14 @@
 
 use super::decode::Fields;
 use super::{Api, Problem, convert};
+use crate::journal::cursor::Cursor;
 use crate::proto::v1;
+use crate::proto::v1::consistency::Requirement;
 use crate::token::id::Slug;
 use crate::token::scope::Scopes;
 use crate::token::secret::Secret;
 use crate::token::verdict::{Need, Refusal, Verdict};
-use crate::verify::Judged;
+use crate::verify::{Consistency, Judged};
 
 const BATCH_MAX: usize = 100;
 
@@ -50,7 +52,10 @@ pub(super) async fn batch_verify(
     Ok(v1::BatchVerifyResponse { responses })
 }
 
-fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> (Secret, Need) {
+/// One token to judge, for what, and how well informed.
+type Asked = (Secret, Need, Consistency);
+
+fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
     let secret = Secret::new(request.secret);
     let namespace = match request.namespace {
         text if text.is_empty() => None,
@@ -62,15 +67,32 @@ fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> (Secret,
             .scopes(&format!("{at}required_scopes"), names)
             .unwrap_or_default(),
     };
-    (secret, Need { namespace, scopes })
+    let consistency = consistency(fields, at, request.consistency);
+    (secret, Need { namespace, scopes }, consistency)
 }
 
-async fn judge(api: &Api, (secret, need): (Secret, Need)) -> Result<v1::VerifyResponse, Problem> {
+fn consistency(fields: &mut Fields, at: &str, asked: Option<v1::Consistency>) -> Consistency {
+    let Some(asked) = asked else {
+        return Consistency::default();
+    };
+    match asked.requirement {
+        Some(Requirement::AtLeast(text)) => fields
+            .take(format!("{at}consistency.at_least"), Cursor::parse(&text))
+            .map_or(Consistency::default(), Consistency::AtLeast),
+        Some(Requirement::Strong(v1::Strong {})) => Consistency::Strong,
+        None => {
+            fields.wrong(format!("{at}consistency"), "must say at_least or strong");
+            Consistency::default()
+        }
+    }
+}
+
+async fn judge(api: &Api, (secret, need, consistency): Asked) -> Result<v1::VerifyResponse, Problem> {
     let Judged {
         verdict,
         token,
         revision,
-    } = api.verifier.verify(secret, &need).await?;
+    } = api.verifier.verify(secret, &need, consistency).await?;
     let mut response = v1::VerifyResponse {
         revision: convert::revision(revision),
         ..Default::default()

@@ -1,39 +1,34 @@
 //! How a server ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::ServeError;
 use super::listen::Serving;
-use crate::verify::Following;
+use crate::verify::Verifier;
+
+/// How often it is seen whether this server may judge.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves until told to shut down, or until a thread is lost; then ends streams, lets calls under way be answered, and returns when
 /// the last has been, or when `at_most` has passed.
 pub(super) async fn until_told(
     shutdown: CancellationToken,
-    mut following: watch::Receiver<Following>,
+    verifier: Arc<Verifier>,
     serving: Serving,
     drain: CancellationToken,
     at_most: Duration,
 ) -> Result<(), ServeError> {
-    serving.set_health(true).await;
-    let stopped = following.wait_for(|following| matches!(following, Following::Stopped { .. }));
-    let told = async {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            // It still answers, that it cannot judge: balancers learn to look elsewhere, a person why.
-            () = async { drop(stopped.await) } => serving.set_health(false).await,
-        }
-        shutdown.cancelled().await;
-    };
     tokio::select! {
-        () = told => {}
+        () = shutdown.cancelled() => {}
+        () = tell_health(&serving, &verifier) => {}
         // What is left would serve some connections and leave others hanging.
         () = serving.thread_ended() => tracing::error!("a thread has ended by itself; so does the server"),
     }
+    drop(verifier);
     tracing::info!("draining");
     serving.set_health(false).await;
     drain.cancel();
@@ -45,4 +40,22 @@ pub(super) async fn until_told(
     }
     tracing::warn!(?at_most, "some calls did not end in time and are cut off");
     Ok(())
+}
+
+/// Tells health checks whether this server may judge: balancers learn to look elsewhere, a person why.
+async fn tell_health(serving: &Serving, verifier: &Verifier) {
+    let mut told = None;
+    let mut pace = interval(HEALTH_INTERVAL);
+    loop {
+        let standing = verifier.standing();
+        if told != Some(standing.is_ok()) {
+            match &standing {
+                Ok(revision) => tracing::info!(%revision, "judging"),
+                Err(why) => tracing::warn!(%why, "refusing to judge"),
+            }
+            serving.set_health(standing.is_ok()).await;
+            told = Some(standing.is_ok());
+        }
+        pace.tick().await;
+    }
 }

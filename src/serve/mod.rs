@@ -17,20 +17,22 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::{Authority, Writer};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy, random};
 use crate::journal::cursor::Epoch;
-use crate::rpc::Api;
+use crate::membership::{Barrier, Seat, Terms};
+use crate::rpc::{Api, InForce};
 use crate::store::memory::MemoryStore;
 use crate::store::spawned::Spawned;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::token::secret::Pepper;
 use crate::token::text::{Actor, TextError};
-use crate::verify::{Cache, Verifier, VerifierTasks};
+use crate::verify::{Cache, Following, Stop, Verifier, VerifierTasks};
 use crate::watch::{Watch, WatchLimits};
 pub use listen::{BindError, Limits};
 pub use pepper::PepperError;
@@ -60,6 +62,11 @@ pub struct Options {
     pub watch: WatchLimits,
     /// How long calls under way may take to end after the server was told to.
     pub drain_max: Duration,
+    /// What people know this server by, where several share a store.
+    pub replica_name: String,
+    /// Answer a change without waiting for it to be in force. For tests, which must see what comes of it.
+    #[doc(hidden)]
+    pub in_force_nowhere: bool,
 }
 
 /// Where tokens are kept.
@@ -83,6 +90,8 @@ impl Options {
             limits: Limits::default(),
             watch: WatchLimits::default(),
             drain_max: DRAIN_MAX,
+            replica_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            in_force_nowhere: false,
         }
     }
 }
@@ -195,9 +204,17 @@ async fn supervise(
     let (writer, writing) = Writer::spawn(Arc::clone(&store), stop_writing.clone());
     let handle = runtime::Handle::current();
     let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), handle.clone()));
-    let cache = Cache::new(options.cache_tokens);
-    let (verifier, tasks) =
-        Verifier::start(Arc::clone(&store), Arc::clone(&pepper), Arc::clone(&clock), cache).await?;
+    let (in_force, seat) = membership(&options, &store, &clock, &entropy);
+    let stop_following = CancellationToken::new();
+    let (verifier, tasks) = Verifier::start(
+        Arc::clone(&store),
+        seat,
+        Arc::clone(&pepper),
+        Arc::clone(&clock),
+        Cache::new(options.cache_tokens),
+        stop_following.clone(),
+    )
+    .await?;
     let verifier = Arc::new(verifier);
     let authority = Authority::new(
         Arc::clone(&detached),
@@ -208,32 +225,75 @@ async fn supervise(
         head.epoch,
     );
     let drain = CancellationToken::new();
-    let watch = Watch::new(Arc::clone(&detached), handle, drain.clone(), options.watch);
+    let forked = CancellationToken::new();
+    tokio::spawn(cancel_when_forked(verifier.following(), forked.clone()));
+    let watch = Watch::new(
+        Arc::clone(&detached),
+        handle,
+        drain.clone(),
+        forked,
+        options.watch,
+    );
     let api = Api::new(
         Arc::new(authority),
         Arc::clone(&verifier),
+        in_force,
         Arc::new(watch),
         detached,
         clock,
         Actor::try_from("anonymous".to_owned())?,
     );
-    let following = verifier.following();
-    drop(verifier);
     let serving = listen::Serving::start(&options, api, &drain)?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.
     let _ = ready.send(serving.address);
-    let result = drain::until_told(shutdown, following, serving, drain, options.drain_max).await;
+    let result = drain::until_told(shutdown, verifier, serving, drain, options.drain_max).await;
     // What was queued is written, also for calls that were cut off.
     stop_writing.cancel();
     let VerifierTasks { follower, misses } = tasks;
-    follower.abort();
     misses.abort();
+    stop_following.cancel();
+    // It gives its place on the roll up; if it cannot, the others find out by themselves.
+    let _ = timeout(CLOSE_MAX, follower).await;
     writing.await.map_err(|_| ServeError::Panicked)?;
     // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
     let _ = timeout(CLOSE_MAX, store.close()).await;
     tracing::info!("ended");
     result
+}
+
+/// This process's place among those that answer for the store, and what its changes wait for.
+fn membership(
+    options: &Options,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> (InForce, Seat) {
+    let terms = Terms::DEFAULT;
+    let in_force = match (options.in_force_nowhere, store.roll()) {
+        (true, _) => InForce::Unawaited,
+        (false, None) => InForce::Here,
+        (false, Some(_)) => {
+            let (barrier, keeper) = Barrier::new(Arc::clone(store), Arc::clone(clock), terms);
+            tokio::spawn(keeper);
+            InForce::Everywhere(barrier)
+        }
+    };
+    let seat = Seat::new(
+        Arc::clone(store),
+        Arc::clone(clock),
+        Arc::clone(entropy),
+        options.replica_name.clone(),
+        terms,
+    );
+    (in_force, seat)
+}
+
+async fn cancel_when_forked(mut following: watch::Receiver<Following>, forked: CancellationToken) {
+    let is_forked = |following: &Following| matches!(following, Following::Stopped(Stop::Forked { .. }));
+    if following.wait_for(is_forked).await.is_ok() {
+        forked.cancel();
+    }
 }
 
 async fn open(options: &Options, entropy: &dyn Entropy) -> Result<(Arc<dyn Store>, Arc<Pepper>), ServeError> {

@@ -75,6 +75,11 @@ impl Cache {
         self.tokens.remove(&id);
     }
 
+    /// Forgets every token. A fill that is under way is turned away by what is applied after it was read.
+    pub fn clear(&self) {
+        self.tokens.clear();
+    }
+
     fn stripe(&self, id: TokenId) -> MutexGuard<'_, Revision> {
         let stripe = Tail(0).hash_one(id) as usize % self.stripes.len();
         self.stripes[stripe]

@@ -13,9 +13,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::journal::Revision;
+use crate::journal::cursor::{Cursor, Epoch};
+use crate::membership::{Lease, LeaseLost, Seat};
 use crate::store::{Store, StoreError};
 use crate::token::Token;
 use crate::token::format::SECRET_BYTES_MAX;
@@ -24,7 +27,7 @@ use crate::token::secret::{Pepper, Secret};
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
 pub use cache::Cache;
 use follower::Follower;
-pub use follower::Following;
+pub use follower::{Following, Stop};
 use misses::{Found, Misses};
 
 /// Judges secrets, from a cache of facts that the journal keeps true.
@@ -33,6 +36,8 @@ pub struct Verifier {
     known: Arc<Known>,
     misses: Misses,
     following: watch::Receiver<Following>,
+    lease: Arc<Lease>,
+    epoch: Epoch,
     pepper: Arc<Pepper>,
     clock: Arc<dyn Clock>,
 }
@@ -42,6 +47,18 @@ pub struct Verifier {
 struct Known {
     cache: Cache,
     directory: RwLock<Arc<Directory>>,
+}
+
+/// How fresh the facts must be that a verdict rests on.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Consistency {
+    /// As fresh as the lease allows: what is in force everywhere is known here.
+    #[default]
+    Leased,
+    /// Every change up to the cursor is taken into account.
+    AtLeast(Cursor),
+    /// Every change that was committed before the call is taken into account: the store is asked.
+    Strong,
 }
 
 /// A verdict, and what it rests on.
@@ -57,8 +74,14 @@ pub struct Judged {
 /// Why a secret could not be judged. Fail closed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    #[error("the journal can no longer be followed: {why}")]
-    Stopped { why: String },
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
+    #[error("the change asked for was not seen here within {waited:?}")]
+    Behind { waited: Duration },
+    #[error("the cursor is of another journal")]
+    OtherEpoch,
     #[error("too many look-ups are waiting")]
     Overloaded,
     #[error(transparent)]
@@ -72,32 +95,46 @@ pub struct NotYetApplied {
     pub waited: Duration,
 }
 
-/// The tasks behind a verifier. They run until they are aborted.
+/// The tasks behind a verifier.
 #[derive(Debug)]
 pub struct VerifierTasks {
+    /// It runs until it is told to end.
     pub follower: JoinHandle<()>,
+    /// It runs until the verifier is dropped.
     pub misses: JoinHandle<()>,
 }
 
+/// How long a call waits for the change it asks to be taken into account.
+const BEHIND_MAX: Duration = Duration::from_secs(1);
+
 impl Verifier {
-    /// Starts a verifier over `store`; its tasks run on the current runtime.
+    /// Starts a verifier over `store`, under the lease of `seat`; its tasks run on the current runtime.
     pub async fn start(
         store: Arc<dyn Store>,
+        mut seat: Seat,
         pepper: Arc<Pepper>,
         clock: Arc<dyn Clock>,
         cache: Cache,
+        end: CancellationToken,
     ) -> Result<(Verifier, VerifierTasks), StoreError> {
-        // The head first: the directory may be newer than it, never older.
-        let head = store.head().await?.revision;
+        // The head first: the directory may be newer than it, never older. Without a place on the roll a
+        // change could be in force everywhere else and unknown here.
+        let head = loop {
+            if let Some(head) = seat.ask(Revision::ZERO).await? {
+                break head;
+            }
+        };
         let directory = store.directory().await?.record;
+        seat.applied(head.revision);
+        let lease = seat.lease();
         let known = Arc::new(Known {
             cache,
             directory: RwLock::new(Arc::new(directory)),
         });
-        let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), head);
+        let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), seat, head);
         let (misses, look_up) = Misses::new(store, Arc::clone(&known));
         let tasks = VerifierTasks {
-            follower: tokio::spawn(follower.run()),
+            follower: tokio::spawn(follower.run(end)),
             misses: tokio::spawn(look_up),
         };
         Ok((
@@ -105,6 +142,8 @@ impl Verifier {
                 known,
                 misses,
                 following,
+                lease,
+                epoch: head.epoch,
                 pepper,
                 clock,
             },
@@ -113,12 +152,53 @@ impl Verifier {
     }
 
     /// Judges `secret` for what the caller needs it for.
-    pub async fn verify(&self, secret: Secret, need: &Need) -> Result<Judged, VerifyError> {
-        // Read before the facts are: they are at least as fresh.
+    pub async fn verify(
+        &self,
+        secret: Secret,
+        need: &Need,
+        consistency: Consistency,
+    ) -> Result<Judged, VerifyError> {
+        if let Consistency::AtLeast(cursor) = consistency {
+            self.caught_up(cursor).await?;
+        }
+        // Before the facts are read: they are as fresh as the lease and this revision.
+        let applied = self.standing()?;
+        let judged = self.judge(secret, need, consistency, applied).await?;
+        // A process that was stopped meanwhile has nothing to say.
+        self.standing()?;
+        Ok(judged)
+    }
+
+    /// Whether this verifier may judge; if so, how far it has come.
+    pub fn standing(&self) -> Result<Revision, VerifyError> {
         let applied = match &*self.following.borrow() {
             Following::Applied(revision) => *revision,
-            Following::Stopped { why } => return Err(VerifyError::Stopped { why: why.clone() }),
+            Following::Stopped(why) => return Err(why.clone().into()),
         };
+        self.lease.held()?;
+        Ok(applied)
+    }
+
+    async fn caught_up(&self, cursor: Cursor) -> Result<(), VerifyError> {
+        if cursor.epoch != self.epoch {
+            return Err(VerifyError::OtherEpoch);
+        }
+        match self.applied(cursor.revision, BEHIND_MAX).await {
+            Ok(()) => Ok(()),
+            Err(NotYetApplied { waited }) => {
+                self.standing()?;
+                Err(VerifyError::Behind { waited })
+            }
+        }
+    }
+
+    async fn judge(
+        &self,
+        secret: Secret,
+        need: &Need,
+        consistency: Consistency,
+        applied: Revision,
+    ) -> Result<Judged, VerifyError> {
         let refused = |refusal| Judged {
             verdict: Verdict::Refused(refusal),
             token: None,
@@ -129,7 +209,11 @@ impl Verifier {
             Err(refusal) => return Ok(refused(refusal)),
         };
         let digest = self.pepper.digest(&secret);
-        if let Some(token) = self.known.cache.get(&digest) {
+        let cached = match consistency {
+            Consistency::Leased | Consistency::AtLeast(_) => self.known.cache.get(&digest),
+            Consistency::Strong => None,
+        };
+        if let Some(token) = cached {
             let verdict = judge(&token, &digest, need, self.clock.now());
             return Ok(Judged {
                 verdict,
@@ -171,7 +255,7 @@ impl Verifier {
     /// Returns once every change up to `revision` is in force here: what it narrowed, no later Verify accepts.
     pub async fn applied(&self, revision: Revision, at_most: Duration) -> Result<(), NotYetApplied> {
         let mut following = self.following.clone();
-        let stopped = |following: &Following| matches!(following, Following::Stopped { .. });
+        let stopped = |following: &Following| matches!(following, Following::Stopped(_));
         let settled = following.wait_for(|following| following.has_applied(revision) || stopped(following));
         match tokio::time::timeout(at_most, settled).await {
             Ok(Ok(following)) if following.has_applied(revision) => Ok(()),

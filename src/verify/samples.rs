@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use super::{Cache, Following, Judged, Verifier, VerifierTasks, VerifyError};
-use crate::clock::ManualClock;
+use super::{Cache, Consistency, Following, Judged, Verifier, VerifierTasks, VerifyError};
+use crate::clock::{ManualClock, ManualEntropy};
 use crate::journal::{Draft, Entry, Revision};
+use crate::membership::{Seat, Terms};
 use crate::store::Store;
 use crate::store::faulty::{Call, Faulty};
 use crate::store::memory::MemoryStore;
@@ -30,30 +32,49 @@ pub(super) struct Scene {
     pub(super) clock: Arc<ManualClock>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) tasks: VerifierTasks,
+    pub(super) end: CancellationToken,
 }
 
 impl Scene {
     /// With the namespace `notes` and no tokens.
     pub(super) async fn start() -> Answer<Scene> {
-        Scene::with(Faulty::over).await
+        Scene::with(MemoryStore::new(EPOCH), Faulty::over).await
     }
 
     /// As above, but no hint of a commit reaches the verifier.
     pub(super) async fn start_without_hints() -> Answer<Scene> {
-        Scene::with(|store| Faulty::over(store).without_hints()).await
+        Scene::with(MemoryStore::new(EPOCH), |store| {
+            Faulty::over(store).without_hints()
+        })
+        .await
     }
 
-    async fn with(faulty: impl FnOnce(Arc<dyn Store>) -> Faulty) -> Answer<Scene> {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(EPOCH));
+    /// As the first, over a store that other processes answer for too.
+    pub(super) async fn start_as_member() -> Answer<Scene> {
+        Scene::with(MemoryStore::new(EPOCH).shared(), Faulty::over).await
+    }
+
+    async fn with(store: MemoryStore, faulty: impl FnOnce(Arc<dyn Store>) -> Faulty) -> Answer<Scene> {
+        let store: Arc<dyn Store> = Arc::new(store);
         found_notes(&store).await?;
         let faulty = Arc::new(faulty(Arc::clone(&store)));
         let clock = Arc::new(ManualClock::at(instant(0)));
         let cache = Cache::new(100.try_into()?);
+        let seat = Seat::new(
+            Arc::<Faulty>::clone(&faulty),
+            Arc::<ManualClock>::clone(&clock),
+            Arc::new(ManualEntropy::seeded(1)),
+            "scene".to_owned(),
+            Terms::DEFAULT,
+        );
+        let end = CancellationToken::new();
         let (verifier, tasks) = Verifier::start(
             Arc::<Faulty>::clone(&faulty),
+            seat,
             Arc::new(pepper(7)),
             Arc::<ManualClock>::clone(&clock),
             cache,
+            end.clone(),
         )
         .await?;
         Ok(Scene {
@@ -62,6 +83,7 @@ impl Scene {
             clock,
             verifier: Arc::new(verifier),
             tasks,
+            end,
         })
     }
 
@@ -85,17 +107,36 @@ impl Scene {
     }
 
     pub(super) async fn judge(&self, secret: Secret) -> Result<Judged, VerifyError> {
-        self.verifier.verify(secret, &Need::default()).await
+        self.verifier
+            .verify(secret, &Need::default(), Consistency::Leased)
+            .await
     }
 
     pub(super) async fn verdict(&self, secret: Secret) -> Result<Verdict, VerifyError> {
         Ok(self.judge(secret).await?.verdict)
     }
 
+    pub(super) async fn verdict_as(
+        &self,
+        secret: Secret,
+        consistency: Consistency,
+    ) -> Result<Verdict, VerifyError> {
+        let judged = self
+            .verifier
+            .verify(secret, &Need::default(), consistency)
+            .await?;
+        Ok(judged.verdict)
+    }
+
     /// Judges `secret` in a task of its own.
     pub(super) fn judging(&self, secret: Secret) -> JoinHandle<Result<Verdict, VerifyError>> {
         let verifier = Arc::clone(&self.verifier);
-        tokio::spawn(async move { Ok(verifier.verify(secret, &Need::default()).await?.verdict) })
+        tokio::spawn(async move {
+            Ok(verifier
+                .verify(secret, &Need::default(), Consistency::Leased)
+                .await?
+                .verdict)
+        })
     }
 
     /// So many times the store was asked for tokens.
@@ -108,7 +149,7 @@ impl Scene {
     }
 
     pub(super) fn stopped(&self) -> bool {
-        matches!(*self.verifier.following().borrow(), Following::Stopped { .. })
+        matches!(*self.verifier.following().borrow(), Following::Stopped(_))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a verifier answers while the journal moves under it.
 
+mod membership;
+
 use std::time::Duration;
 
 use super::samples::{Scene, is_accepted, kept_of, secret, usable};
@@ -105,7 +107,10 @@ async fn garbage_ends_without_a_call_to_the_store() -> Answer<()> {
         namespace: Some(slug("tasks")),
         ..Need::default()
     };
-    let elsewhere = scene.verifier.verify(secret(1, 1), &need).await?;
+    let elsewhere = scene
+        .verifier
+        .verify(secret(1, 1), &need, Consistency::Leased)
+        .await?;
     assert_eq!(elsewhere.verdict, Verdict::Refused(Refusal::WrongNamespace));
     assert_eq!(scene.faulty.all_calls(), before);
     Ok(())

@@ -50,6 +50,7 @@ pub struct Watch {
     store: Arc<dyn Store>,
     runtime: Handle,
     drain: CancellationToken,
+    forked: CancellationToken,
     places: Arc<Semaphore>,
     stall_max: Duration,
 }
@@ -84,6 +85,8 @@ pub enum Event {
 pub enum WatchError {
     #[error("the cursor is of another journal, or what follows it is no longer kept")]
     CursorExpired,
+    #[error("the store is not the one that was followed; watch at another server")]
+    Forked,
     #[error("too many streams are open")]
     Overloaded,
     #[error(transparent)]
@@ -129,11 +132,13 @@ impl Stream for Subscription {
 }
 
 impl Watch {
-    /// Streams run on `runtime` and end when `drain` is cancelled.
+    /// Streams run on `runtime` and end when `drain` is cancelled, or `forked` is: when the store is found to
+    /// be another than the one that was followed.
     pub fn new(
         store: Arc<dyn Store>,
         runtime: Handle,
         drain: CancellationToken,
+        forked: CancellationToken,
         limits: WatchLimits,
     ) -> Watch {
         let WatchLimits {
@@ -144,6 +149,7 @@ impl Watch {
             store,
             runtime,
             drain,
+            forked,
             places: Arc::new(Semaphore::new(watchers_max)),
             stall_max,
         }
@@ -153,6 +159,9 @@ impl Watch {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| WatchError::Overloaded)?;
+        if self.forked.is_cancelled() {
+            return Err(WatchError::Forked);
+        }
         let head = self.store.head().await?;
         let start = start(wanted.after, &head)?;
         let (messages, receiver) = mpsc::channel(QUEUE_MAX);
@@ -164,10 +173,10 @@ impl Watch {
             messages,
             stall_max: self.stall_max,
         };
-        let (heartbeat, drain) = (wanted.heartbeat, self.drain.clone());
+        let (drain, forked) = (self.drain.clone(), self.forked.clone());
         self.runtime.spawn(async move {
             let _place = place;
-            if let Err(why) = tail.run(heartbeat, drain).await {
+            if let Err(why) = tail.run(wanted.heartbeat, drain, forked).await {
                 // The watcher may have left.
                 let _ = ended.send(why);
             }

@@ -32,6 +32,7 @@ pub(super) struct Scene {
     /// The same store, as the streams see it.
     pub(super) faulty: Arc<Faulty>,
     pub(super) drain: CancellationToken,
+    pub(super) forked: CancellationToken,
     pub(super) watch: Watch,
 }
 
@@ -54,7 +55,7 @@ impl Scene {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(EPOCH));
         found_notes(&store).await?;
         let faulty = Arc::new(faulty(Arc::clone(&store)));
-        let drain = CancellationToken::new();
+        let (drain, forked) = (CancellationToken::new(), CancellationToken::new());
         let limits = WatchLimits {
             watchers_max,
             stall_max: STALL_MAX,
@@ -63,12 +64,14 @@ impl Scene {
             Arc::<Faulty>::clone(&faulty),
             Handle::current(),
             drain.clone(),
+            forked.clone(),
             limits,
         );
         Ok(Scene {
             store,
             faulty,
             drain,
+            forked,
             watch,
         })
     }

@@ -30,11 +30,17 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Runs until the watcher leaves (`Ok`) or the stream has to end.
-    pub(super) async fn run(mut self, heartbeat: Duration, drain: CancellationToken) -> Result<(), Ended> {
+    pub(super) async fn run(
+        mut self,
+        heartbeat: Duration,
+        drain: CancellationToken,
+        forked: CancellationToken,
+    ) -> Result<(), Ended> {
         let messages = self.messages.clone();
         tokio::select! {
             biased;
             () = messages.closed() => Ok(()),
+            () = forked.cancelled() => Err(Ended::Forked),
             () = drain.cancelled() => Err(Ended::Draining),
             Err(why) = self.follow(heartbeat) => Err(why),
         }
@@ -48,15 +54,17 @@ impl Tail {
         beat.reset();
         self.send(self.at, Event::Started).await?;
         loop {
+            // Before the read: what is committed from here on is news. A hint that stays ahead of what can
+            // be read is not, or the journal would be read again without a pause.
+            committed.mark_unchanged();
             let more = self.advance().await?;
-            let at = self.at.revision;
             tokio::select! {
                 biased;
                 // Sent between reads: everything read so far has been sent before it.
                 _ = beat.tick() => self.send(self.at, Event::Heartbeat).await?,
                 () = std::future::ready(()), if more => {}
                 // A missed hint costs no more than the time to the next heartbeat.
-                () = async { drop(committed.wait_for(|head| *head > at).await) } => {}
+                _ = committed.changed() => {}
             }
         }
     }

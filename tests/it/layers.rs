@@ -43,6 +43,11 @@ const TABLE: &[Row] = &[
         imports: &["token", "journal", "clock"],
         crates: &["sqlx", "tokio"],
     },
+    Row {
+        module: "membership",
+        imports: &["token", "journal", "clock", "store"],
+        crates: &["tokio"],
+    },
     // 2: what the service does
     Row {
         module: "authority",
@@ -51,7 +56,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         module: "verify",
-        imports: &["token", "journal", "clock", "store"],
+        imports: &["token", "journal", "clock", "store", "membership"],
         crates: &["tokio"],
     },
     Row {
@@ -72,6 +77,7 @@ const TABLE: &[Row] = &[
             "journal",
             "clock",
             "store",
+            "membership",
             "authority",
             "verify",
             "watch",
@@ -92,6 +98,7 @@ const TABLE: &[Row] = &[
             "journal",
             "clock",
             "store",
+            "membership",
             "authority",
             "verify",
             "watch",

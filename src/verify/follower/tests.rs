@@ -1,25 +1,27 @@
 //! Following the journal: whatever happens on the way, what is applied is the journal, or nothing is judged.
 
+use std::time::Duration;
+
 use super::*;
 use crate::journal::Draft;
 use crate::journal::samples::{issue, origin};
+use crate::membership::Terms;
 use crate::store::faulty::{Call, Fault, Gate};
 use crate::store::samples::{Answer, change, idle, write};
 use crate::token::change::TokenChange;
 use crate::token::samples::{chance, instant, namespace, pepper, token, withdrawal};
 use crate::token::verdict::{Need, Refusal, Verdict};
 use crate::verify::samples::{LONG, Scene, is_accepted, secret, usable};
-use crate::verify::{NotYetApplied, VerifyError};
+use crate::verify::{Consistency, NotYetApplied, VerifyError};
+
+const HEARTBEAT: Duration = Terms::DEFAULT.heartbeat;
 
 /// Asserts that the journal is followed no further, and that nothing is judged any more: neither what
 /// is cached nor what the store holds.
 async fn assert_stopped(scene: &Scene) -> Answer<()> {
     for number in [1, 2, 3] {
         let told = scene.verdict(secret(number, 1)).await;
-        assert!(
-            matches!(told, Err(VerifyError::Stopped { .. })),
-            "{number}: {told:?}"
-        );
+        assert!(matches!(told, Err(VerifyError::Stopped(_))), "{number}: {told:?}");
     }
     let entry = write(&scene.store, issue(usable(9))).await?;
     let waited = scene.verifier.applied(entry.revision, LONG).await;
@@ -121,7 +123,7 @@ async fn without_a_hint_the_journal_is_read_all_the_same() -> Answer<()> {
     let entry = change(&scene.store, token(1).id, revoked).await?;
     idle().await;
     assert!(scene.has_applied(issued.revision) && !scene.has_applied(entry.revision));
-    scene.verifier.applied(entry.revision, POLL * 2).await?;
+    scene.verifier.applied(entry.revision, HEARTBEAT * 2).await?;
     assert_eq!(
         scene.verdict(secret(1, 1)).await?,
         Verdict::Refused(Refusal::Revoked)
@@ -147,7 +149,7 @@ async fn a_backlog_of_many_pages_is_read_without_a_pause() -> Answer<()> {
     let drafts: Vec<_> = (0..backlog).map(|number| issue(token(number))).collect();
     scene.store.commit(drafts).await?;
     let head = scene.store.head().await?.revision;
-    scene.verifier.applied(head, POLL + POLL / 2).await?;
+    scene.verifier.applied(head, HEARTBEAT + HEARTBEAT / 2).await?;
     Ok(())
 }
 
@@ -213,7 +215,10 @@ async fn who_waits_for_a_revision_is_woken_by_it() -> Answer<()> {
     assert!(waiting.is_finished());
     waiting.await??;
     let need = Need::default();
-    let judged = scene.verifier.verify(secret(2, 1), &need).await?;
+    let judged = scene
+        .verifier
+        .verify(secret(2, 1), &need, Consistency::Leased)
+        .await?;
     assert!(is_accepted(&judged.verdict));
     Ok(())
 }

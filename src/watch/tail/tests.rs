@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::journal::samples::issue;
 use crate::store::faulty::{Call, Fault};
-use crate::store::samples::{Answer, all_entries, idle};
+use crate::store::memory::MemoryStore;
+use crate::store::samples::{Answer, EPOCH, all_entries, idle};
 use crate::token::change::TokenChange;
 use crate::token::samples::token;
 use crate::watch::samples::{
@@ -248,4 +249,34 @@ proptest! {
         };
         runtime.block_on(run).map_err(|error| TestCaseError::fail(error.to_string()))?;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_ahead_of_the_journal_is_not_chased() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let mut stream = scene.open(None).await?;
+    assert_eq!(next(&mut stream).await?, started(1));
+    idle().await;
+    // As of a store that was restored to an earlier day.
+    scene.faulty.replace(Arc::new(MemoryStore::new(EPOCH)));
+    scene.store.commit(vec![issue(token(1))]).await?;
+    let before = scene.faulty.calls(Call::Entries);
+    for _ in 0..3 {
+        until_heartbeat(&mut stream).await?;
+    }
+    let reads = scene.faulty.calls(Call::Entries) - before;
+    assert!(reads <= 5, "{reads} reads");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_another_ends_every_stream_and_opens_none() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let mut stream = scene.open(None).await?;
+    assert_eq!(next(&mut stream).await?, started(1));
+    scene.forked.cancel();
+    assert_eq!(until_the_end(&mut stream).await?.1, Ended::Forked);
+    let again = scene.open(None).await.err().ok_or("a stream was opened")?;
+    assert!(matches!(again, crate::watch::WatchError::Forked), "{again:?}");
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use prost_types::Duration;
 use tokenward::proto::v1;
+use tokenward::proto::v1::consistency::Requirement;
 use tonic::Code;
 
 use super::Expected::{Fields, Reason, Unread};
@@ -13,6 +14,14 @@ pub(crate) fn verify_rows() -> Vec<Row> {
         secret: format!("kn_{}", "0".repeat(40)),
         namespace: namespace.to_owned(),
         required_scopes,
+        consistency: None,
+    };
+    let consistent = |requirement| {
+        let consistency = Some(v1::Consistency { requirement });
+        v1::VerifyRequest {
+            consistency,
+            ..verify("notes", Vec::new())
+        }
     };
     let batch = |count, bad: Option<v1::VerifyRequest>| {
         let mut requests = vec![verify("notes", Vec::new()); count];
@@ -37,6 +46,21 @@ pub(crate) fn verify_rows() -> Vec<Row> {
             "Verify: 65 scopes",
             Call::Verify(verify("", scopes(65))),
             Fields(&["required_scopes"]),
+        ),
+        (
+            "Verify: consistency that says nothing",
+            Call::Verify(consistent(None)),
+            Fields(&["consistency"]),
+        ),
+        (
+            "Verify: at_least that is no cursor",
+            Call::Verify(consistent(Some(Requirement::AtLeast("cursor".to_owned())))),
+            Fields(&["consistency.at_least"]),
+        ),
+        (
+            "BatchVerify: one at_least",
+            batch(5, Some(consistent(Some(Requirement::AtLeast(String::new()))))),
+            Fields(&["requests[3].consistency.at_least"]),
         ),
         ("BatchVerify: none", batch(0, None), Fields(&["requests"])),
         ("BatchVerify: 101", batch(101, None), Fields(&["requests"])),

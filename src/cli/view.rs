@@ -262,6 +262,11 @@ pub(super) fn verdict(verdict: v1::Verdict) -> String {
     worded(verdict.as_str_name(), "VERDICT_")
 }
 
+/// How a change came to be in force, as `acknowledged` or `waited_out`.
+pub(super) fn propagation(propagation: v1::Propagation) -> String {
+    worded(propagation.as_str_name(), "PROPAGATION_")
+}
+
 /// As the journal itself names it: `token.revoked`.
 fn kind(kind: v1::EntryKind) -> String {
     worded(kind.as_str_name(), "ENTRY_KIND_").replacen('_', ".", 1)

@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use comfy_table::Cell;
+use serde::Serialize;
+
 use super::super::failure::{Failure, Outcome};
-use super::super::output;
+use super::super::output::{self, text};
 use super::super::{Caller, view};
 use crate::proto::v1;
 
@@ -43,9 +46,30 @@ pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
         request_id: args.request_id,
     };
     let answer = client.revoke(request).await?.into_inner();
-    let token = view::Token::from(answer.token.unwrap_or_default());
-    super::output_token(&token, caller.output)?;
+    let revoked = Revoked {
+        propagation: view::propagation(answer.propagation()),
+        cursor: answer.cursor,
+        token: view::Token::from(answer.token.unwrap_or_default()),
+    };
+    caller.output.print(&revoked, || output::facts(revoked.facts()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The token as revoked, and how that became true everywhere.
+#[derive(Serialize, Debug)]
+struct Revoked {
+    #[serde(flatten)]
+    token: view::Token,
+    cursor: String,
+    propagation: String,
+}
+
+impl Revoked {
+    fn facts(&self) -> Vec<(&'static str, Cell)> {
+        let mut facts = self.token.facts();
+        facts.push(("propagation", text(&self.propagation)));
+        facts
+    }
 }
 
 fn confirmed() -> Result<bool, Failure> {

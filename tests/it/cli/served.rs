@@ -280,6 +280,7 @@ fn revoking_asks_and_then_holds() -> Outcome {
     let revoked = desk.json(&["revoke", &id, "--yes", "--reason", "lost"])?;
     assert_eq!(revoked["state"], "revoked");
     assert_eq!(revoked["revoke_reason"], "lost");
+    assert_eq!(revoked["propagation"], "acknowledged");
     let verdict = desk.given(&secret, &["verify", "--output", "json"])?;
     assert_eq!(verdict.code, Some(1), "{verdict:?}");
     assert_eq!(verdict.json()?["verdict"], "revoked");

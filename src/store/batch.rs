@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Head, Outcome, StoreError};
-use crate::journal::{Change, Draft, Entry, Revision};
+use crate::journal::{Change, Draft, Entry, Record, Revision};
+use crate::token::Token;
+use crate::token::change::TokenChange;
 use crate::token::id::{RequestId, TokenId};
+use crate::token::namespace::Namespace;
 
 /// What a transaction has read, under its write lock, of the records its drafts concern.
 #[derive(Default, Debug)]
@@ -60,4 +63,58 @@ pub(super) fn plan(drafts: Vec<Draft>, mut seen: Seen, mut head: Head) -> Result
         writes,
         head,
     })
+}
+
+/// The records of a plan by what is done with their rows, in revision order.
+#[derive(Default, Debug)]
+pub(super) struct Rows<'a> {
+    pub namespaces: Vec<(&'a Namespace, Revision)>,
+    pub issued: Vec<TokenRow<'a>>,
+    pub changed: Vec<TokenRow<'a>>,
+    /// Those of the changed whose secrets are not what they were.
+    pub rotated: Vec<TokenRow<'a>>,
+}
+
+/// A token as it is to lie in its row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TokenRow<'a> {
+    pub token: &'a Token,
+    pub version: Revision,
+    /// The version that its row must still have.
+    pub guard: Revision,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn of(writes: &'a [(Draft, Entry)]) -> Rows<'a> {
+        let mut rows = Rows::default();
+        for (draft, entry) in writes {
+            let token = match draft.after() {
+                Record::Token(token) => token,
+                Record::Namespace(namespace) => {
+                    rows.namespaces.push((namespace, entry.revision));
+                    continue;
+                }
+            };
+            let row = TokenRow {
+                token,
+                version: entry.revision,
+                guard: draft.guard(),
+            };
+            match draft.change() {
+                Change::Token {
+                    change: TokenChange::Issued(_),
+                    ..
+                } => rows.issued.push(row),
+                Change::Token {
+                    change: TokenChange::Rotated { .. },
+                    ..
+                } => {
+                    rows.rotated.push(row);
+                    rows.changed.push(row);
+                }
+                _ => rows.changed.push(row),
+            }
+        }
+        rows
+    }
 }

@@ -1,11 +1,16 @@
 //! Where tokens and the journal are kept, and kept in step.
 
 mod batch;
+mod columns;
 #[cfg(test)]
 pub(crate) mod faulty;
 #[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+mod database;
+#[cfg(test)]
 mod laws;
 pub mod memory;
+pub mod postgres;
 pub mod roll;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -16,7 +16,9 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::Store;
+use super::database::Database;
 use super::memory::MemoryStore;
+use super::postgres::{PostgresOptions, PostgresStore, migrate};
 use super::samples::{Answer, EPOCH, all_entries, change, found_notes, read, rotation, write};
 use super::spawned::Spawned;
 use super::sqlite::SqliteStore;
@@ -108,23 +110,50 @@ store_laws! {
         who_joins_has_acknowledged_nothing an_id_joins_once a_renewal_is_heard_and_answers_with_the_head
         a_member_is_removed_only_as_it_was_seen who_was_removed_is_told_and_joins_as_another
         the_roll_leaves_the_journal_alone: "one process owns the file, so there is no roll";
+    postgres => super::in_postgres;
+    postgres_without_notify => super::in_postgres_without_notify;
     spawned => super::in_a_task;
 }
 
-/// A store, and the folder that must outlive it.
-type Opened = (Arc<dyn Store>, Option<TempDir>);
+/// A store, and what must outlive it.
+type Opened = (Arc<dyn Store>, Kept);
+
+/// What a store lies in: gone when the test ends.
+#[expect(dead_code, reason = "kept for its end")]
+enum Kept {
+    Nothing,
+    Folder(TempDir),
+    Database(Database),
+}
 
 fn in_memory() -> Ready<Answer<Opened>> {
-    ready(Ok((Arc::new(MemoryStore::new(EPOCH).shared()), None)))
+    ready(Ok((Arc::new(MemoryStore::new(EPOCH).shared()), Kept::Nothing)))
 }
 
 async fn in_sqlite() -> Answer<Opened> {
     let folder = TempDir::new()?;
     let store = SqliteStore::open(&folder.path().join("store.db"), EPOCH).await?;
-    Ok((Arc::new(store), Some(folder)))
+    Ok((Arc::new(store), Kept::Folder(folder)))
+}
+
+async fn in_postgres() -> Answer<Opened> {
+    let database = Database::new().await?;
+    in_database(database.url.parse()?, database).await
+}
+
+async fn in_postgres_without_notify() -> Answer<Opened> {
+    let database = Database::new().await?;
+    let options: PostgresOptions = database.url.parse()?;
+    in_database(options.without_notifications(), database).await
+}
+
+async fn in_database(options: PostgresOptions, database: Database) -> Answer<Opened> {
+    migrate(&options, EPOCH).await?;
+    let store = PostgresStore::open(&options).await?;
+    Ok((Arc::new(store), Kept::Database(database)))
 }
 
 async fn in_a_task() -> Answer<Opened> {
-    let (store, none) = in_memory().await?;
-    Ok((Arc::new(Spawned::new(store, Handle::current())), none))
+    let (store, kept) = in_memory().await?;
+    Ok((Arc::new(Spawned::new(store, Handle::current())), kept))
 }

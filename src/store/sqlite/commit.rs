@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
-use super::super::batch::{Plan, Seen, plan};
+use super::super::batch::{Plan, Rows, Seen, TokenRow, plan};
 use super::super::{Head, Outcome, StoreError};
 use super::{read, revision, sql};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
-use crate::journal::{Change, Draft, Entry, Record, Revision};
-use crate::token::change::TokenChange;
+use crate::journal::{Draft, Entry, Revision};
 use crate::token::id::TokenId;
 use crate::token::namespace::Namespace;
 
@@ -162,31 +161,17 @@ async fn seen(connection: &mut SqliteConnection, drafts: &[Draft]) -> Result<See
 }
 
 async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> Result<(), StoreError> {
-    let mut issued = Vec::new();
-    let mut changed = Vec::new();
-    let mut rotated = Vec::new();
-    for (draft, entry) in writes {
-        match (draft.after(), draft.change()) {
-            (Record::Namespace(namespace), _) => put_namespace(connection, namespace, entry.revision).await?,
-            (Record::Token(token), change) => {
-                let row = json!({ "token": token, "version": entry.revision, "guard": draft.guard() });
-                match change {
-                    Change::Token {
-                        change: TokenChange::Issued(_),
-                        ..
-                    } => issued.push(row),
-                    Change::Token {
-                        change: TokenChange::Rotated { .. },
-                        ..
-                    } => {
-                        rotated.push(row.clone());
-                        changed.push(row);
-                    }
-                    _ => changed.push(row),
-                }
-            }
-        }
+    let Rows {
+        namespaces,
+        issued,
+        changed,
+        rotated,
+    } = Rows::of(writes);
+    for (namespace, version) in namespaces {
+        put_namespace(connection, namespace, version).await?;
     }
+    let [mut issued, changed, mut rotated] =
+        [issued, changed, rotated].map(|rows| rows.into_iter().map(token_row).collect::<Vec<_>>());
     let rows = |count: usize| Some(count as u64);
     execute(connection, INSERT_TOKENS, &issued, rows(issued.len())).await?;
     execute(connection, UPDATE_TOKENS, &changed, rows(changed.len())).await?;
@@ -195,6 +180,10 @@ async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> 
     execute(connection, INSERT_SECRETS, &issued, None).await?;
     let entries: Vec<Value> = writes.iter().map(|(_, entry)| entry_row(entry)).collect();
     execute(connection, INSERT_ENTRIES, &entries, rows(entries.len())).await
+}
+
+fn token_row(row: TokenRow<'_>) -> Value {
+    json!({ "token": row.token, "version": row.version, "guard": row.guard })
 }
 
 fn entry_row(entry: &Entry) -> Value {

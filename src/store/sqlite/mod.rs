@@ -17,10 +17,10 @@ use sqlx::sqlite::{
 };
 use tokio::sync::watch;
 
+use super::columns::{link, revision, sql};
 use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::cursor::Epoch;
-use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::id::{RequestId, Slug, TokenId};
@@ -267,21 +267,6 @@ fn never_works(code: &str) -> bool {
     // damaged file, a broken constraint, a value of the wrong type, not a database.
     let primary = code.parse::<u32>().map(|code| code & 0xff);
     matches!(primary, Ok(1 | 11 | 19 | 20 | 26))
-}
-
-/// Revisions are kept in SQL's signed integers.
-fn sql(revision: Revision) -> i64 {
-    i64::try_from(revision.get()).unwrap_or(i64::MAX)
-}
-
-fn revision(sql: i64) -> Result<Revision, StoreError> {
-    u64::try_from(sql)
-        .map(Revision::new)
-        .map_err(|_| StoreError::corrupt("a negative revision"))
-}
-
-fn link(bytes: &[u8]) -> Result<Link, StoreError> {
-    Link::from_bytes(bytes).map_err(StoreError::corrupt)
 }
 
 #[cfg(test)]

@@ -1,0 +1,267 @@
+//! Writing drafts and their entries: one transaction, a handful of statements however many drafts.
+//!
+//! Whoever holds the counter row is the only one who writes, in all replicas: it is locked last, when all
+//! that can be waited for has been, and from then on nothing waits but for the disk.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::super::batch::{Plan, Rows, Seen, plan};
+use super::super::columns::{revision, sql};
+use super::super::{Head, Outcome, StoreError};
+use super::fault::{Class, Fault};
+use super::ground::not_behind;
+use super::lane::Lane;
+use super::read::{self, uuid};
+use super::rows::{Statement, insert_entries, insert_secrets, insert_tokens, update_tokens};
+use crate::journal::{Draft, Entry, Revision};
+use crate::token::id::TokenId;
+use crate::token::namespace::Namespace;
+
+/// How often a transaction that was in somebody's way, or lost its connection, is tried in all.
+const TRIES_MAX: u32 = 4;
+
+pub(super) const BEGIN: &str = "BEGIN";
+
+// Changes to namespaces are guarded by the newest change to any of them, so they queue. Tokens of a
+// namespace are issued all the while.
+pub(super) const LOCK_NAMESPACES: &str = "LOCK TABLE namespace IN SHARE ROW EXCLUSIVE MODE";
+
+pub(super) const REPEATED: &str = "SELECT body, link FROM journal WHERE request_id = ANY($1)";
+
+// In the same order everywhere, so that two transactions never wait for one another.
+pub(super) const VERSIONS: &str = "
+    SELECT id, version FROM token WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+
+pub(super) const NEWEST_NAMESPACE: &str = "SELECT coalesce(max(version), 0) FROM namespace";
+
+pub(super) const LOCK_HEAD: &str = "
+    SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
+    FROM journal_head FOR UPDATE OF journal_head";
+
+pub(super) const INSERT_TOKENS: &str = "
+    INSERT INTO token (
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        suspend_time, suspend_reason, revoke_time, revoke_reason
+    )
+    SELECT
+        id, version, namespace, name, subject, scopes::jsonb, labels::jsonb, create_time, expire_time,
+        suspend_time, suspend_reason, revoke_time, revoke_reason
+    FROM UNNEST(
+        $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[]
+    ) AS draft (
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        suspend_time, suspend_reason, revoke_time, revoke_reason
+    )";
+
+// What a token was issued as never changes; the guard is here, not only in the plan.
+pub(super) const UPDATE_TOKENS: &str = "
+    UPDATE token SET
+        version = draft.version,
+        suspend_time = draft.suspend_time,
+        suspend_reason = draft.suspend_reason,
+        revoke_time = draft.revoke_time,
+        revoke_reason = draft.revoke_reason
+    FROM UNNEST(
+        $1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[]
+    ) AS draft (id, guard, version, suspend_time, suspend_reason, revoke_time, revoke_reason)
+    WHERE token.id = draft.id AND token.version = draft.guard";
+
+pub(super) const DELETE_SECRETS: &str = "DELETE FROM secret WHERE token_id = ANY($1)";
+
+pub(super) const INSERT_SECRETS: &str = "
+    INSERT INTO secret (digest, token_id, version, pepper, hint, create_time, retire_time)
+    SELECT * FROM UNNEST(
+        $1::bytea[], $2::uuid[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[]
+    )";
+
+pub(super) const PUT_NAMESPACE: &str = "
+    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time)
+    VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7)
+    ON CONFLICT (slug) DO UPDATE SET
+        version = excluded.version, display_name = excluded.display_name, update_time = excluded.update_time";
+
+pub(super) const INSERT_ENTRIES: &str = "
+    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
+    SELECT * FROM UNNEST(
+        $1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
+        $9::bytea[]
+    )";
+
+// Listeners hear of it with the commit, and never without. It says that there is something to read, not what.
+pub(super) const MOVE_HEAD: &str = "
+    WITH moved AS (
+        UPDATE journal_head SET revision = $1, link = $2 WHERE revision = $3 RETURNING revision
+    )
+    SELECT pg_notify('tokenward_journal', '') FROM moved";
+
+pub(super) const COMMIT: &str = "COMMIT";
+
+pub(super) const ROLLBACK: &str = "ROLLBACK";
+
+pub(super) const TRIM: &str = "
+    DELETE FROM journal WHERE revision <= $1 AND revision < (SELECT revision FROM journal_head)";
+
+/// Writes `drafts`; answers with the head they leave behind.
+pub(super) async fn commit(lane: &Lane, drafts: &[Draft]) -> Result<(Vec<Outcome>, Head), Fault> {
+    let mut tries = 1;
+    loop {
+        let mut held = lane.hold().await?;
+        let seen = held.seen;
+        let answer = attempt(&mut held, drafts, seen.as_ref()).await;
+        match held.settle(answer) {
+            Err(fault) if tries < TRIES_MAX && matches!(fault.class(), Class::Retry | Class::Reconnect) => {
+                tracing::debug!(%fault, tries, "nothing is written yet");
+                tries += 1;
+            }
+            settled => return settled,
+        }
+    }
+}
+
+pub(super) async fn trim(connection: &mut PgConnection, through: Revision) -> Result<(), Fault> {
+    sqlx::query(TRIM).bind(sql(through)).execute(connection).await?;
+    Ok(())
+}
+
+async fn attempt(
+    connection: &mut PgConnection,
+    drafts: &[Draft],
+    seen_head: Option<&Head>,
+) -> Result<(Vec<Outcome>, Head), Fault> {
+    sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
+    let seen = seen(connection, drafts).await?;
+    let row = sqlx::query(LOCK_HEAD).fetch_one(&mut *connection).await?;
+    let before = read::head_in(&row)?;
+    not_behind(&before, seen_head)?;
+    let Plan {
+        outcomes,
+        writes,
+        head,
+    } = plan(drafts.to_vec(), seen, before)?;
+    if writes.is_empty() {
+        sqlx::raw_sql(ROLLBACK).execute(connection).await?;
+        return Ok((outcomes, head));
+    }
+    write(connection, &writes).await?;
+    move_head(connection, &before, &head).await?;
+    let committed = sqlx::raw_sql(COMMIT).execute(connection).await;
+    committed.map_err(Fault::at_commit)?;
+    Ok((outcomes, head))
+}
+
+async fn seen(connection: &mut PgConnection, drafts: &[Draft]) -> Result<Seen, Fault> {
+    let requests: Vec<_> = drafts
+        .iter()
+        .map(|draft| Uuid::from_bytes(*draft.request_id.as_bytes()))
+        .collect();
+    let tokens: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| draft.change().token_id().map(uuid))
+        .collect();
+    // Only a change to a namespace is guarded by it.
+    let of_namespaces = tokens.len() < drafts.len();
+    if of_namespaces {
+        sqlx::raw_sql(LOCK_NAMESPACES).execute(&mut *connection).await?;
+    }
+    let mut repeated = HashMap::new();
+    let query = sqlx::query(REPEATED).bind(requests);
+    for row in query.fetch_all(&mut *connection).await? {
+        let entry = read::entry(&row)?;
+        repeated.insert(entry.request_id, entry);
+    }
+    let mut versions = HashMap::new();
+    if !tokens.is_empty() {
+        let query = sqlx::query(VERSIONS).bind(tokens);
+        for row in query.fetch_all(&mut *connection).await? {
+            let id: Uuid = row.try_get("id")?;
+            let id = TokenId::from_bytes(id.as_bytes()).map_err(StoreError::corrupt)?;
+            versions.insert(id, revision(row.try_get("version")?)?);
+        }
+    }
+    let newest = if of_namespaces {
+        sqlx::query_scalar(NEWEST_NAMESPACE).fetch_one(connection).await?
+    } else {
+        0
+    };
+    Ok(Seen {
+        repeated,
+        versions,
+        newest_namespace: revision(newest)?,
+    })
+}
+
+async fn write(connection: &mut PgConnection, writes: &[(Draft, Entry)]) -> Result<(), Fault> {
+    let Rows {
+        namespaces,
+        mut issued,
+        changed,
+        mut rotated,
+    } = Rows::of(writes);
+    for (namespace, version) in namespaces {
+        put_namespace(connection, namespace, version).await?;
+    }
+    if !issued.is_empty() {
+        execute(connection, insert_tokens(&issued), issued.len()).await?;
+    }
+    if !changed.is_empty() {
+        execute(connection, update_tokens(&changed), changed.len()).await?;
+    }
+    if !rotated.is_empty() {
+        let ids: Vec<_> = rotated.iter().map(|row| uuid(row.token.id)).collect();
+        let query = sqlx::query(DELETE_SECRETS).bind(ids);
+        query.execute(&mut *connection).await?;
+    }
+    issued.append(&mut rotated);
+    let kept: Vec<_> = issued
+        .iter()
+        .flat_map(|row| row.token.secrets.iter().map(|kept| (row.token.id, kept)))
+        .collect();
+    if !kept.is_empty() {
+        execute(connection, insert_secrets(&kept), kept.len()).await?;
+    }
+    let entries: Vec<_> = writes.iter().map(|(_, entry)| entry).collect();
+    execute(connection, insert_entries(&entries), entries.len()).await
+}
+
+/// Runs `statement`, and insists on how many rows it wrote.
+async fn execute(
+    connection: &mut PgConnection,
+    statement: Statement<'_>,
+    wanted: usize,
+) -> Result<(), Fault> {
+    let written = statement.execute(connection).await?.rows_affected();
+    if written == wanted as u64 {
+        return Ok(());
+    }
+    let what = format_args!("{written} rows were written where {wanted} were planned");
+    Err(StoreError::corrupt(what).into())
+}
+
+async fn move_head(connection: &mut PgConnection, before: &Head, after: &Head) -> Result<(), Fault> {
+    let statement = sqlx::query(MOVE_HEAD)
+        .bind(sql(after.revision))
+        .bind(&after.link.as_bytes()[..])
+        .bind(sql(before.revision));
+    execute(connection, statement, 1).await
+}
+
+async fn put_namespace(
+    connection: &mut PgConnection,
+    namespace: &Namespace,
+    version: Revision,
+) -> Result<(), Fault> {
+    let statement = sqlx::query(PUT_NAMESPACE)
+        .bind(namespace.slug.as_str())
+        .bind(sql(version))
+        .bind(namespace.display_name.as_str())
+        .bind(namespace.format.prefix.as_str())
+        .bind(json!(namespace.format.body).to_string())
+        .bind(namespace.create_time.micros())
+        .bind(namespace.update_time.micros());
+    execute(connection, statement, 1).await
+}

@@ -1,0 +1,276 @@
+//! The shared store: one Postgres database, any number of processes on it.
+
+mod commit;
+mod fault;
+mod ground;
+mod lane;
+mod listen;
+mod options;
+mod read;
+mod roll;
+mod rows;
+mod schema;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::roll::{Member, MemberId, Roll};
+use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
+use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Directory;
+use crate::token::secret::Digest;
+use fault::Fault;
+pub use ground::Shaky;
+use ground::{Ground, Refusal, not_behind};
+use lane::{Lane, LaneOptions};
+use listen::Listening;
+pub use options::{NotPostgresUrl, PostgresOptions};
+pub use schema::{Applied, OpenError, migrate};
+
+/// Joining and renewing. A lease is short, so its renewal is.
+const RENEWALS: LaneOptions = LaneOptions {
+    name: "renewals",
+    connections_max: 1,
+    acquire_max: Duration::from_millis(500),
+    call_max: Duration::from_secs(1),
+    lock_max: Duration::from_millis(500),
+};
+
+/// Commits, one at a time: they would only wait for one another. They queue for the counter row behind other
+/// replicas, and who gives up there loses their place.
+const WRITER: LaneOptions = LaneOptions {
+    name: "writer",
+    connections_max: 1,
+    acquire_max: Duration::from_secs(1),
+    call_max: Duration::from_secs(5),
+    lock_max: Duration::from_millis(1500),
+};
+
+/// Everything that is looked up by key, and the journal.
+const MISSES: LaneOptions = LaneOptions {
+    name: "misses",
+    connections_max: 4,
+    acquire_max: Duration::from_secs(1),
+    call_max: Duration::from_secs(3),
+    lock_max: Duration::from_millis(500),
+};
+
+/// Lists, which take as long as they take.
+const LISTS: LaneOptions = LaneOptions {
+    name: "lists",
+    connections_max: 2,
+    acquire_max: Duration::from_secs(1),
+    call_max: Duration::from_secs(3),
+    lock_max: Duration::from_millis(500),
+};
+
+/// A store in a Postgres database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    renewals: Lane,
+    writer: Lane,
+    misses: Lane,
+    lists: Lane,
+    ground: Arc<Ground>,
+    committed: watch::Sender<Revision>,
+    listening: Option<Listening>,
+}
+
+/// Answers on a connection of the lane, and again on another one if that has fallen behind: the check of the
+/// new one tells whether it was the connection or the store.
+macro_rules! ask {
+    ($lane:expr, |$connection:ident| $answer:expr) => {{
+        let lane = &$lane;
+        lane.bounded(async {
+            loop {
+                let mut $connection = lane.hold().await?;
+                let answer = $answer.await;
+                match $connection.settle(answer) {
+                    Err(Fault::Behind) => {}
+                    settled => break settled,
+                }
+            }
+        })
+        .await
+    }};
+}
+
+impl PostgresStore {
+    /// Opens a database that has been migrated; it is never migrated here.
+    pub async fn open(options: &PostgresOptions) -> Result<PostgresStore, OpenError> {
+        let mut connection = schema::connect(options).await?;
+        schema::check(&mut connection, options).await?;
+        let ground = Arc::new(Ground::default());
+        let checked = ground.check(&mut connection).await;
+        let head = checked.map_err(|fault| unfit(options, fault))?;
+        drop(connection);
+        let lane = |lane_options| Lane::new(&options.connect, &ground, lane_options);
+        let committed = watch::Sender::new(head.revision);
+        let listening = options
+            .listen
+            .then(|| Listening::start(&options.connect, committed.clone()));
+        Ok(PostgresStore {
+            renewals: lane(RENEWALS),
+            writer: lane(WRITER),
+            misses: lane(MISSES),
+            lists: lane(LISTS),
+            ground,
+            committed,
+            listening,
+        })
+    }
+
+    /// Remembers a head that is committed, and hints at it.
+    fn saw(&self, head: Head) {
+        self.ground.saw(head);
+        // Calls may return in another order than they were answered in.
+        self.committed.send_if_modified(|hinted| {
+            let moved = head.revision > *hinted;
+            *hinted = head.revision.max(*hinted);
+            moved
+        });
+    }
+}
+
+fn unfit(options: &PostgresOptions, fault: Fault) -> OpenError {
+    let store = options.to_string();
+    match fault {
+        Fault::Refused(Refusal::Shaky(source)) => OpenError::Shaky { store, source },
+        Fault::Driver {
+            error: sqlx::Error::RowNotFound,
+            ..
+        } => OpenError::Empty { store },
+        fault => OpenError::Store {
+            store,
+            source: fault.into(),
+        },
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+        let commit = commit::commit(&self.writer, &drafts);
+        let (outcomes, head) = self.writer.bounded(commit).await?;
+        self.saw(head);
+        Ok(outcomes)
+    }
+
+    async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
+        ask!(self.misses, |connection| read::token(&mut connection, id))
+    }
+
+    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+        ask!(self.misses, |connection| async {
+            let look = read::tokens_by_digest(&mut connection, &digests).await?;
+            match connection.seen {
+                Some(seen) if !look.tokens.is_empty() && look.fence < seen.revision => Err(Fault::Behind),
+                _ => Ok(look),
+            }
+        })
+    }
+
+    async fn tokens(
+        &self,
+        namespace: Slug,
+        after: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
+        ask!(self.lists, |connection| read::tokens(
+            &mut connection,
+            &namespace,
+            after,
+            limit
+        ))
+    }
+
+    async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
+        ask!(self.misses, |connection| read::directory(&mut connection))
+    }
+
+    async fn entries(
+        &self,
+        after: Revision,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        ask!(self.misses, |connection| read::entries(
+            &mut connection,
+            after,
+            &filter,
+            limit
+        ))
+    }
+
+    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+        ask!(self.misses, |connection| read::entry_of_request(
+            &mut connection,
+            request_id
+        ))
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        let head = ask!(self.misses, |connection| async {
+            let head = read::head(&mut connection).await?;
+            not_behind(&head, connection.seen.as_ref())?;
+            Ok(head)
+        })?;
+        self.saw(head);
+        Ok(head)
+    }
+
+    async fn trim(&self, through: Revision) -> Result<(), StoreError> {
+        ask!(self.writer, |connection| commit::trim(&mut connection, through))
+    }
+
+    fn committed(&self) -> watch::Receiver<Revision> {
+        self.committed.subscribe()
+    }
+
+    fn roll(&self) -> Option<&dyn Roll> {
+        Some(self)
+    }
+
+    async fn close(&self) {
+        if let Some(listening) = &self.listening {
+            listening.stop();
+        }
+        for lane in [&self.renewals, &self.writer, &self.misses, &self.lists] {
+            lane.close().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Roll for PostgresStore {
+    async fn join(&self, id: MemberId, name: &str) -> Result<(), StoreError> {
+        ask!(self.renewals, |connection| roll::join(&mut connection, id, name))
+    }
+
+    async fn renew(&self, id: MemberId, acked: Revision) -> Result<Option<Head>, StoreError> {
+        let head = ask!(self.renewals, |connection| async {
+            let head = roll::renew(&mut connection, id, acked).await?;
+            if let Some(head) = &head {
+                not_behind(head, connection.seen.as_ref())?;
+            }
+            Ok(head)
+        })?;
+        if let Some(head) = head {
+            self.saw(head);
+        }
+        Ok(head)
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        ask!(self.misses, |connection| roll::members(&mut connection))
+    }
+
+    async fn remove(&self, seen: &Member) -> Result<bool, StoreError> {
+        ask!(self.misses, |connection| roll::remove(&mut connection, seen))
+    }
+}

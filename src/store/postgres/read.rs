@@ -1,0 +1,174 @@
+//! Reading tokens, namespaces and the journal. Each function is one statement, and so one snapshot.
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::super::columns::{link, revision, sql};
+use super::super::{EntryFilter, Head, Look, StoreError};
+use super::fault::Fault;
+use crate::journal::cursor::Epoch;
+use crate::journal::{Entry, Revision, Stored};
+use crate::token::Token;
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::Directory;
+use crate::token::secret::Digest;
+
+pub(super) const TOKEN: &str = "SELECT version, record FROM token_record WHERE id = $1";
+
+// The head is read with the rows: a fill is fenced by what the rows are known to reflect.
+pub(super) const TOKENS_BY_DIGEST: &str = "
+    SELECT (SELECT revision FROM journal_head) AS fence, record
+    FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (digest, place)
+    LEFT JOIN secret ON secret.digest = asked.digest
+    LEFT JOIN token_record ON token_record.id = secret.token_id
+    ORDER BY asked.place";
+
+pub(super) const TOKENS: &str =
+    "SELECT record FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
+
+pub(super) const DIRECTORY: &str = "
+    SELECT version, json_build_object(
+        'slug', slug,
+        'display_name', display_name,
+        'format', json_build_object('prefix', prefix, 'body', body),
+        'create_time', create_time,
+        'update_time', update_time
+    )::text AS record
+    FROM namespace";
+
+pub(super) const ENTRIES: &str =
+    "SELECT body, link FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
+
+pub(super) const ENTRIES_OF_TOKEN: &str = "
+    SELECT body, link FROM journal
+    WHERE token_id = $1 AND revision > $2 AND ($3::text IS NULL OR namespace = $3)
+    ORDER BY revision LIMIT $4";
+
+pub(super) const ENTRIES_OF_NAMESPACE: &str =
+    "SELECT body, link FROM journal WHERE namespace = $1 AND revision > $2 ORDER BY revision LIMIT $3";
+
+pub(super) const ENTRY_OF_REQUEST: &str = "SELECT body, link FROM journal WHERE request_id = $1";
+
+pub(super) const HEAD: &str = "
+    SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
+    FROM journal_head";
+
+pub(super) async fn token(
+    connection: &mut PgConnection,
+    id: TokenId,
+) -> Result<Option<Stored<Token>>, Fault> {
+    let query = sqlx::query(TOKEN).bind(uuid(id));
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(stored).transpose()
+}
+
+pub(super) async fn tokens_by_digest(
+    connection: &mut PgConnection,
+    digests: &[Digest],
+) -> Result<Look, Fault> {
+    let asked: Vec<&[u8]> = digests.iter().map(|digest| &digest.as_bytes()[..]).collect();
+    let query = sqlx::query(TOKENS_BY_DIGEST).bind(asked);
+    let rows = query.fetch_all(connection).await?;
+    let fence = rows.first().map_or(Ok(0), |row| row.try_get("fence"))?;
+    let found = |row: &PgRow| match row.try_get::<Option<&str>, _>("record")? {
+        Some(json) => Ok(Some(serde_json::from_str(json).map_err(StoreError::corrupt)?)),
+        None => Ok(None),
+    };
+    Ok(Look {
+        tokens: rows.iter().map(found).collect::<Result<_, Fault>>()?,
+        fence: revision(fence)?,
+    })
+}
+
+pub(super) async fn tokens(
+    connection: &mut PgConnection,
+    namespace: &Slug,
+    after: Option<TokenId>,
+    limit: u32,
+) -> Result<Vec<Token>, Fault> {
+    let query = sqlx::query(TOKENS)
+        .bind(namespace.as_str())
+        // Every id sorts after the nil one.
+        .bind(after.map_or(Uuid::nil(), uuid))
+        .bind(i64::from(limit));
+    let rows = query.fetch_all(connection).await?;
+    rows.iter().map(record).collect()
+}
+
+pub(super) async fn directory(connection: &mut PgConnection) -> Result<Stored<Directory>, Fault> {
+    let mut directory = Stored {
+        record: Directory::default(),
+        version: Revision::ZERO,
+    };
+    for row in sqlx::query(DIRECTORY).fetch_all(connection).await? {
+        let namespace = stored(&row)?;
+        directory.version = directory.version.max(namespace.version);
+        directory.record.put(namespace.record);
+    }
+    Ok(directory)
+}
+
+pub(super) async fn entries(
+    connection: &mut PgConnection,
+    after: Revision,
+    filter: &EntryFilter,
+    limit: u32,
+) -> Result<Vec<Entry>, Fault> {
+    let namespace = filter.namespace.as_ref().map(Slug::as_str);
+    let query = match (filter.token_id, namespace) {
+        (Some(id), namespace) => sqlx::query(ENTRIES_OF_TOKEN)
+            .bind(uuid(id))
+            .bind(sql(after))
+            .bind(namespace),
+        (None, Some(namespace)) => sqlx::query(ENTRIES_OF_NAMESPACE).bind(namespace).bind(sql(after)),
+        (None, None) => sqlx::query(ENTRIES).bind(sql(after)),
+    };
+    let rows = query.bind(i64::from(limit)).fetch_all(connection).await?;
+    rows.iter().map(entry).collect()
+}
+
+pub(super) async fn entry_of_request(
+    connection: &mut PgConnection,
+    request_id: RequestId,
+) -> Result<Option<Entry>, Fault> {
+    let query = sqlx::query(ENTRY_OF_REQUEST).bind(Uuid::from_bytes(*request_id.as_bytes()));
+    let row = query.fetch_optional(connection).await?;
+    row.as_ref().map(entry).transpose()
+}
+
+pub(super) async fn head(connection: &mut PgConnection) -> Result<Head, Fault> {
+    head_in(&sqlx::query(HEAD).fetch_one(connection).await?)
+}
+
+/// The head in a row that has its columns.
+pub(super) fn head_in(row: &PgRow) -> Result<Head, Fault> {
+    let head = revision(row.try_get("revision")?)?;
+    let oldest: Option<i64> = row.try_get("oldest")?;
+    Ok(Head {
+        epoch: Epoch::from_bytes(row.try_get("epoch")?).map_err(StoreError::corrupt)?,
+        revision: head,
+        link: link(row.try_get("link")?)?,
+        oldest: oldest.map_or(Ok(head.next()), revision)?,
+    })
+}
+
+pub(super) fn entry(row: &PgRow) -> Result<Entry, Fault> {
+    let entry = Entry::open(row.try_get("body")?, link(row.try_get("link")?)?);
+    Ok(entry.map_err(StoreError::corrupt)?)
+}
+
+pub(super) fn uuid(id: TokenId) -> Uuid {
+    Uuid::from_bytes(*id.as_bytes())
+}
+
+fn stored<T: serde::de::DeserializeOwned>(row: &PgRow) -> Result<Stored<T>, Fault> {
+    Ok(Stored {
+        record: record(row)?,
+        version: revision(row.try_get("version")?)?,
+    })
+}
+
+fn record<T: serde::de::DeserializeOwned>(row: &PgRow) -> Result<T, Fault> {
+    Ok(serde_json::from_str(row.try_get("record")?).map_err(StoreError::corrupt)?)
+}

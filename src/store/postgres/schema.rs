@@ -1,0 +1,214 @@
+//! Migrations: run by a command of their own, compared at every start.
+
+use std::time::Duration;
+
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
+use tokio::time::{sleep, timeout};
+
+use super::super::StoreError;
+use super::fault::{Class, Fault};
+use super::ground::Shaky;
+use super::options::PostgresOptions;
+use crate::journal::cursor::Epoch;
+use crate::journal::link::Link;
+
+/// A migration waits no longer for a lock than this: whatever comes after it waits behind it.
+const LOCK_MAX: Duration = Duration::from_millis(100);
+/// How often a migration that found something locked is tried in all, so long apart.
+const TRIES_MAX: u32 = 50;
+const TRY_EVERY: Duration = Duration::from_millis(200);
+/// How long a server may take to let a first connection in.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+pub(super) const TABLES: &str = "
+    SELECT
+        to_regclass('_sqlx_migrations') IS NOT NULL AS migrated,
+        to_regclass('journal_head') IS NOT NULL AS begun";
+
+pub(super) const BEGIN_JOURNAL: &str = "
+    INSERT INTO journal_head (id, epoch, revision, link) VALUES (1, $1, 0, $2)
+    ON CONFLICT (id) DO NOTHING";
+
+/// Where sqlx keeps account of what was applied.
+const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+
+/// Why a store could not be opened or migrated.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{store} cannot be reached: {source}")]
+    Unreachable {
+        store: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{store} holds no tokens yet: run `tokenward migrate --store {store}`")]
+    Empty { store: String },
+    #[error(
+        "{store} has schema {found}, and this program needs {wanted}: run `tokenward migrate --store {store}`"
+    )]
+    Behind { store: String, found: i64, wanted: i64 },
+    #[error("{store} has schema {found}, and this program knows none after {known}: run a newer tokenward")]
+    Ahead { store: String, found: i64, known: i64 },
+    #[error("{store} is not a Tokenward database: {what}")]
+    Foreign { store: String, what: String },
+    #[error("{store} cannot be trusted: {source}")]
+    Shaky { store: String, source: Shaky },
+    #[error("{store} cannot be brought to the schema of this program: {source}")]
+    Migrate { store: String, source: MigrateError },
+    #[error("{store} cannot be read: {source}")]
+    Store { store: String, source: StoreError },
+}
+
+/// A migration that was applied.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Applied {
+    pub version: i64,
+    pub description: String,
+}
+
+fn migrator() -> Migrator {
+    sqlx::migrate!("migrations/postgres")
+}
+
+/// Brings the schema to that of this program, and begins the journal if there is none: `epoch` names one
+/// that is begun. Answers with what it applied; running it again applies nothing.
+pub async fn migrate(options: &PostgresOptions, epoch: Epoch) -> Result<Vec<Applied>, OpenError> {
+    let mut tries = 1;
+    loop {
+        // A connection of its own for each try: what one that failed holds of locks ends with it.
+        let mut connection = connect(options).await?;
+        let migrated = apply(&mut connection, epoch).await;
+        // Whatever it did is done; that it could not say goodbye changes nothing.
+        let _ = timeout(CONNECT_MAX, connection.close()).await;
+        match migrated {
+            Ok(applied) => return Ok(applied),
+            Err(error) if tries < TRIES_MAX && was_locked_out(&error) => {
+                tries += 1;
+                sleep(TRY_EVERY).await;
+            }
+            Err(source) => return Err(refused(options, source)),
+        }
+    }
+}
+
+/// The first connection to a store, or why there is none.
+pub(super) async fn connect(options: &PostgresOptions) -> Result<PgConnection, OpenError> {
+    let unreachable = |source| OpenError::Unreachable {
+        store: options.to_string(),
+        source,
+    };
+    match timeout(CONNECT_MAX, options.connect.clone().connect()).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(unreachable(error.into())),
+        Err(elapsed) => Err(unreachable(elapsed.into())),
+    }
+}
+
+/// Whether the database has exactly the schema of this program.
+pub(super) async fn check(connection: &mut PgConnection, options: &PostgresOptions) -> Result<(), OpenError> {
+    let store = || options.to_string();
+    let unread = |source: sqlx::Error| OpenError::Unreachable {
+        store: options.to_string(),
+        source: source.into(),
+    };
+    let tables = sqlx::query(TABLES)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(unread)?;
+    let has = |table| tables.try_get::<bool, _>(table).map_err(unread);
+    if !has("migrated")? {
+        return Err(match has("begun")? {
+            false => OpenError::Empty { store: store() },
+            true => foreign(options, "its tables are not under migration"),
+        });
+    }
+    let applied = connection.list_applied_migrations(MIGRATIONS_TABLE).await;
+    let applied = applied.map_err(|source| refused(options, source))?;
+    compare(&applied, options)?;
+    if !has("begun")? {
+        return Err(foreign(options, "it has no journal"));
+    }
+    Ok(())
+}
+
+fn compare(applied: &[AppliedMigration], options: &PostgresOptions) -> Result<(), OpenError> {
+    let store = options.to_string();
+    let migrator = migrator();
+    let changed = applied.iter().any(|applied| {
+        let known = migrator.iter().find(|known| known.version == applied.version);
+        known.is_some_and(|known| known.checksum != applied.checksum)
+    });
+    if changed {
+        return Err(foreign(options, "its migrations are not this program's"));
+    }
+    let wanted = migrator.iter().map(|known| known.version).max().unwrap_or(0);
+    let found = applied.iter().map(|applied| applied.version).max().unwrap_or(0);
+    match found.cmp(&wanted) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(OpenError::Behind { store, found, wanted }),
+        std::cmp::Ordering::Greater => Err(OpenError::Ahead {
+            store,
+            found,
+            known: wanted,
+        }),
+    }
+}
+
+async fn apply(connection: &mut PgConnection, epoch: Epoch) -> Result<Vec<Applied>, MigrateError> {
+    let set = format!("SET lock_timeout = {}", LOCK_MAX.as_millis());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(set))
+        .execute(&mut *connection)
+        .await?;
+    connection.lock().await?;
+    connection.ensure_migrations_table(MIGRATIONS_TABLE).await?;
+    let before = connection.list_applied_migrations(MIGRATIONS_TABLE).await?;
+    let mut migrator = migrator();
+    // Held already, so that what was there before is known for certain.
+    migrator.set_locking(false);
+    migrator.run(&mut *connection).await?;
+    let begun = sqlx::query(BEGIN_JOURNAL)
+        .bind(&epoch.as_bytes()[..])
+        .bind(&Link::START.as_bytes()[..]);
+    begun.execute(&mut *connection).await?;
+    connection.unlock().await?;
+    let new = migrator
+        .iter()
+        .filter(|known| before.iter().all(|before| before.version != known.version));
+    Ok(new
+        .map(|migration| Applied {
+            version: migration.version,
+            description: migration.description.to_string(),
+        })
+        .collect())
+}
+
+fn was_locked_out(error: &MigrateError) -> bool {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            Fault::class_of(error) == Class::Retry
+        }
+        _ => false,
+    }
+}
+
+fn refused(options: &PostgresOptions, source: MigrateError) -> OpenError {
+    match source {
+        MigrateError::VersionMissing(found) => OpenError::Ahead {
+            store: options.to_string(),
+            found,
+            known: migrator().iter().map(|known| known.version).max().unwrap_or(0),
+        },
+        MigrateError::VersionMismatch(_) => foreign(options, "its migrations are not this program's"),
+        source => OpenError::Migrate {
+            store: options.to_string(),
+            source,
+        },
+    }
+}
+
+fn foreign(options: &PostgresOptions, what: &str) -> OpenError {
+    OpenError::Foreign {
+        store: options.to_string(),
+        what: what.to_owned(),
+    }
+}

@@ -5,11 +5,14 @@ mod check;
 mod connect;
 mod demo;
 mod failure;
+mod migrate;
 mod namespace;
 mod output;
+mod pepper;
 mod present;
 mod serve;
 mod spelling;
+mod store;
 mod token;
 mod verify;
 mod view;
@@ -18,7 +21,7 @@ mod watch;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use tonic::Status;
 
 use crate::clock::{Clock, SystemClock, SystemEntropy, random};
@@ -71,6 +74,11 @@ struct Cli {
 enum Command {
     /// Run a server, until SIGTERM
     Serve(Box<serve::ServeArgs>),
+    /// Bring a store to the schema of this program
+    Migrate(migrate::MigrateArgs),
+    /// Make the key that servers of one store share
+    #[command(subcommand)]
+    Pepper(pepper::PepperCommand),
     /// Watch the whole life of a token, on a server and a store that are gone afterwards
     Demo,
     /// Create and show namespaces
@@ -122,9 +130,11 @@ impl Command {
 
 /// Does what the arguments say.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let judges = cli.command.judges();
-    dispatch(cli).unwrap_or_else(|failure| {
+    let outcome = store::refuse_password(&matches).and_then(|()| dispatch(cli));
+    outcome.unwrap_or_else(|failure| {
         if let Some(line) = failure.line() {
             // With stderr gone too there is only the exit code left to tell.
             let _ = output::note(&line);
@@ -142,6 +152,8 @@ fn dispatch(cli: Cli) -> Outcome {
     let caller = Caller { address, output };
     match command {
         Command::Serve(args) => wait(serve::run(*args)),
+        Command::Migrate(args) => wait(migrate::run(args, output)),
+        Command::Pepper(command) => pepper::run(command, output),
         Command::Demo => wait(demo::run()),
         Command::Check(args) => check::run(args, output),
         Command::Completions { shell } => completions(shell),
@@ -198,6 +210,24 @@ mod tests {
     #[test]
     fn the_arguments_are_well_defined() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_password_may_not_be_an_argument() -> Result<(), clap::Error> {
+        let refused = |args: &[&str]| {
+            let matches = Cli::command().try_get_matches_from(args)?;
+            Ok::<_, clap::Error>(store::refuse_password(&matches).err())
+        };
+        for command in ["serve", "migrate"] {
+            for url in ["postgres://ann:s3cret@db/x", "postgresql://db/x?password=s3cret"] {
+                let failure = refused(&["tokenward", command, "--store", url])?;
+                let line = failure.and_then(|failure| failure.line()).unwrap_or_default();
+                assert!(line.contains("PGPASSWORD") && !line.contains("s3cret"), "{line}");
+            }
+            assert!(refused(&["tokenward", command, "--store", "postgres://ann@db/x"])?.is_none());
+        }
+        assert!(refused(&["tokenward", "demo"])?.is_none());
+        Ok(())
     }
 
     #[test]

@@ -11,20 +11,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::{Failure, Outcome};
 use super::output;
-use crate::serve::{Limits, Options, Running, StoreAddress};
+use super::store::StoreArgs;
+use crate::serve::{Limits, Options, Running};
 use crate::telemetry::{self, LogFormat};
 use crate::watch::WatchLimits;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ServeArgs {
-    /// Where tokens are kept: sqlite:PATH, or memory: for a store that ends with the process
-    #[arg(
-        long,
-        env = "TOKENWARD_STORE",
-        value_name = "STORE",
-        default_value = "sqlite:tokenward.db"
-    )]
-    store: StoreAddress,
+    #[command(flatten)]
+    store: StoreArgs,
     /// Address and port to accept calls on; port 0 takes a free one
     #[arg(
         long,
@@ -36,7 +31,8 @@ pub(super) struct ServeArgs {
     /// Listen beyond loopback although calls are neither encrypted nor authenticated yet
     #[arg(long)]
     insecure: bool,
-    /// The file that keeps the pepper [default: beside the store, with .pepper at the end]
+    /// The file that keeps the pepper; a Postgres store needs one that is there [default: beside the SQLite
+    /// file, with .pepper at the end]
     #[arg(long, env = "TOKENWARD_PEPPER_FILE", value_name = "PATH")]
     pepper_file: Option<PathBuf>,
     /// Threads that serve calls [default: one a core]
@@ -102,7 +98,7 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     // Listened to before there is a server, so that none is missed.
     let (mut terminate, mut interrupt) =
         signals().map_err(|error| Failure::new(format_args!("signals cannot be received: {error}")))?;
-    let server = Running::start(args.options()).map_err(Failure::new)?;
+    let server = Running::start(args.options()?).map_err(Failure::new)?;
     output::line(&format!("tokenward: listening on {}", server.address()))?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -126,9 +122,9 @@ fn signals() -> io::Result<(tokio::signal::unix::Signal, tokio::signal::unix::Si
 }
 
 impl ServeArgs {
-    fn options(&self) -> Options {
-        let default = Options::new(self.store.clone(), self.listen);
-        Options {
+    fn options(&self) -> Result<Options, Failure> {
+        let default = Options::new(self.store.address()?, self.listen);
+        Ok(Options {
             insecure: self.insecure,
             pepper_file: self.pepper_file.clone(),
             threads: self.threads.unwrap_or(default.threads),
@@ -150,6 +146,6 @@ impl ServeArgs {
                 .clone()
                 .unwrap_or_else(|| default.replica_name.clone()),
             ..default
-        }
+        })
     }
 }

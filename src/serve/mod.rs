@@ -27,15 +27,16 @@ use crate::journal::cursor::Epoch;
 use crate::membership::{Barrier, Seat, Terms};
 use crate::rpc::{Api, InForce};
 use crate::store::memory::MemoryStore;
+use crate::store::postgres::{self, NotPostgresUrl, PostgresOptions, PostgresStore};
 use crate::store::spawned::Spawned;
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Store, StoreError};
 use crate::token::secret::Pepper;
 use crate::token::text::{Actor, TextError};
 use crate::verify::{Cache, Following, Stop, Verifier, VerifierTasks};
 use crate::watch::{Watch, WatchLimits};
 pub use listen::{BindError, Limits};
-pub use pepper::PepperError;
+pub use pepper::{PepperError, create as create_pepper};
 
 /// Threads for the store, the follower and the streams. They wait more than they work.
 const STORE_THREADS: usize = 2;
@@ -52,7 +53,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Listen beyond loopback although callers are neither known nor encrypted.
     pub insecure: bool,
-    /// `None`: beside the embedded store.
+    /// `None`: beside the embedded store. A shared store has no such place, so it must be named.
     pub pepper_file: Option<PathBuf>,
     /// Threads that serve calls.
     pub threads: NonZeroUsize,
@@ -70,9 +71,11 @@ pub struct Options {
 }
 
 /// Where tokens are kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum StoreAddress {
     Sqlite(PathBuf),
+    /// Shared with other servers.
+    Postgres(PostgresOptions),
     /// Nothing survives the process.
     Memory,
 }
@@ -104,7 +107,9 @@ pub enum ServeError {
     )]
     NotLoopback { listen: SocketAddr },
     #[error(transparent)]
-    Open(#[from] OpenError),
+    OpenSqlite(#[from] sqlite::OpenError),
+    #[error(transparent)]
+    OpenPostgres(#[from] postgres::OpenError),
     #[error(transparent)]
     Pepper(#[from] PepperError),
     #[error(transparent)]
@@ -310,6 +315,11 @@ async fn open(options: &Options, entropy: &dyn Entropy) -> Result<(Arc<dyn Store
             let pepper = pepper::load_or_create(&file, fresh, entropy)?;
             Ok((Arc::new(store), Arc::new(pepper)))
         }
+        StoreAddress::Postgres(database) => {
+            let pepper = pepper::load_shared(options.pepper_file.as_deref())?;
+            let store = PostgresStore::open(database).await?;
+            Ok((Arc::new(store), Arc::new(pepper)))
+        }
         StoreAddress::Memory => {
             tracing::warn!("the store is in memory: nothing survives this process");
             let pepper = match &options.pepper_file {
@@ -328,7 +338,11 @@ impl FromStr for StoreAddress {
         match text.split_once(':') {
             Some(("memory", "")) => Ok(StoreAddress::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(StoreAddress::Sqlite(PathBuf::from(path))),
-            _ => Err("must be sqlite:PATH or memory:"),
+            Some((scheme, _)) if PostgresOptions::SCHEMES.contains(&scheme) => text
+                .parse()
+                .map(StoreAddress::Postgres)
+                .map_err(|NotPostgresUrl| "must be a URL such as postgres://user@host:5432/database"),
+            _ => Err("must be sqlite:PATH, postgres://USER@HOST/DATABASE or memory:"),
         }
     }
 }
@@ -337,6 +351,7 @@ impl fmt::Display for StoreAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreAddress::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            StoreAddress::Postgres(database) => database.fmt(f),
             StoreAddress::Memory => f.write_str("memory:"),
         }
     }

@@ -25,6 +25,16 @@ pub enum PepperError {
         "{path} is missing, and without it every token in the store is unknown: put it back, or name it with --pepper-file"
     )]
     Missing { path: PathBuf },
+    #[error(
+        "a store that several servers share needs --pepper-file, the same for all: `tokenward pepper create PATH` makes the first"
+    )]
+    Unnamed,
+    #[error(
+        "{path} does not exist: copy the pepper of the other servers there, or make the first with `tokenward pepper create {path}`"
+    )]
+    Absent { path: PathBuf },
+    #[error("{path} exists already, and the tokens made with a pepper are unknown without it: name another file")]
+    Exists { path: PathBuf },
     #[error("{path} can be read by others (mode {mode:o}): chmod 600 it")]
     Exposed { path: PathBuf, mode: u32 },
     #[error("{path} is not a pepper file: one line, an id, a space and 64 hexadecimal characters")]
@@ -49,6 +59,21 @@ pub(super) fn load_or_create(path: &Path, fresh: bool, entropy: &dyn Entropy) ->
         Ok(file) => load(path, file),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && fresh => create(path, entropy),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(PepperError::Missing {
+            path: path.to_owned(),
+        }),
+        Err(source) => Err(PepperError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// The pepper of a store that several servers share: it must be there, for one made here would not be theirs.
+pub(super) fn load_shared(path: Option<&Path>) -> Result<Pepper, PepperError> {
+    let path = path.ok_or(PepperError::Unnamed)?;
+    match File::open(path) {
+        Ok(file) => load(path, file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(PepperError::Absent {
             path: path.to_owned(),
         }),
         Err(source) => Err(PepperError::Read {
@@ -86,7 +111,8 @@ fn parse(text: &str) -> Option<Pepper> {
     Some(Pepper::new(PepperId(id.parse().ok()?), key))
 }
 
-fn create(path: &Path, entropy: &dyn Entropy) -> Result<Pepper, PepperError> {
+/// Makes a pepper in a new file that only its owner can read.
+pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<Pepper, PepperError> {
     let unwritable = |source| PepperError::Write {
         path: path.to_owned(),
         source,
@@ -98,7 +124,12 @@ fn create(path: &Path, entropy: &dyn Entropy) -> Result<Pepper, PepperError> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(unwritable)?;
+        .map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => PepperError::Exists {
+                path: path.to_owned(),
+            },
+            _ => unwritable(source),
+        })?;
     // On disk before the first token that needs it.
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
@@ -147,6 +178,21 @@ mod tests {
             Err(PepperError::Missing { .. })
         ));
         assert!(!path.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn a_shared_store_makes_no_pepper_of_its_own() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("pepper");
+        assert!(matches!(load_shared(None), Err(PepperError::Unnamed)));
+        let absent = load_shared(Some(&path)).err().ok_or("it was loaded")?;
+        assert!(absent.to_string().contains(&format!("tokenward pepper create {}", path.display())));
+        assert!(!path.exists());
+        let secret = Secret::new("kn_secret".to_owned());
+        let made = create(&path, &SystemEntropy)?.digest(&secret);
+        assert!(matches!(create(&path, &SystemEntropy), Err(PepperError::Exists { .. })));
+        assert_eq!(load_shared(Some(&path))?.digest(&secret), made);
         Ok(())
     }
 

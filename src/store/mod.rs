@@ -10,6 +10,7 @@ mod database;
 #[cfg(test)]
 mod laws;
 pub mod memory;
+pub mod migrations;
 pub mod postgres;
 pub mod roll;
 #[cfg(test)]

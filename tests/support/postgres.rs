@@ -53,7 +53,6 @@ impl Database {
     }
 
     /// A connection past every check: what an operator, or a restored backup, could do.
-    #[expect(dead_code, reason = "not every binary looks behind the store")]
     pub(crate) async fn connect(&self) -> Answer<PgConnection> {
         Ok(self.url.parse::<PgConnectOptions>()?.connect().await?)
     }

@@ -192,3 +192,6 @@ fn broken(fault: &Fault) -> String {
         fault => fault.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,3 +190,6 @@ impl From<Refusal> for StoreError {
         Fault::from(refusal).into()
     }
 }
+
+#[cfg(test)]
+mod tests;

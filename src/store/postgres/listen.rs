@@ -14,6 +14,8 @@ use crate::journal::Revision;
 /// What `commit::MOVE_HEAD` notifies.
 pub(super) const CHANNEL: &str = "tokenward_journal";
 
+pub(super) const PING: &str = "SELECT 1";
+
 /// A connection that has been silent for so long is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// How long it may take to answer, and a new one to be made.
@@ -83,7 +85,7 @@ async fn hear(connect: &PgConnectOptions, mut touch: impl FnMut()) -> Result<Inf
             Ok(Ok(None)) => return Err(lost()),
             Ok(Err(error)) => return Err(error),
             // Nothing was committed, or the other end is gone and has not said so.
-            Err(_) => answered(listener.execute("SELECT 1")).await.map(drop)?,
+            Err(_) => answered(listener.execute(PING)).await.map(drop)?,
         }
     }
 }

@@ -30,7 +30,7 @@ use ground::{Ground, Refusal, not_behind};
 use lane::{Lane, LaneOptions};
 use listen::Listening;
 pub use options::{NotPostgresUrl, PostgresOptions};
-pub use schema::{Applied, OpenError, migrate};
+pub use schema::{OpenError, migrate};
 
 /// Joining and renewing. A lease is short, so its renewal is.
 const RENEWALS: LaneOptions = LaneOptions {
@@ -274,3 +274,6 @@ impl Roll for PostgresStore {
         ask!(self.misses, |connection| roll::remove(&mut connection, seen))
     }
 }
+
+#[cfg(test)]
+mod tests;

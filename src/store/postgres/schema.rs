@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use tokio::time::{sleep, timeout};
 
 use super::super::StoreError;
+use super::super::migrations::{Applied, MIGRATIONS_TABLE, since};
 use super::fault::{Class, Fault};
 use super::ground::Shaky;
 use super::options::PostgresOptions;
@@ -29,9 +30,6 @@ pub(super) const TABLES: &str = "
 pub(super) const BEGIN_JOURNAL: &str = "
     INSERT INTO journal_head (id, epoch, revision, link) VALUES (1, $1, 0, $2)
     ON CONFLICT (id) DO NOTHING";
-
-/// Where sqlx keeps account of what was applied.
-const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 /// Why a store could not be opened or migrated.
 #[derive(Debug, thiserror::Error)]
@@ -57,13 +55,6 @@ pub enum OpenError {
     Migrate { store: String, source: MigrateError },
     #[error("{store} cannot be read: {source}")]
     Store { store: String, source: StoreError },
-}
-
-/// A migration that was applied.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Applied {
-    pub version: i64,
-    pub description: String,
 }
 
 fn migrator() -> Migrator {
@@ -165,21 +156,13 @@ async fn apply(connection: &mut PgConnection, epoch: Epoch) -> Result<Vec<Applie
     let mut migrator = migrator();
     // Held already, so that what was there before is known for certain.
     migrator.set_locking(false);
-    migrator.run(&mut *connection).await?;
+    migrator.run_direct(None, &mut *connection, false).await?;
     let begun = sqlx::query(BEGIN_JOURNAL)
         .bind(&epoch.as_bytes()[..])
         .bind(&Link::START.as_bytes()[..]);
     begun.execute(&mut *connection).await?;
     connection.unlock().await?;
-    let new = migrator
-        .iter()
-        .filter(|known| before.iter().all(|before| before.version != known.version));
-    Ok(new
-        .map(|migration| Applied {
-            version: migration.version,
-            description: migration.description.to_string(),
-        })
-        .collect())
+    Ok(since(&before, &migrator))
 }
 
 fn was_locked_out(error: &MigrateError) -> bool {

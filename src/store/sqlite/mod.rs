@@ -12,12 +12,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::migrate::{Migrate, MigrateError};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use tokio::sync::watch;
 
 use super::columns::{link, revision, sql};
+use super::migrations::{Applied, MIGRATIONS_TABLE, since};
 use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::cursor::Epoch;
@@ -61,10 +63,7 @@ pub enum OpenError {
     #[error("{path} cannot be opened: {source}")]
     Open { path: PathBuf, source: sqlx::Error },
     #[error("{path} cannot be brought to the schema of this program: {source}")]
-    Migrate {
-        path: PathBuf,
-        source: sqlx::migrate::MigrateError,
-    },
+    Migrate { path: PathBuf, source: MigrateError },
     #[error("{path} cannot be trusted: {source}")]
     Shaky { path: PathBuf, source: Shaky },
 }
@@ -73,6 +72,11 @@ impl SqliteStore {
     /// Opens the file at `path` for this process alone, creating it if need be; `epoch` names a journal
     /// that is created.
     pub async fn open(path: &Path, epoch: Epoch) -> Result<SqliteStore, OpenError> {
+        let (store, _) = SqliteStore::open_migrating(path, epoch).await?;
+        Ok(store)
+    }
+
+    async fn open_migrating(path: &Path, epoch: Epoch) -> Result<(SqliteStore, Vec<Applied>), OpenError> {
         let lock = lock(path)?;
         let created = OpenOptions::new()
             .create(true)
@@ -98,13 +102,10 @@ impl SqliteStore {
             .connect_with(options.clone())
             .await
             .map_err(opened)?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&writer)
-            .await
-            .map_err(|source| OpenError::Migrate {
-                path: path.to_owned(),
-                source,
-            })?;
+        let applied = apply(&writer).await.map_err(|source| OpenError::Migrate {
+            path: path.to_owned(),
+            source,
+        })?;
         let head = commit::begin_journal(&writer, epoch).await.map_err(opened)?;
         let shaky = |source| OpenError::Shaky {
             path: path.to_owned(),
@@ -115,13 +116,30 @@ impl SqliteStore {
             .connect_with(options.read_only(true))
             .await
             .map_err(opened)?;
-        Ok(SqliteStore {
+        let store = SqliteStore {
             writer,
             readers,
             committed: watch::Sender::new(head),
             lock: Mutex::new(Some(lock)),
-        })
+        };
+        Ok((store, applied))
     }
+}
+
+/// Brings the file at `path` to the schema of this program, as opening it does; answers with what it applied.
+pub async fn migrate(path: &Path, epoch: Epoch) -> Result<Vec<Applied>, OpenError> {
+    let (store, applied) = SqliteStore::open_migrating(path, epoch).await?;
+    store.close().await;
+    Ok(applied)
+}
+
+async fn apply(writer: &SqlitePool) -> Result<Vec<Applied>, MigrateError> {
+    let migrator = sqlx::migrate!("migrations/sqlite");
+    let mut connection = writer.acquire().await?;
+    connection.ensure_migrations_table(MIGRATIONS_TABLE).await?;
+    let before = connection.list_applied_migrations(MIGRATIONS_TABLE).await?;
+    migrator.run_direct(None, &mut *connection, false).await?;
+    Ok(since(&before, &migrator))
 }
 
 /// One connection: SQLite has one writer at a time, and waiting for it in line beats being told it is busy.

@@ -1,0 +1,146 @@
+//! Every statement is one that Postgres takes, and each that reads by key goes by its index.
+
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
+
+use super::super::{commit, ground, read, roll, schema};
+use super::*;
+
+const STATEMENTS: [&str; 33] = [
+    commit::BEGIN,
+    commit::LOCK_NAMESPACES,
+    commit::REPEATED,
+    commit::VERSIONS,
+    commit::NEWEST_NAMESPACE,
+    commit::LOCK_HEAD,
+    commit::INSERT_TOKENS,
+    commit::UPDATE_TOKENS,
+    commit::DELETE_SECRETS,
+    commit::INSERT_SECRETS,
+    commit::PUT_NAMESPACE,
+    commit::INSERT_ENTRIES,
+    commit::MOVE_HEAD,
+    commit::COMMIT,
+    commit::ROLLBACK,
+    commit::TRIM,
+    ground::GROUND,
+    read::TOKEN,
+    read::TOKENS_BY_DIGEST,
+    read::TOKENS,
+    read::DIRECTORY,
+    read::ENTRIES,
+    read::ENTRIES_OF_TOKEN,
+    read::ENTRIES_OF_NAMESPACE,
+    read::ENTRY_OF_REQUEST,
+    read::HEAD,
+    roll::JOIN,
+    roll::RENEW,
+    roll::MEMBERS,
+    roll::REMOVE,
+    schema::TABLES,
+    schema::BEGIN_JOURNAL,
+    listen::PING,
+];
+
+/// Statements that change nothing in a plan: they are not planned.
+const UTILITIES: [&str; 4] = [
+    commit::BEGIN,
+    commit::LOCK_NAMESPACES,
+    commit::COMMIT,
+    commit::ROLLBACK,
+];
+
+#[test]
+fn no_statement_is_left_out() -> Tested {
+    let mut count = 0;
+    for file in std::fs::read_dir("src/store/postgres")? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+            let source = std::fs::read_to_string(&path)?;
+            // Names are no statements.
+            let names = source.matches("const CHANNEL: &str =").count();
+            count += source.matches(": &str =").count() - names;
+        }
+    }
+    assert_eq!(count, STATEMENTS.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared() -> Tested {
+    let database = Database::new().await?;
+    let mut connection = database.connect().await?;
+    for statement in STATEMENTS {
+        let prepared = connection.prepare(statement.into_sql_str()).await;
+        assert!(prepared.is_ok(), "{statement}: {prepared:?}");
+    }
+    Ok(())
+}
+
+/// The plan for any arguments, where a walk through a table is the last resort.
+async fn plan(connection: &mut PgConnection, statement: &str) -> Result<String, sqlx::Error> {
+    let arguments = statement.matches('$').count();
+    let explain = (0..=arguments).rev().find(|n| statement.contains(&format!("${n}")));
+    let nulls = vec!["NULL"; explain.unwrap_or(0)].join(", ");
+    let execute = match nulls.as_str() {
+        "" => "EXPLAIN EXECUTE planned".to_owned(),
+        nulls => format!("EXPLAIN EXECUTE planned ({nulls})"),
+    };
+    let script = format!(
+        "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL; \
+         PREPARE planned AS {statement}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *connection).await?;
+    let rows = sqlx::raw_sql(AssertSqlSafe(execute)).fetch_all(connection).await?;
+    let lines: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+    Ok(lines?.join("\n"))
+}
+
+#[tokio::test]
+async fn no_statement_walks_a_table_that_grows() -> Tested {
+    let database = Database::new().await?;
+    let mut connection = database.connect().await?;
+    for statement in STATEMENTS {
+        if UTILITIES.contains(&statement) {
+            continue;
+        }
+        let plan = plan(&mut connection, statement).await?;
+        for table in ["token", "secret", "journal"] {
+            for walk in [format!("Seq Scan on {table}\n"), format!("Seq Scan on {table} ")] {
+                assert!(!format!("{plan}\n").contains(&walk), "{statement}: {plan}");
+            }
+        }
+        // What was asked, and the few secrets of one token, may be sorted; a page never.
+        let sorts_a_page = statement.contains("LIMIT") && plan.lines().any(|line| line.contains("Sort  ("));
+        assert!(!sorts_a_page, "{statement}: {plan}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_read_goes_by_its_index() -> Tested {
+    let database = Database::new().await?;
+    let mut connection = database.connect().await?;
+    for (statement, index) in [
+        (read::TOKEN, "token_pkey"),
+        (read::TOKEN, "secret_by_token"),
+        (read::TOKENS_BY_DIGEST, "secret_pkey"),
+        (read::TOKENS_BY_DIGEST, "token_pkey"),
+        (read::TOKENS, "token_by_namespace"),
+        (read::ENTRIES, "journal_pkey"),
+        (read::ENTRIES_OF_TOKEN, "journal_by_token"),
+        (read::ENTRIES_OF_NAMESPACE, "journal_by_namespace"),
+        (read::ENTRY_OF_REQUEST, "journal_request_id_key"),
+        (read::HEAD, "journal_pkey"),
+        (ground::GROUND, "journal_pkey"),
+        (commit::REPEATED, "journal_request_id_key"),
+        (commit::VERSIONS, "token_pkey"),
+        (commit::UPDATE_TOKENS, "token_pkey"),
+        (commit::DELETE_SECRETS, "secret_by_token"),
+        (commit::TRIM, "journal_pkey"),
+        (roll::RENEW, "member_pkey"),
+    ] {
+        let plan = plan(&mut connection, statement).await?;
+        assert!(plan.contains(&format!(" {index} ")), "{index}: {statement}: {plan}");
+    }
+    Ok(())
+}

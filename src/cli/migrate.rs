@@ -33,9 +33,7 @@ struct Migration {
 pub(super) async fn run(args: MigrateArgs, output: Output) -> Outcome {
     let epoch = Epoch::new(random(&SystemEntropy));
     let applied = match args.store.address()? {
-        StoreAddress::Postgres(options) => {
-            postgres::migrate(&options, epoch).await.map_err(Failure::new)?
-        }
+        StoreAddress::Postgres(options) => postgres::migrate(&options, epoch).await.map_err(Failure::new)?,
         StoreAddress::Sqlite(path) => sqlite::migrate(&path, epoch).await.map_err(Failure::new)?,
         StoreAddress::Memory => return Err(Failure::usage("memory: has no schema to migrate")),
     };

@@ -33,7 +33,9 @@ pub enum PepperError {
         "{path} does not exist: copy the pepper of the other servers there, or make the first with `tokenward pepper create {path}`"
     )]
     Absent { path: PathBuf },
-    #[error("{path} exists already, and the tokens made with a pepper are unknown without it: name another file")]
+    #[error(
+        "{path} exists already, and the tokens made with a pepper are unknown without it: name another file"
+    )]
     Exists { path: PathBuf },
     #[error("{path} can be read by others (mode {mode:o}): chmod 600 it")]
     Exposed { path: PathBuf, mode: u32 },
@@ -187,11 +189,18 @@ mod tests {
         let path = folder.path().join("pepper");
         assert!(matches!(load_shared(None), Err(PepperError::Unnamed)));
         let absent = load_shared(Some(&path)).err().ok_or("it was loaded")?;
-        assert!(absent.to_string().contains(&format!("tokenward pepper create {}", path.display())));
+        assert!(
+            absent
+                .to_string()
+                .contains(&format!("tokenward pepper create {}", path.display()))
+        );
         assert!(!path.exists());
         let secret = Secret::new("kn_secret".to_owned());
         let made = create(&path, &SystemEntropy)?.digest(&secret);
-        assert!(matches!(create(&path, &SystemEntropy), Err(PepperError::Exists { .. })));
+        assert!(matches!(
+            create(&path, &SystemEntropy),
+            Err(PepperError::Exists { .. })
+        ));
         assert_eq!(load_shared(Some(&path))?.digest(&secret), made);
         Ok(())
     }

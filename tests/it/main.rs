@@ -2,6 +2,12 @@
 
 mod bad_input;
 mod cli;
+#[path = "../support/postgres.rs"]
+#[expect(
+    dead_code,
+    reason = "what looks behind the store is for the tests of the store"
+)]
+mod database;
 mod drain;
 mod faults;
 mod idempotency;
@@ -11,5 +17,6 @@ mod limits;
 mod lists;
 mod refusal;
 mod server;
+mod shared;
 mod slow_watcher;
 mod start;

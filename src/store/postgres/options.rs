@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 /// its password, however it is shown.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    pub(super) connect: PgConnectOptions,
+    pub(super) connect: Box<PgConnectOptions>,
     pub(super) listen: bool,
     password_in_url: bool,
 }
@@ -54,7 +54,7 @@ impl FromStr for PostgresOptions {
             .and_then(|authority| authority.rsplit_once('@'));
         let parameters = query.split(['&', '#']);
         Ok(PostgresOptions {
-            connect: url.parse().map_err(|_| NotPostgresUrl)?,
+            connect: Box::new(url.parse().map_err(|_| NotPostgresUrl)?),
             listen: true,
             password_in_url: user.is_some_and(|(user, _)| user.contains(':'))
                 || parameters

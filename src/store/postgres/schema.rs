@@ -88,7 +88,7 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgConnection, O
         store: options.to_string(),
         source,
     };
-    match timeout(CONNECT_MAX, options.connect.clone().connect()).await {
+    match timeout(CONNECT_MAX, options.connect.connect()).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(unreachable(error.into())),
         Err(elapsed) => Err(unreachable(elapsed.into())),
@@ -97,7 +97,6 @@ pub(super) async fn connect(options: &PostgresOptions) -> Result<PgConnection, O
 
 /// Whether the database has exactly the schema of this program.
 pub(super) async fn check(connection: &mut PgConnection, options: &PostgresOptions) -> Result<(), OpenError> {
-    let store = || options.to_string();
     let unread = |source: sqlx::Error| OpenError::Unreachable {
         store: options.to_string(),
         source: source.into(),
@@ -108,9 +107,12 @@ pub(super) async fn check(connection: &mut PgConnection, options: &PostgresOptio
         .map_err(unread)?;
     let has = |table| tables.try_get::<bool, _>(table).map_err(unread);
     if !has("migrated")? {
-        return Err(match has("begun")? {
-            false => OpenError::Empty { store: store() },
-            true => foreign(options, "its tables are not under migration"),
+        return Err(if has("begun")? {
+            foreign(options, "its tables are not under migration")
+        } else {
+            OpenError::Empty {
+                store: options.to_string(),
+            }
         });
     }
     let applied = connection.list_applied_migrations(MIGRATIONS_TABLE).await;

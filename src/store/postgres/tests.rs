@@ -18,6 +18,7 @@ use crate::journal::cursor::Epoch;
 use crate::journal::samples::{issue, origin};
 use crate::store::READ_MAX;
 use crate::store::database::Database;
+use crate::store::samples::rotation;
 use crate::token::change::TokenChange;
 use crate::token::samples::{instant, kept, namespace, slug, token, withdrawal};
 
@@ -142,13 +143,10 @@ async fn two_stores_on_one_database_commit_one_after_another() -> Tested {
         tasks.spawn(async move {
             // Each its own token, and all of them the same one: of those, one wins.
             let before = store.token(token(0).id).await?.ok_or("not issued")?;
-            let rotated = TokenChange::Rotated {
-                secret: kept(0, number + 1, instant(0)),
-                retire_time: instant(0),
-            };
+            let rotation = rotation(0, &before.record, instant(0));
             let batch = vec![
-                issue(token(number.into())),
-                Draft::of_token(origin(), Some(&before), rotated)?,
+                issue(token(number)),
+                Draft::of_token(origin(), Some(&before), rotation)?,
             ];
             Answer::Ok((before.version, store.commit(batch).await?))
         });
@@ -226,11 +224,8 @@ async fn namespaces_that_two_stores_create_at_once_do_not_overlap() -> Tested {
         for (store, number) in stores.iter().zip(0..) {
             let store = Arc::clone(store);
             let slug = format!("n-{round}-{number}");
-            let draft = Draft::of_new_namespace(
-                origin(),
-                newest,
-                namespace(&slug, &format!("k{round}_{number}_")),
-            );
+            let draft =
+                Draft::of_new_namespace(origin(), newest, namespace(&slug, &format!("k{round}_{number}_")));
             tasks.spawn(async move { store.commit(vec![draft]).await });
         }
         let mut answers = Vec::new();

@@ -1,6 +1,7 @@
 //! The command line, run as people run it: what it prints where, and how it ends.
 
 mod offline;
+mod postgres;
 mod served;
 mod tampering;
 mod watching;
@@ -25,6 +26,8 @@ fn program(args: &[&str]) -> Command {
         .args(args)
         .env_remove("TOKENWARD_ADDRESS")
         .env_remove("TOKENWARD_SECRET")
+        .env_remove("TOKENWARD_STORE")
+        .env_remove("TOKENWARD_PEPPER_FILE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -163,7 +163,10 @@ fn callers_are_told_what_it_means_and_nothing_the_driver_said() {
         (Fault::from(sqlx::Error::RowNotFound), "a row could not be read"),
     ] {
         let error = told(fault);
-        assert!(matches!(&error, StoreError::Corrupt { what } if what == wanted), "{error:?}");
+        assert!(
+            matches!(&error, StoreError::Corrupt { what } if what == wanted),
+            "{error:?}"
+        );
     }
     let forked = told(Refusal::Forked("its epoch is another".to_owned()).into());
     assert!(matches!(forked, StoreError::Forked { what } if what == "its epoch is another"));

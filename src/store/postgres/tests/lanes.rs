@@ -77,7 +77,10 @@ async fn a_transaction_that_was_left_open_swallows_nothing() -> Tested {
         let mut connection = database.connect().await?;
         let open = "SELECT count(*) AS open FROM pg_stat_activity
             WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
-        let open: i64 = sqlx::query(open).fetch_one(&mut connection).await?.try_get("open")?;
+        let open: i64 = sqlx::query(open)
+            .fetch_one(&mut connection)
+            .await?
+            .try_get("open")?;
         assert_eq!(open, 0);
     }
     Ok(())
@@ -93,10 +96,7 @@ async fn a_call_that_was_dropped_leaves_no_transaction_and_no_lock() -> Tested {
     sqlx::query("SELECT 1 FROM journal_head FOR UPDATE")
         .execute(&mut *blocking)
         .await?;
-    let dropped = tokio::time::timeout(
-        Duration::from_millis(300),
-        store.commit(vec![issue(token(1))]),
-    );
+    let dropped = tokio::time::timeout(Duration::from_millis(300), store.commit(vec![issue(token(1))]));
     assert!(dropped.await.is_err(), "it did not wait");
     blocking.rollback().await?;
     assert_eq!(write(&store, issue(token(2))).await?.revision, Revision::new(2));
@@ -117,7 +117,12 @@ async fn a_connection_that_the_server_ended_is_replaced_unnoticed() -> Tested {
     .await?;
     assert_eq!(store.head().await?, head);
     write(&store, issue(token(1))).await?;
-    assert!(store.renew(MemberId::new([1; 16]), Revision::ZERO).await?.is_none());
+    assert!(
+        store
+            .renew(MemberId::new([1; 16]), Revision::ZERO)
+            .await?
+            .is_none()
+    );
     Ok(())
 }
 
@@ -135,17 +140,17 @@ async fn a_commit_that_lost_its_connection_before_commit_was_sent_is_done_again(
         tokio::spawn(async move { store.commit(vec![issue(token(1))]).await })
     };
     // Ended while it waits for the counter row; it comes back and waits again.
-    let mut killer = database.connect().await?;
-    let killed = async {
+    let mut operator = database.connect().await?;
+    let ended = async {
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name = 'tokenward/writer'
             AND wait_event_type = 'Lock'";
-        while sqlx::query(end).fetch_all(&mut killer).await?.is_empty() {
+        while sqlx::query(end).fetch_all(&mut operator).await?.is_empty() {
             tokio::task::yield_now().await;
         }
         Ok::<_, sqlx::Error>(())
     };
-    tokio::time::timeout(SOON, killed).await??;
+    tokio::time::timeout(SOON, ended).await??;
     blocking.rollback().await?;
     let outcomes = committing.await??;
     assert!(matches!(outcomes[..], [Outcome::Written(_)]), "{outcomes:?}");
@@ -154,7 +159,7 @@ async fn a_commit_that_lost_its_connection_before_commit_was_sent_is_done_again(
 }
 
 /// A listener that takes connections in the place of the server, and says nothing on them.
-async fn deaf(folder: &tempfile::TempDir) -> Answer<(PostgresOptions, JoinSet<()>)> {
+fn deaf(folder: &tempfile::TempDir) -> Answer<(PostgresOptions, JoinSet<()>)> {
     let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432"))?;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
@@ -170,7 +175,7 @@ async fn deaf(folder: &tempfile::TempDir) -> Answer<(PostgresOptions, JoinSet<()
 #[tokio::test]
 async fn no_call_waits_for_a_silent_server_longer_than_its_bound() -> Tested {
     let folder = tempfile::TempDir::new()?;
-    let (options, _deaf) = deaf(&folder).await?;
+    let (options, _deaf) = deaf(&folder)?;
     let ground = Arc::new(Ground::default());
     for (lane_options, bound) in [
         (RENEWALS, Duration::from_secs(1)),
@@ -199,7 +204,9 @@ async fn a_call_whose_time_is_up_gives_its_connection_up() -> Tested {
     let options: PostgresOptions = database.url.parse()?;
     let lane = Lane::new(&options.connect, &store.ground, short);
     let slow = ask!(lane, |connection| async {
-        sqlx::raw_sql("SELECT pg_sleep(60)").execute(&mut *connection).await?;
+        sqlx::raw_sql("SELECT pg_sleep(60)")
+            .execute(&mut *connection)
+            .await?;
         Ok(())
     });
     assert!(matches!(slow, Err(StoreError::Unavailable(_))), "{slow:?}");

@@ -9,7 +9,10 @@ use super::*;
 use crate::store::sqlite::SqliteStore;
 
 /// What only Postgres has, and why.
-const ONLY_HERE: [(&str, &str); 1] = [("member", "one process owns an SQLite file, so there is nobody to list")];
+const ONLY_HERE: [(&str, &str); 1] = [(
+    "member",
+    "one process owns an SQLite file, so there is nobody to list",
+)];
 
 /// Columns as `table.column`, those that must not be null marked with `!`, and the indexes by name.
 #[derive(PartialEq, Eq, Debug)]
@@ -87,8 +90,12 @@ async fn both_databases_have_the_same_tables_columns_and_indexes() -> Tested {
     for (table, reason) in ONLY_HERE {
         assert!(!reason.is_empty());
         let before = here.columns.len();
-        here.columns.retain(|column| !column.starts_with(&format!("{table}.")));
-        assert!(here.columns.len() < before, "{table} is excused but does not exist");
+        here.columns
+            .retain(|column| !column.starts_with(&format!("{table}.")));
+        assert!(
+            here.columns.len() < before,
+            "{table} is excused but does not exist"
+        );
     }
     let there = in_sqlite().await?;
     assert!(there.columns.contains("token.namespace!") && there.columns.contains("token_record.record"));

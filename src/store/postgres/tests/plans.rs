@@ -79,7 +79,9 @@ async fn every_statement_can_be_prepared() -> Tested {
 /// The plan for any arguments, where a walk through a table is the last resort.
 async fn plan(connection: &mut PgConnection, statement: &str) -> Result<String, sqlx::Error> {
     let arguments = statement.matches('$').count();
-    let explain = (0..=arguments).rev().find(|n| statement.contains(&format!("${n}")));
+    let explain = (0..=arguments)
+        .rev()
+        .find(|n| statement.contains(&format!("${n}")));
     let nulls = vec!["NULL"; explain.unwrap_or(0)].join(", ");
     let execute = match nulls.as_str() {
         "" => "EXPLAIN EXECUTE planned".to_owned(),
@@ -89,8 +91,12 @@ async fn plan(connection: &mut PgConnection, statement: &str) -> Result<String, 
         "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL; \
          PREPARE planned AS {statement}"
     );
-    sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *connection).await?;
-    let rows = sqlx::raw_sql(AssertSqlSafe(execute)).fetch_all(connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(script))
+        .execute(&mut *connection)
+        .await?;
+    let rows = sqlx::raw_sql(AssertSqlSafe(execute))
+        .fetch_all(connection)
+        .await?;
     let lines: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
     Ok(lines?.join("\n"))
 }
@@ -140,7 +146,10 @@ async fn each_read_goes_by_its_index() -> Tested {
         (roll::RENEW, "member_pkey"),
     ] {
         let plan = plan(&mut connection, statement).await?;
-        assert!(plan.contains(&format!(" {index} ")), "{index}: {statement}: {plan}");
+        assert!(
+            plan.contains(&format!(" {index} ")),
+            "{index}: {statement}: {plan}"
+        );
     }
     Ok(())
 }

@@ -14,7 +14,10 @@ async fn a_database_is_migrated_once_and_only_when_told_to() -> Tested {
     let options: PostgresOptions = database.url.parse()?;
     let (error, text) = refusal(&options).await?;
     assert!(matches!(error, OpenError::Empty { .. }), "{error:?}");
-    assert!(text.contains(&format!("`tokenward migrate --store {options}`")), "{text}");
+    assert!(
+        text.contains(&format!("`tokenward migrate --store {options}`")),
+        "{text}"
+    );
 
     let applied = migrate(&options, EPOCH).await?;
     let versions: Vec<_> = applied.iter().map(|applied| applied.version).collect();
@@ -42,7 +45,9 @@ async fn a_migration_waits_for_locks_in_short_turns() -> Tested {
     migrate(&options, EPOCH).await?;
     let mut blocker = database.connect().await?;
     let mut blocking = blocker.begin().await?;
-    sqlx::raw_sql("LOCK TABLE journal_head").execute(&mut *blocking).await?;
+    sqlx::raw_sql("LOCK TABLE journal_head")
+        .execute(&mut *blocking)
+        .await?;
     let migrating = tokio::spawn(async move { migrate(&options, EPOCH).await });
     // It is let in as soon as there is room, having given way at least once.
     let mut observer = database.connect().await?;
@@ -85,7 +90,10 @@ async fn a_schema_that_is_not_this_programs_is_refused_in_so_many_words() -> Tes
             "DROP TABLE journal_head",
             "is not a Tokenward database: it has no journal",
         ),
-        ("TRUNCATE journal_head", "holds no tokens yet: run `tokenward migrate --store"),
+        (
+            "TRUNCATE journal_head",
+            "holds no tokens yet: run `tokenward migrate --store",
+        ),
         (
             "DROP TABLE _sqlx_migrations",
             "is not a Tokenward database: its tables are not under migration",
@@ -122,16 +130,25 @@ async fn a_session_that_could_lose_what_it_acknowledged_is_refused() -> Tested {
     let Err(StoreError::Unavailable(source)) = answer else {
         return Err(format!("it was used: {answer:?}").into());
     };
-    assert!(source.to_string().contains("synchronous_commit is off"), "{source}");
+    assert!(
+        source.to_string().contains("synchronous_commit is off"),
+        "{source}"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_said_to_be_out_of_reach() -> Tested {
     let folder = tempfile::TempDir::new()?;
-    let url = format!("postgres://ann:s3cret@localhost/x?host={}", folder.path().display());
+    let url = format!(
+        "postgres://ann:s3cret@localhost/x?host={}",
+        folder.path().display()
+    );
     let (error, text) = refusal(&url.parse()?).await?;
     assert!(matches!(error, OpenError::Unreachable { .. }), "{error:?}");
-    assert!(text.contains("cannot be reached") && !text.contains("s3cret"), "{text}");
+    assert!(
+        text.contains("cannot be reached") && !text.contains("s3cret"),
+        "{text}"
+    );
     Ok(())
 }

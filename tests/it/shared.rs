@@ -33,7 +33,6 @@ async fn what_one_server_issues_the_other_knows() -> Outcome {
     let (token, secret) = here.issue("notes", &["read"]).await?;
     let listed = there.tokens.get(v1::GetRequest {
         token_id: token.id.clone(),
-        ..Default::default()
     });
     assert_eq!(listed.await?.into_inner().token.unwrap_or_default().id, token.id);
     assert_eq!(here.verdict(&secret).await?, v1::Verdict::Accepted);

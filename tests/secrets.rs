@@ -2,7 +2,7 @@
 //!
 //! A binary of its own: the server has threads of its own, so the log is captured for the whole process.
 
-#[path = "it/server.rs"]
+#[path = "support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
 

@@ -9,13 +9,13 @@ mod cli;
 )]
 mod database;
 mod drain;
-mod faults;
 mod idempotency;
 mod layers;
 mod life;
 mod limits;
 mod lists;
 mod refusal;
+#[path = "../support/server.rs"]
 mod server;
 mod shared;
 mod slow_watcher;

@@ -4,8 +4,8 @@ use tokenward::clock::ManualEntropy;
 use tokenward::proto::v1;
 use tokenward::proto::v1::watch_revocations_response::Event;
 
-use super::{below, sized};
 use crate::server::{Client, Outcome, Server, hex};
+use crate::{below, sized};
 
 const SEED: u64 = 0x0c07;
 

@@ -86,12 +86,6 @@ impl Drop for Server {
 }
 
 impl Client {
-    pub(crate) async fn connect(address: &str) -> Result<Client, tonic::transport::Error> {
-        Ok(Client::over(
-            Endpoint::new(format!("http://{address}"))?.connect().await?,
-        ))
-    }
-
     pub(crate) fn over(channel: Channel) -> Client {
         Client {
             tokens: TokenServiceClient::new(channel.clone()),

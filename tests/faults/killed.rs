@@ -9,9 +9,10 @@ use tokenward::clock::ManualEntropy;
 use tokenward::journal::link::Link;
 use tokenward::proto::v1::{self, Verdict};
 use tokio::sync::mpsc;
+use tonic::transport::Endpoint;
 
-use super::{below, sized};
 use crate::server::{Client, Outcome, hex};
+use crate::{below, sized};
 
 const SEED: u64 = 0x51_6b11;
 const CALLERS: usize = 8;
@@ -196,7 +197,8 @@ impl Process {
     }
 
     async fn client(&self) -> Result<Client, tonic::transport::Error> {
-        Client::connect(&self.address).await
+        let endpoint = Endpoint::new(format!("http://{}", self.address))?;
+        Ok(Client::over(endpoint.connect().await?))
     }
 
     /// SIGKILL: the process gets no chance to write anything.

@@ -4,6 +4,9 @@
 
 mod cut;
 mod killed;
+#[path = "../support/server.rs"]
+#[expect(dead_code, reason = "not all of it is needed here")]
+mod server;
 
 use tokenward::clock::{Entropy, ManualEntropy, random};
 

@@ -4,6 +4,7 @@
 
 mod cut;
 mod killed;
+mod proxy;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;

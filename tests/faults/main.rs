@@ -3,6 +3,7 @@
 //! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes about a minute in release.
 
 mod cut;
+mod history;
 mod killed;
 mod proxy;
 #[path = "../support/server.rs"]

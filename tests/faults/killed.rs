@@ -1,27 +1,18 @@
 //! A server killed in the middle of its writes loses nothing it has acknowledged.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use tokenward::clock::ManualEntropy;
 use tokenward::journal::link::Link;
 use tokenward::proto::v1::{self, Verdict};
 use tokio::sync::mpsc;
-use tonic::transport::Endpoint;
 
+use crate::replica::Replica;
 use crate::server::{Client, Outcome, hex};
 use crate::{below, sized};
 
 const SEED: u64 = 0x51_6b11;
 const CALLERS: usize = 8;
-
-/// The program itself, as a process that can be killed.
-struct Process {
-    child: Child,
-    address: String,
-}
 
 /// What one token went through, as far as its owner knows.
 struct Known {
@@ -44,19 +35,19 @@ enum Stage {
 async fn nothing_acknowledged_is_lost_when_the_server_is_killed() -> Outcome {
     let rounds = sized(5, 200);
     let folder = tempfile::tempdir()?;
-    let store = folder.path().join("tokenward.db");
+    let store = format!("sqlite:{}", folder.path().join("tokenward.db").display());
     let entropy = ManualEntropy::seeded(SEED);
-    let mut process = Process::start(&store)?;
-    process
+    let mut replica = Replica::start(&["--store", &store]).await?;
+    replica
         .client()
         .await?
         .create_namespace("notes", "kn_", hex(40))
         .await?;
     let mut acknowledged = 0;
     for round in 0..rounds {
-        let known = load_until_killed(process, below(&entropy, 60)).await?;
-        process = Process::start(&store)?;
-        let mut client = process.client().await?;
+        let known = load_until_killed(replica, below(&entropy, 60)).await?;
+        replica = Replica::start(&["--store", &store]).await?;
+        let mut client = replica.client().await?;
         for known in &known {
             let verdict = client.verdict(&known.secret).await?;
             assert!(
@@ -75,12 +66,12 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() -> Outcome {
 
 /// Loads the server until so many changes were acknowledged, kills it, and tells what every owner knows.
 async fn load_until_killed(
-    mut process: Process,
+    mut replica: Replica,
     kill_after: u64,
 ) -> Result<Vec<Known>, Box<dyn std::error::Error>> {
     let (acknowledgements, mut acknowledged) = mpsc::channel::<()>(1024);
     let mut owners = tokio::task::JoinSet::new();
-    let client = Arc::new(process.client().await?);
+    let client = Arc::new(replica.client().await?);
     for _ in 0..CALLERS {
         owners.spawn(own(Client::clone(&client), acknowledgements.clone()));
     }
@@ -88,7 +79,7 @@ async fn load_until_killed(
     for _ in 0..=kill_after {
         acknowledged.recv().await.ok_or("the load ended by itself")?;
     }
-    process.kill()?;
+    replica.kill()?;
     // The owners find the connection gone.
     acknowledged.close();
     let mut all = Vec::new();
@@ -174,44 +165,4 @@ async fn check_chain(client: &mut Client) -> Outcome {
     }
     assert_eq!((head.revision, &head.link[..]), (revision, &link.as_bytes()[..]));
     Ok(())
-}
-
-impl Process {
-    fn start(store: &Path) -> Result<Process, Box<dyn std::error::Error>> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tokenward"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--store"])
-            .arg(format!("sqlite:{}", store.display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
-        let address = line
-            .trim()
-            .strip_prefix("tokenward: listening on ")
-            .ok_or("it did not start")?;
-        Ok(Process {
-            address: address.to_owned(),
-            child,
-        })
-    }
-
-    async fn client(&self) -> Result<Client, tonic::transport::Error> {
-        let endpoint = Endpoint::new(format!("http://{}", self.address))?;
-        Ok(Client::over(endpoint.connect().await?))
-    }
-
-    /// SIGKILL: the process gets no chance to write anything.
-    fn kill(&mut self) -> std::io::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = self.kill();
-    }
 }

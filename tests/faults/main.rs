@@ -1,11 +1,17 @@
 //! What survives when things break: a server that is killed, a stream that is cut.
 //!
+//! The tools are `proxy`, a network that can be broken; `cluster`, a Postgres that can be restarted; `replica`, a
+//! process that can be paused and killed; and `history`, which says whether what was answered can have been so.
+//! What is left to chance follows from a seed, which a failure shows.
+//!
 //! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes about a minute in release.
 
+mod cluster;
 mod cut;
 mod history;
 mod killed;
 mod proxy;
+mod replica;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
@@ -24,4 +30,10 @@ fn sized(small: usize, full: usize) -> usize {
 /// A number below `bound`, the next one of the seed.
 fn below(entropy: &ManualEntropy, bound: u64) -> u64 {
     u64::from_be_bytes(random(entropy as &dyn Entropy)) % bound
+}
+
+/// A figure that the test is run for besides its verdict; `--nocapture` shows it.
+#[expect(clippy::print_stdout, reason = "for whoever runs it")]
+fn report(figure: std::fmt::Arguments<'_>) {
+    println!("{figure}");
 }

@@ -97,6 +97,11 @@ impl Proxy {
         })
     }
 
+    /// Where the database of a cluster is reached through it.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@{}/postgres?sslmode=disable", self.address)
+    }
+
     /// Bytes that arrive from now on take so much longer, each way.
     pub(crate) fn delay(&self, to_server: Duration, to_client: Duration) {
         self.faults

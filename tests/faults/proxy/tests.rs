@@ -113,9 +113,10 @@ async fn bytes_take_as_long_as_their_way_is_delayed() -> Outcome {
     let start = Instant::now();
     passes(&mut client, &mut server).await?;
     let there = start.elapsed();
+    let start = Instant::now();
     passes(&mut server, &mut client).await?;
-    let back = start.elapsed() - there;
-    assert!((THERE..BACK).contains(&there), "{there:?}");
+    let back = start.elapsed();
+    assert!(there >= THERE, "{there:?}");
     assert!(back >= BACK, "{back:?}");
     Ok(())
 }

@@ -1,0 +1,98 @@
+//! The program itself, as a process that can be paused, ended and killed.
+
+mod tests;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::time::timeout;
+use tonic::transport::{self, Endpoint};
+
+use crate::server::Client;
+
+/// How long a replica may take until it accepts calls, on a machine with other things to do.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// A server in a process of its own, which is killed with it.
+pub(crate) struct Replica {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Replica {
+    /// Runs `tokenward serve` on a port of its own; `args` say at least on which store.
+    pub(crate) async fn start(args: &[&str]) -> Result<Replica, Box<dyn std::error::Error>> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tokenward"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("no stdout")?;
+        // From here on it is killed whatever happens.
+        let mut replica = Replica {
+            child,
+            address: String::new(),
+        };
+        let mut lines = BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?).lines();
+        let line = timeout(START_MAX, lines.next_line()).await??;
+        let line = line.ok_or("it did not start")?;
+        let address = line.strip_prefix("tokenward: listening on ");
+        address
+            .ok_or("it did not say where it listens")?
+            .clone_into(&mut replica.address);
+        Ok(replica)
+    }
+
+    /// Clients over a connection of their own.
+    pub(crate) async fn client(&self) -> Result<Client, transport::Error> {
+        let endpoint = Endpoint::new(format!("http://{}", self.address))?;
+        Ok(Client::over(endpoint.connect().await?))
+    }
+
+    /// SIGSTOP: returns when nothing of the process runs any more.
+    pub(crate) fn pause(&self) -> io::Result<()> {
+        kill_process(self.pid(), Signal::STOP)?;
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(self.pid()), options)?;
+        if status.is_some_and(|status| status.stopped()) {
+            Ok(())
+        } else {
+            Err(io::Error::other("it has ended"))
+        }
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) -> io::Result<()> {
+        Ok(kill_process(self.pid(), Signal::CONT)?)
+    }
+
+    /// SIGTERM: returns when the process has ended by itself.
+    pub(crate) async fn terminate(mut self) -> io::Result<ExitStatus> {
+        kill_process(self.pid(), Signal::TERM)?;
+        tokio::task::spawn_blocking(move || self.child.wait()).await?
+    }
+
+    /// SIGKILL: the process gets no chance to write anything.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.kill();
+    }
+}

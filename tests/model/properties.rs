@@ -74,24 +74,25 @@ pub(crate) fn properties(protocol: &Protocol) -> Vec<Property<Protocol>> {
         ));
     }
     if protocol.failover {
-        properties.extend([
-            Property::sometimes(
-                "OK although a replica waits for a deposed primary",
-                |_, state: &State| {
-                    state.revoke.is_answered()
-                        && state.replicas[0].nodes.renewals == Node::Deposed
-                        && state.replicas[0].cached
-                },
-            ),
-            Property::sometimes("under a lease, a deposed primary is read", |_, state: &State| {
+        properties.push(Property::sometimes(
+            "OK although a replica waits for a deposed primary",
+            |_, state: &State| {
+                state.revoke.is_answered()
+                    && state.replicas[0].nodes.renewals == Node::Deposed
+                    && state.replicas[0].cached
+            },
+        ));
+    }
+    if protocol.failover && !protocol.one_instant {
+        properties.push(Property::sometimes(
+            "under a lease, a deposed primary is read",
+            |_, state: &State| {
                 state.revoke.is_answered()
                     && state.replicas[0].lease > 0
                     && state.replicas[0].nodes.look_ups == Node::Deposed
-                    && state
-                        .verify
-                        .is_some_and(|verify| verify.replica == 0 && verify.after_revoke)
-            }),
-        ]);
+                    && (state.verify).is_some_and(|verify| verify.replica == 0 && verify.after_revoke)
+            },
+        ));
     }
     if protocol.sidecar {
         properties.extend([

@@ -103,7 +103,7 @@ impl Keeper {
                 Ok(None) => return,
                 Err(_) => pause = (pause * 2).min(POLL_MAX),
             }
-            // Only those who came before the roll is read are answered with it.
+            // All who have come share one read.
             while let Ok(waiting) = self.arriving.try_recv() {
                 self.waiting.push(waiting);
             }
@@ -153,8 +153,11 @@ fn settled(
     now: Duration,
     outlived: Duration,
 ) -> Option<Reached> {
-    let acknowledged =
-        members.is_some_and(|members| members.iter().all(|member| member.acked >= waiting.revision));
+    // One that has acknowledged the change shows that the roll was read where the change is. An empty roll
+    // shows nothing: it may be that of a primary that was deposed before anybody joined.
+    let acknowledged = members.is_some_and(|members| {
+        !members.is_empty() && members.iter().all(|member| member.acked >= waiting.revision)
+    });
     if acknowledged {
         Some(Reached::Acknowledged)
     } else if now.saturating_sub(waiting.since) >= outlived {

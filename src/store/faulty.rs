@@ -60,7 +60,7 @@ pub(crate) enum Fault {
     Corrupt,
     /// Entries are read from one later than asked.
     Skips,
-    /// Entries are read from one earlier than asked.
+    /// Entries are read from one earlier than asked, look-ups where the journal is one shorter.
     Rewinds,
 }
 
@@ -223,8 +223,13 @@ impl Store for Faulty {
 
     async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
         assert!(digests.len() <= READ_MAX as usize, "{} digests", digests.len());
-        self.meet(Call::TokensByDigest, self.store().tokens_by_digest(digests))
-            .await
+        let fault = self.fault(Call::TokensByDigest);
+        let rewinds = matches!(fault, Some(Fault::Rewinds));
+        let mut look = suffer(fault, self.store().tokens_by_digest(digests)).await?;
+        if rewinds {
+            look.fence = Revision::new(look.fence.get() - 1);
+        }
+        Ok(look)
     }
 
     async fn tokens(

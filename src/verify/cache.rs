@@ -75,6 +75,14 @@ impl Cache {
         self.tokens.remove(&id);
     }
 
+    /// Turns away what was read before `revision`: there the journal begins to be followed, and what changed
+    /// before evicts nothing.
+    pub fn follow_from(&self, revision: Revision) {
+        for stripe in &self.stripes {
+            *stripe.lock().unwrap_or_else(PoisonError::into_inner) = revision;
+        }
+    }
+
     /// Forgets every token. A fill that is under way is turned away by what is applied after it was read.
     pub fn clear(&self) {
         self.tokens.clear();

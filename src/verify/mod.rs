@@ -127,6 +127,7 @@ impl Verifier {
         let directory = store.directory().await?.record;
         seat.applied(head.revision);
         let lease = seat.lease();
+        cache.follow_from(head.revision);
         let known = Arc::new(Known {
             cache,
             directory: RwLock::new(Arc::new(directory)),
@@ -226,6 +227,10 @@ impl Verifier {
         }
         drop(secret);
         let Found { token, fence } = self.misses.look_up(digest).await?;
+        // Read from where the store has not come as far: at a primary that was deposed, say.
+        if fence < applied {
+            return Err(StoreError::Unavailable("a look-up was older than the journal".into()).into());
+        }
         let verdict = match &token {
             Some(token) => judge(token, &digest, need, self.clock.now()),
             None => Verdict::Refused(Refusal::Unknown),

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
-use tonic::transport::{self, Endpoint};
+use tonic::transport;
 
 use crate::server::Client;
 
@@ -51,8 +51,7 @@ impl Replica {
 
     /// Clients over a connection of their own.
     pub(crate) async fn client(&self) -> Result<Client, transport::Error> {
-        let endpoint = Endpoint::new(format!("http://{}", self.address))?;
-        Ok(Client::over(endpoint.connect().await?))
+        Client::connect(&self.address).await
     }
 
     /// SIGSTOP: returns when nothing of the process runs any more.

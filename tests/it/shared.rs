@@ -1,16 +1,69 @@
-//! Two servers on one Postgres database, with one pepper.
+//! Several servers on one Postgres database, with one pepper: what is done at one is done at all.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tempfile::TempDir;
 use tokenward::clock::SystemEntropy;
-use tokenward::journal::cursor::Epoch;
-use tokenward::proto::v1;
+use tokenward::journal::cursor::{Cursor, Epoch};
+use tokenward::proto::v1::consistency::Requirement;
+use tokenward::proto::v1::{self, Propagation, Verdict};
 use tokenward::serve::{Options, Running, StoreAddress, create_pepper};
 use tokenward::store::postgres;
+use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::database::Database;
 use crate::server::{Client, Outcome, hex};
+
+/// Servers with the namespace `notes`, and a client of each.
+struct Fleet {
+    servers: Vec<Running>,
+    clients: Vec<Client>,
+    _folder: TempDir,
+    _database: Database,
+}
+
+impl Fleet {
+    async fn start(servers: usize) -> Result<Fleet, Box<dyn std::error::Error>> {
+        let database = Database::new().await.map_err(|error| error.to_string())?;
+        postgres::migrate(&database.url.parse()?, Epoch::new([1; 16])).await?;
+        let folder = tempfile::tempdir()?;
+        let pepper = folder.path().join("pepper");
+        create_pepper(&pepper, &SystemEntropy)?;
+        let mut fleet = Fleet {
+            servers: Vec::new(),
+            clients: Vec::new(),
+            _folder: folder,
+            _database: database,
+        };
+        for _ in 0..servers {
+            let server = start(&fleet._database, &pepper)?;
+            fleet.clients.push(Client::connect(server.address()).await?);
+            fleet.servers.push(server);
+        }
+        fleet.clients[0].create_namespace("notes", "kn_", hex(40)).await?;
+        Ok(fleet)
+    }
+
+    /// A token that every server has in its cache.
+    async fn known_everywhere(&mut self) -> Result<(v1::Token, String), Box<dyn std::error::Error>> {
+        let (token, secret) = self.clients[0].issue("notes", &[]).await?;
+        for client in &mut self.clients {
+            for _ in 0..2 {
+                assert_eq!(client.verdict(&secret).await?, Verdict::Accepted);
+            }
+        }
+        Ok((token, secret))
+    }
+
+    async fn stop(self) -> Outcome {
+        for server in self.servers {
+            tokio::task::spawn_blocking(|| server.stop()).await??;
+        }
+        Ok(())
+    }
+}
 
 fn start(database: &Database, pepper: &Path) -> Result<Running, Box<dyn std::error::Error>> {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -19,27 +72,101 @@ fn start(database: &Database, pepper: &Path) -> Result<Running, Box<dyn std::err
     Ok(Running::start(options)?)
 }
 
-#[tokio::test]
-async fn what_one_server_issues_the_other_knows() -> Outcome {
-    let database = Database::new().await.map_err(|error| error.to_string())?;
-    postgres::migrate(&database.url.parse()?, Epoch::new([1; 16])).await?;
-    let folder = tempfile::tempdir()?;
-    let pepper = folder.path().join("pepper");
-    create_pepper(&pepper, &SystemEntropy)?;
-    let servers = [start(&database, &pepper)?, start(&database, &pepper)?];
-    let mut here = Client::connect(&servers[0].address().to_string()).await?;
-    let mut there = Client::connect(&servers[1].address().to_string()).await?;
-    here.create_namespace("notes", "kn_", hex(40)).await?;
-    let (token, secret) = here.issue("notes", &["read"]).await?;
-    let listed = there.tokens.get(v1::GetRequest {
-        token_id: token.id.clone(),
-    });
-    assert_eq!(listed.await?.into_inner().token.unwrap_or_default().id, token.id);
-    assert_eq!(here.verdict(&secret).await?, v1::Verdict::Accepted);
-    there.revoke(&token.id).await?;
-    assert_ne!(there.verdict(&secret).await?, v1::Verdict::Accepted);
-    for server in servers {
-        tokio::task::spawn_blocking(|| server.stop()).await??;
+fn requiring(secret: &str, requirement: Requirement) -> v1::VerifyRequest {
+    v1::VerifyRequest {
+        secret: secret.to_owned(),
+        consistency: Some(v1::Consistency {
+            requirement: Some(requirement),
+        }),
+        ..Default::default()
     }
-    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_revoked_at_one_server_is_refused_by_all_at_once() -> Outcome {
+    let mut fleet = Fleet::start(3).await?;
+    for round in 0..6 {
+        let (token, secret) = fleet.known_everywhere().await?;
+        let revoked = fleet.clients[round % 3].revoke(&token.id).await?;
+        assert_eq!(revoked.propagation(), Propagation::Acknowledged);
+        for client in &mut fleet.clients {
+            assert_eq!(client.verdict(&secret).await?, Verdict::Revoked);
+        }
+        // Repeated elsewhere, it is the same revocation, and as true.
+        let again = fleet.clients[(round + 1) % 3].revoke(&token.id).await?;
+        assert_eq!(again.cursor, revoked.cursor);
+        assert_eq!(again.propagation(), Propagation::Acknowledged);
+    }
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_secret_that_was_rotated_away_at_one_server_is_refused_by_all_at_once() -> Outcome {
+    let mut fleet = Fleet::start(2).await?;
+    for round in 0..4 {
+        let (token, secret) = fleet.known_everywhere().await?;
+        let request = v1::RotateRequest {
+            token_id: token.id,
+            ..Default::default()
+        };
+        let rotated = fleet.clients[round % 2]
+            .tokens
+            .rotate(request)
+            .await?
+            .into_inner();
+        assert_eq!(rotated.propagation(), Propagation::Acknowledged);
+        for client in &mut fleet.clients {
+            assert_eq!(client.verdict(&secret).await?, Verdict::SecretRetired);
+            assert_eq!(client.verdict(&rotated.secret).await?, Verdict::Accepted);
+        }
+    }
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_server_judges_as_well_informed_as_it_is_asked_to() -> Outcome {
+    let mut fleet = Fleet::start(2).await?;
+    let (token, secret) = fleet.known_everywhere().await?;
+    let revoked = fleet.clients[0].revoke(&token.id).await?;
+    let there = &mut fleet.clients[1].verification;
+    for requirement in [
+        Requirement::AtLeast(revoked.cursor.clone()),
+        Requirement::Strong(v1::Strong {}),
+    ] {
+        let answer = there.verify(requiring(&secret, requirement)).await?.into_inner();
+        assert_eq!(answer.verdict(), Verdict::Revoked);
+        assert!(answer.revision >= 3, "{}", answer.revision);
+    }
+    let cursor = Cursor::parse(&revoked.cursor)?;
+    let ahead = Cursor {
+        revision: cursor.revision.next(),
+        ..cursor
+    };
+    let elsewhere = Cursor {
+        epoch: Epoch::new([9; 16]),
+        ..cursor
+    };
+    for (cursor, code, reason) in [
+        (ahead, Code::Unavailable, "REPLICA_BEHIND"),
+        (elsewhere, Code::OutOfRange, "CURSOR_EXPIRED"),
+    ] {
+        let requirement = Requirement::AtLeast(cursor.to_string());
+        let refused = there.verify(requiring(&secret, requirement)).await;
+        let status = refused.err().ok_or("it was judged")?;
+        let told = status.get_details_error_info().map(|info| info.reason);
+        assert_eq!((status.code(), told.as_deref()), (code, Some(reason)));
+    }
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_server_that_was_stopped() -> Outcome {
+    let mut fleet = Fleet::start(3).await?;
+    let (token, _) = fleet.known_everywhere().await?;
+    let stopped = fleet.servers.remove(2);
+    fleet.clients.remove(2);
+    tokio::task::spawn_blocking(|| stopped.stop()).await??;
+    let revoked = fleet.clients[0].revoke(&token.id).await?;
+    assert_eq!(revoked.propagation(), Propagation::Acknowledged);
+    fleet.stop().await
 }

@@ -86,6 +86,12 @@ impl Drop for Server {
 }
 
 impl Client {
+    pub(crate) async fn connect(address: impl std::fmt::Display) -> Result<Client, tonic::transport::Error> {
+        Ok(Client::over(
+            Endpoint::new(format!("http://{address}"))?.connect().await?,
+        ))
+    }
+
     pub(crate) fn over(channel: Channel) -> Client {
         Client {
             tokens: TokenServiceClient::new(channel.clone()),

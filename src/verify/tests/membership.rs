@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::samples::{LONG, Scene, is_accepted, secret, usable};
-use super::super::{Consistency, Stop, VerifyError};
+use super::super::{Cache, Consistency, Stop, VerifyError};
 use crate::journal::Revision;
 use crate::journal::cursor::{Cursor, Epoch};
 use crate::journal::samples::issue;
@@ -198,6 +198,33 @@ async fn strong_sees_what_is_committed_and_not_yet_followed() -> Answer<()> {
     let strong = scene.verdict_as(secret(1, 1), Consistency::Strong).await?;
     assert_eq!(strong, Verdict::Refused(Refusal::Revoked));
     gate.open();
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_where_the_journal_is_shorter_is_neither_judged_by_nor_kept() -> Answer<()> {
+    for consistency in [Consistency::Leased, Consistency::Strong] {
+        let scene = Scene::start_as_member().await?;
+        scene.write(issue(usable(1))).await?;
+        scene.faulty.nth(1, Call::TokensByDigest, Fault::Rewinds);
+        let told = scene.verdict_as(secret(1, 1), consistency).await;
+        assert!(matches!(told, Err(VerifyError::Store(_))), "{told:?}");
+        let queries = scene.queries();
+        assert!(is_accepted(&scene.verdict(secret(1, 1)).await?));
+        assert_eq!(scene.queries(), queries + 1, "it was kept");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_that_is_older_than_where_the_journal_began_to_be_followed() -> Answer<()> {
+    let store = other_journal(EPOCH, 0, 3).await?;
+    let cache = Cache::new(10.try_into()?);
+    cache.follow_from(store.head().await?.revision);
+    let old = Arc::new(usable(1));
+    let digest = old.secrets[0].digest;
+    assert!(!cache.fill(digest, &old, Revision::new(3)));
+    assert!(cache.fill(digest, &old, Revision::new(4)));
     Ok(())
 }
 

@@ -31,19 +31,20 @@ impl Fleet {
         let folder = tempfile::tempdir()?;
         let pepper = folder.path().join("pepper");
         create_pepper(&pepper, &SystemEntropy)?;
-        let mut fleet = Fleet {
-            servers: Vec::new(),
-            clients: Vec::new(),
+        let servers: Vec<_> = (0..servers)
+            .map(|_| start(&database, &pepper))
+            .collect::<Result<_, _>>()?;
+        let mut clients = Vec::new();
+        for server in &servers {
+            clients.push(Client::connect(server.address()).await?);
+        }
+        clients[0].create_namespace("notes", "kn_", hex(40)).await?;
+        Ok(Fleet {
+            servers,
+            clients,
             _folder: folder,
             _database: database,
-        };
-        for _ in 0..servers {
-            let server = start(&fleet._database, &pepper)?;
-            fleet.clients.push(Client::connect(server.address()).await?);
-            fleet.servers.push(server);
-        }
-        fleet.clients[0].create_namespace("notes", "kn_", hex(40)).await?;
-        Ok(fleet)
+        })
     }
 
     /// A token that every server has in its cache.

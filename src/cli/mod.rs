@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod confirm;
 mod connect;
 mod demo;
 mod failure;
@@ -10,6 +11,7 @@ mod namespace;
 mod output;
 mod pepper;
 mod present;
+mod recover;
 mod serve;
 mod spelling;
 mod store;
@@ -76,6 +78,8 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Bring a store to the schema of this program
     Migrate(migrate::MigrateArgs),
+    /// After a backup was restored: refuse to go on from what it has forgotten
+    Recover(recover::RecoverArgs),
     /// Make the key that servers of one store share
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
@@ -153,6 +157,7 @@ fn dispatch(cli: Cli) -> Outcome {
     match command {
         Command::Serve(args) => wait(serve::run(*args)),
         Command::Migrate(args) => wait(migrate::run(args, output)),
+        Command::Recover(args) => wait(recover::run(args, output)),
         Command::Pepper(command) => pepper::run(command, output),
         Command::Demo => wait(demo::run()),
         Command::Check(args) => check::run(args, output),
@@ -218,7 +223,7 @@ mod tests {
             let matches = Cli::command().try_get_matches_from(args)?;
             Ok::<_, clap::Error>(store::refuse_password(&matches).err())
         };
-        for command in ["serve", "migrate"] {
+        for command in ["serve", "migrate", "recover"] {
             for url in ["postgres://ann:s3cret@db/x", "postgresql://db/x?password=s3cret"] {
                 let failure = refused(&["tokenward", command, "--store", url])?;
                 let line = failure.and_then(|failure| failure.line()).unwrap_or_default();

@@ -65,7 +65,7 @@ pub(super) struct ServeArgs {
     /// How long calls under way may take to end after SIGTERM [default: 10s]
     #[arg(long, value_name = "SPAN")]
     drain_max: Option<humantime::Duration>,
-    /// What people know this server by, where several share a store [default: the host's name]
+    /// What people know this server by, where several share a store [default: host and process id]
     #[arg(long, env = "TOKENWARD_REPLICA_NAME", value_name = "NAME")]
     replica_name: Option<String>,
     /// Which lines are logged, such as info or tokenward=debug,h2=warn

@@ -93,10 +93,16 @@ impl Options {
             limits: Limits::default(),
             watch: WatchLimits::default(),
             drain_max: DRAIN_MAX,
-            replica_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            replica_name: host_and_process(),
             in_force_nowhere: false,
         }
     }
+}
+
+/// Tells apart what several servers on one host say of themselves.
+fn host_and_process() -> String {
+    let host = rustix::system::uname();
+    format!("{}/{}", host.nodename().to_string_lossy(), std::process::id())
 }
 
 /// Why a server did not start, or how it failed.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, text};
-use super::super::{Caller, view};
+use super::super::{Caller, confirm, view};
 use crate::proto::v1;
 
 #[derive(clap::Args, Debug)]
@@ -26,17 +26,14 @@ pub(crate) struct RevokeArgs {
 }
 
 pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
-    if !args.yes && !output::can_ask() {
-        return Err(
-            Failure::usage("revoking is for ever, and nobody can be asked here")
-                .but("pass --yes to revoke without asking"),
-        );
+    if !args.yes {
+        confirm::can_be_asked("revoking is for ever")?;
     }
     let mut client = super::client(caller).await?;
     if !args.yes {
         let token = super::read(&mut client, args.token_id.clone()).await?;
         output::note_table(output::facts(token.facts()))?;
-        if !confirmed()? {
+        if !confirm::confirmed("Revoke this token, for ever?")? {
             return Err(Failure::new("nothing was revoked"));
         }
     }
@@ -70,15 +67,4 @@ impl Revoked {
         facts.push(("propagation", text(&self.propagation)));
         facts
     }
-}
-
-fn confirmed() -> Result<bool, Failure> {
-    dialoguer::Confirm::new()
-        .with_prompt("Revoke this token, for ever?")
-        .default(false)
-        .interact()
-        .map_err(|dialoguer::Error::IO(error)| {
-            Failure::new(format_args!("the answer could not be read: {error}"))
-                .but("pass --yes to revoke without asking")
-        })
 }

@@ -30,7 +30,7 @@ use ground::{Ground, Refusal, not_behind};
 use lane::{Lane, LaneOptions};
 use listen::Listening;
 pub use options::{NotPostgresUrl, PostgresOptions};
-pub use schema::{OpenError, migrate};
+pub use schema::{OpenError, migrate, recover};
 
 /// Joining and renewing. A lease is short, so its renewal is.
 const RENEWALS: LaneOptions = LaneOptions {

@@ -7,10 +7,12 @@ use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use tokio::time::{sleep, timeout};
 
 use super::super::StoreError;
+use super::super::columns::revision;
 use super::super::migrations::{Applied, MIGRATIONS_TABLE, since};
 use super::fault::{Class, Fault};
 use super::ground::Shaky;
 use super::options::PostgresOptions;
+use crate::journal::Revision;
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 
@@ -30,6 +32,8 @@ pub(super) const TABLES: &str = "
 pub(super) const BEGIN_JOURNAL: &str = "
     INSERT INTO journal_head (id, epoch, revision, link) VALUES (1, $1, 0, $2)
     ON CONFLICT (id) DO NOTHING";
+
+pub(super) const NEW_EPOCH: &str = "UPDATE journal_head SET epoch = $1 RETURNING revision";
 
 /// Why a store could not be opened or migrated.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,25 @@ pub async fn migrate(options: &PostgresOptions, epoch: Epoch) -> Result<Vec<Appl
             Err(source) => return Err(refused(options, source)),
         }
     }
+}
+
+/// Gives the journal a new epoch, so that nobody goes on from what a store that was restored has forgotten:
+/// every cursor of before is refused, and every server that still runs stops. Answers with the head.
+pub async fn recover(options: &PostgresOptions, epoch: Epoch) -> Result<Revision, OpenError> {
+    let mut connection = connect(options).await?;
+    check(&mut connection, options).await?;
+    let head = sqlx::query_scalar(NEW_EPOCH)
+        .bind(&epoch.as_bytes()[..])
+        .fetch_one(&mut connection)
+        .await;
+    let head = head.map_err(|source| OpenError::Unreachable {
+        store: options.to_string(),
+        source: source.into(),
+    })?;
+    revision(head).map_err(|source| OpenError::Store {
+        store: options.to_string(),
+        source,
+    })
 }
 
 /// The first connection to a store, or why there is none.

@@ -22,6 +22,8 @@ pub(super) const BEGIN_JOURNAL: &str = "
     ON CONFLICT (id) DO UPDATE SET id = 1
     RETURNING revision";
 
+pub(super) const NEW_EPOCH: &str = "UPDATE journal_head SET epoch = $1 RETURNING revision";
+
 pub(super) const REPEATED: &str = "
     SELECT body, link FROM journal
     WHERE request_id IN (SELECT unhex(value, '-') FROM json_each($1))";
@@ -91,6 +93,13 @@ pub(super) async fn begin_journal(pool: &SqlitePool, epoch: Epoch) -> Result<Rev
     let query = sqlx::query_scalar(BEGIN_JOURNAL)
         .bind(&epoch.as_bytes()[..])
         .bind(&Link::START.as_bytes()[..]);
+    let head: i64 = query.fetch_one(pool).await?;
+    revision(head).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Names the journal anew; answers with its head.
+pub(super) async fn new_epoch(pool: &SqlitePool, epoch: Epoch) -> Result<Revision, sqlx::Error> {
+    let query = sqlx::query_scalar(NEW_EPOCH).bind(&epoch.as_bytes()[..]);
     let head: i64 = query.fetch_one(pool).await?;
     revision(head).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -133,6 +133,18 @@ pub async fn migrate(path: &Path, epoch: Epoch) -> Result<Vec<Applied>, OpenErro
     Ok(applied)
 }
 
+/// Gives the journal at `path` a new epoch, so that nobody goes on from what a file that was restored has
+/// forgotten: every cursor of before is refused. Answers with the head.
+pub async fn recover(path: &Path, epoch: Epoch) -> Result<Revision, OpenError> {
+    let store = SqliteStore::open(path, epoch).await?;
+    let head = commit::new_epoch(&store.writer, epoch).await;
+    store.close().await;
+    head.map_err(|source| OpenError::Open {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 async fn apply(writer: &SqlitePool) -> Result<Vec<Applied>, MigrateError> {
     let migrator = sqlx::migrate!("migrations/sqlite");
     let mut connection = writer.acquire().await?;

@@ -121,3 +121,40 @@ fn a_password_is_taken_from_the_environment_only_and_never_shown() -> Outcome {
     }
     Ok(())
 }
+
+#[test]
+fn recover_refuses_every_cursor_of_before() -> Outcome {
+    let database = empty()?;
+    let folder = tempfile::tempdir()?;
+    let file = format!("sqlite:{}", folder.path().join("tokenward.db").display());
+    for store in [database.url.as_str(), &file] {
+        tokenward(&["migrate", "--store", store], "")?;
+        let recover = |more: &[&str]| tokenward(&[&["recover", "--store", store], more].concat(), "");
+        let unasked = recover(&[])?;
+        assert_eq!(unasked.code, Some(2), "{unasked:?}");
+        assert!(
+            unasked
+                .complaint()
+                .ends_with("pass --yes to go on without asking"),
+            "{unasked:?}"
+        );
+        let first = recover(&["--yes", "--output", "json"])?.json()?;
+        let second = recover(&["--yes", "--output", "json"])?.json()?;
+        assert_eq!((&first["revision"], &second["revision"]), (&0.into(), &0.into()));
+        assert_ne!(first["epoch"], second["epoch"]);
+        let told = recover(&["--yes"])?;
+        assert!(
+            told.out.starts_with("the journal goes on from revision 0"),
+            "{told:?}"
+        );
+    }
+    for (store, complaint) in [
+        ("memory:", "tokenward: memory: is never restored"),
+        ("sqlite:/nowhere/t.db", "tokenward: /nowhere/t.db does not exist"),
+    ] {
+        let refused = tokenward(&["recover", "--yes", "--store", store], "")?;
+        assert_ne!(refused.code, Some(0));
+        assert_eq!(refused.complaint(), complaint);
+    }
+    Ok(())
+}

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 use super::super::{commit, ground, read, roll, schema};
 use super::*;
 
-const STATEMENTS: [&str; 33] = [
+const STATEMENTS: [&str; 34] = [
     commit::BEGIN,
     commit::LOCK_NAMESPACES,
     commit::REPEATED,
@@ -38,6 +38,7 @@ const STATEMENTS: [&str; 33] = [
     roll::REMOVE,
     schema::TABLES,
     schema::BEGIN_JOURNAL,
+    schema::NEW_EPOCH,
     listen::PING,
 ];
 

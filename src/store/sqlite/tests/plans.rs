@@ -5,8 +5,9 @@ use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 use super::super::{commit, read};
 use super::*;
 
-const STATEMENTS: [&str; 21] = [
+const STATEMENTS: [&str; 22] = [
     commit::BEGIN_JOURNAL,
+    commit::NEW_EPOCH,
     commit::REPEATED,
     commit::VERSIONS,
     commit::NEWEST_NAMESPACE,

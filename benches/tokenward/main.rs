@@ -1,4 +1,5 @@
-//! What a Verify and an Issue cost. `cargo bench --profile dist` is how the published figures are made.
+//! What a Verify, an Issue and a Revoke cost. `scripts/with-postgres cargo bench --profile dist` is how the
+//! published figures are made.
 //!
 //! CPU time is what is compared: on a shared machine wall time says more about the neighbours.
 
@@ -9,9 +10,16 @@
 
 mod clients;
 mod cpu;
+#[path = "../../tests/support/postgres.rs"]
+#[expect(
+    dead_code,
+    reason = "what looks behind the store is for the tests of the store"
+)]
+mod database;
 mod in_process;
 mod issue;
 mod loopback;
+mod revoke;
 
 use criterion::Criterion;
 
@@ -27,5 +35,6 @@ fn main() {
         loopback::Server::StockEcho,
     );
     issue::bench(&mut wall());
+    revoke::bench(&mut wall());
     Criterion::default().final_summary();
 }

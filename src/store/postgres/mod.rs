@@ -240,9 +240,12 @@ impl Store for PostgresStore {
         if let Some(listening) = &self.listening {
             listening.stop();
         }
-        for lane in [&self.renewals, &self.writer, &self.misses, &self.lists] {
-            lane.close().await;
-        }
+        tokio::join!(
+            self.renewals.close(),
+            self.writer.close(),
+            self.misses.close(),
+            self.lists.close()
+        );
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::roll::{Member, MemberId, Roll};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
@@ -69,6 +70,9 @@ const LISTS: LaneOptions = LaneOptions {
     lock_max: Duration::from_millis(500),
 };
 
+/// How long a database may take to be looked at before it is used.
+const OPEN_MAX: Duration = Duration::from_secs(10);
+
 /// A store in a Postgres database.
 #[derive(Debug)]
 pub struct PostgresStore {
@@ -103,12 +107,12 @@ macro_rules! ask {
 impl PostgresStore {
     /// Opens a database that has been migrated; it is never migrated here.
     pub async fn open(options: &PostgresOptions) -> Result<PostgresStore, OpenError> {
-        let mut connection = schema::connect(options).await?;
-        schema::check(&mut connection, options).await?;
         let ground = Arc::new(Ground::default());
-        let checked = ground.check(&mut connection).await;
-        let head = checked.map_err(|fault| unfit(options, fault))?;
-        drop(connection);
+        let looked = timeout(OPEN_MAX, look(options, &ground)).await;
+        let head = looked.map_err(|silent| OpenError::Unreachable {
+            store: options.to_string(),
+            source: silent.into(),
+        })??;
         let lane = |lane_options| Lane::new(&options.connect, &ground, lane_options);
         let committed = watch::Sender::new(head.revision);
         let listening = options
@@ -135,6 +139,14 @@ impl PostgresStore {
             moved
         });
     }
+}
+
+/// Looks at a database for the first time: what is wrong with it is told in full, which a pool would not.
+async fn look(options: &PostgresOptions, ground: &Ground) -> Result<Head, OpenError> {
+    let mut connection = schema::connect(options).await?;
+    schema::check(&mut connection, options).await?;
+    let checked = ground.check(&mut connection).await;
+    checked.map_err(|fault| unfit(options, fault))
 }
 
 fn unfit(options: &PostgresOptions, fault: Fault) -> OpenError {

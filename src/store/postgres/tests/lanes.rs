@@ -96,7 +96,7 @@ async fn a_call_that_was_dropped_leaves_no_transaction_and_no_lock() -> Tested {
     sqlx::query("SELECT 1 FROM journal_head FOR UPDATE")
         .execute(&mut *blocking)
         .await?;
-    let dropped = tokio::time::timeout(Duration::from_millis(300), store.commit(vec![issue(token(1))]));
+    let dropped = timeout(Duration::from_millis(300), store.commit(vec![issue(token(1))]));
     assert!(dropped.await.is_err(), "it did not wait");
     blocking.rollback().await?;
     assert_eq!(write(&store, issue(token(2))).await?.revision, Revision::new(2));
@@ -150,7 +150,7 @@ async fn a_commit_that_lost_its_connection_before_commit_was_sent_is_done_again(
         }
         Ok::<_, sqlx::Error>(())
     };
-    tokio::time::timeout(SOON, ended).await??;
+    timeout(SOON, ended).await??;
     blocking.rollback().await?;
     let outcomes = committing.await??;
     assert!(matches!(outcomes[..], [Outcome::Written(_)]), "{outcomes:?}");

@@ -65,7 +65,7 @@ async fn a_migration_waits_for_locks_in_short_turns() -> Tested {
         }
         Ok::<_, sqlx::Error>(())
     };
-    tokio::time::timeout(SOON, gave_way).await??;
+    timeout(SOON, gave_way).await??;
     blocking.rollback().await?;
     assert_eq!(migrating.await??, []);
     Ok(())

@@ -1,0 +1,46 @@
+//! The store and the pepper a server begins with.
+
+use std::sync::Arc;
+
+use super::options::{Options, StoreAddress};
+use super::{ServeError, pepper};
+use crate::clock::{Entropy, random};
+use crate::journal::cursor::Epoch;
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::store::postgres::PostgresStore;
+use crate::store::sqlite::SqliteStore;
+use crate::token::secret::Pepper;
+
+pub(super) async fn open(
+    options: &Options,
+    entropy: &dyn Entropy,
+) -> Result<(Arc<dyn Store>, Arc<Pepper>), ServeError> {
+    let epoch = Epoch::new(random(entropy));
+    match &options.store {
+        StoreAddress::Sqlite(path) => {
+            let store = SqliteStore::open(path, epoch).await?;
+            let file = options
+                .pepper_file
+                .clone()
+                .unwrap_or_else(|| pepper::beside(path));
+            // A store that holds anything was written with a pepper; a new one would make all of it unknown.
+            let fresh = store.head().await?.revision.get() == 0;
+            let pepper = pepper::load_or_create(&file, fresh, entropy)?;
+            Ok((Arc::new(store), Arc::new(pepper)))
+        }
+        StoreAddress::Postgres(database) => {
+            let pepper = pepper::load_shared(options.pepper_file.as_deref())?;
+            let store = PostgresStore::open(database).await?;
+            Ok((Arc::new(store), Arc::new(pepper)))
+        }
+        StoreAddress::Memory => {
+            tracing::warn!("the store is in memory: nothing survives this process");
+            let pepper = match &options.pepper_file {
+                Some(file) => pepper::load_or_create(file, true, entropy)?,
+                None => pepper::new(entropy),
+            };
+            Ok((Arc::new(MemoryStore::new(epoch)), Arc::new(pepper)))
+        }
+    }
+}

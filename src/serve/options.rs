@@ -1,0 +1,101 @@
+//! What a server can be told, and where it keeps its tokens.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::thread;
+use std::time::Duration;
+
+use super::listen::Limits;
+use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
+use crate::watch::WatchLimits;
+
+const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Everything a server can be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub store: StoreAddress,
+    pub listen: SocketAddr,
+    /// Listen beyond loopback although callers are neither known nor encrypted.
+    pub insecure: bool,
+    /// `None`: beside the embedded store. A shared store has no such place, so it must be named.
+    pub pepper_file: Option<PathBuf>,
+    /// Threads that serve calls.
+    pub threads: NonZeroUsize,
+    /// Tokens whose facts are held in memory.
+    pub cache_tokens: NonZeroUsize,
+    pub limits: Limits,
+    pub watch: WatchLimits,
+    /// How long calls under way may take to end after the server was told to.
+    pub drain_max: Duration,
+    /// What people know this server by, where several share a store.
+    pub replica_name: String,
+    /// Answer a change without waiting for it to be in force. For tests, which must see what comes of it.
+    #[doc(hidden)]
+    pub in_force_nowhere: bool,
+}
+
+/// Where tokens are kept.
+#[derive(Clone, Debug)]
+pub enum StoreAddress {
+    Sqlite(PathBuf),
+    /// Shared with other servers.
+    Postgres(PostgresOptions),
+    /// Nothing survives the process.
+    Memory,
+}
+
+impl Options {
+    /// A server with everything else as it is unless told otherwise.
+    pub fn new(store: StoreAddress, listen: SocketAddr) -> Options {
+        Options {
+            store,
+            listen,
+            insecure: false,
+            pepper_file: None,
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            cache_tokens: CACHE_TOKENS,
+            limits: Limits::default(),
+            watch: WatchLimits::default(),
+            drain_max: DRAIN_MAX,
+            replica_name: host_and_process(),
+            in_force_nowhere: false,
+        }
+    }
+}
+
+/// Tells apart what several servers on one host say of themselves.
+fn host_and_process() -> String {
+    let host = rustix::system::uname();
+    format!("{}/{}", host.nodename().to_string_lossy(), std::process::id())
+}
+
+impl FromStr for StoreAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<StoreAddress, &'static str> {
+        match text.split_once(':') {
+            Some(("memory", "")) => Ok(StoreAddress::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(StoreAddress::Sqlite(PathBuf::from(path))),
+            Some((scheme, _)) if PostgresOptions::SCHEMES.contains(&scheme) => text
+                .parse()
+                .map(StoreAddress::Postgres)
+                .map_err(|NotPostgresUrl| "must be a URL such as postgres://user@host:5432/database"),
+            _ => Err("must be sqlite:PATH, postgres://USER@HOST/DATABASE or memory:"),
+        }
+    }
+}
+
+impl fmt::Display for StoreAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreAddress::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            StoreAddress::Postgres(database) => database.fmt(f),
+            StoreAddress::Memory => f.write_str("memory:"),
+        }
+    }
+}

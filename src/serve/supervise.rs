@@ -1,0 +1,133 @@
+//! Builds a server from its parts, holds them together, and takes them apart in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::open::open;
+use super::options::Options;
+use super::{ServeError, drain, listen};
+use crate::authority::{Authority, Writer};
+use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
+use crate::membership::{Barrier, Seat, Terms};
+use crate::rpc::{Api, InForce};
+use crate::store::Store;
+use crate::store::spawned::Spawned;
+use crate::token::text::Actor;
+use crate::verify::{Cache, Following, Stop, Verifier, VerifierTasks};
+use crate::watch::Watch;
+
+/// How long the store may take to let go of its file, after all is written.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// Runs a server on the current runtime, until `shutdown` is cancelled.
+pub(super) async fn supervise(
+    options: Options,
+    shutdown: CancellationToken,
+    ready: mpsc::SyncSender<SocketAddr>,
+) -> Result<(), ServeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let (store, pepper) = open(&options, &*entropy).await?;
+    let head = store.head().await?;
+    let stop_writing = CancellationToken::new();
+    let (writer, writing) = Writer::spawn(Arc::clone(&store), stop_writing.clone());
+    let handle = runtime::Handle::current();
+    let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), handle.clone()));
+    let (in_force, seat) = membership(&options, &store, &clock, &entropy);
+    let stop_following = CancellationToken::new();
+    let (verifier, tasks) = Verifier::start(
+        Arc::clone(&store),
+        seat,
+        Arc::clone(&pepper),
+        Arc::clone(&clock),
+        Cache::new(options.cache_tokens),
+        stop_following.clone(),
+    )
+    .await?;
+    let verifier = Arc::new(verifier);
+    let authority = Authority::new(
+        Arc::clone(&detached),
+        writer,
+        Arc::clone(&clock),
+        entropy,
+        pepper,
+        head.epoch,
+    );
+    let drain = CancellationToken::new();
+    let forked = CancellationToken::new();
+    tokio::spawn(cancel_when_forked(verifier.following(), forked.clone()));
+    let watch = Watch::new(
+        Arc::clone(&detached),
+        handle,
+        drain.clone(),
+        forked,
+        options.watch,
+    );
+    let api = Api::new(
+        Arc::new(authority),
+        Arc::clone(&verifier),
+        in_force,
+        Arc::new(watch),
+        detached,
+        clock,
+        Actor::try_from("anonymous".to_owned())?,
+    );
+    let serving = listen::Serving::start(&options, api, &drain)?;
+    tracing::info!(address = %serving.address, revision = %head.revision, "listening");
+    // Whoever started it may have left.
+    let _ = ready.send(serving.address);
+    let result = drain::until_told(shutdown, verifier, serving, drain, options.drain_max).await;
+    // What was queued is written, also for calls that were cut off.
+    stop_writing.cancel();
+    let VerifierTasks { follower, misses } = tasks;
+    misses.abort();
+    stop_following.cancel();
+    // It gives its place on the roll up; if it cannot, the others find out by themselves.
+    let _ = timeout(CLOSE_MAX, follower).await;
+    writing.await.map_err(|_| ServeError::Panicked)?;
+    // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
+    let _ = timeout(CLOSE_MAX, store.close()).await;
+    tracing::info!("ended");
+    result
+}
+
+/// This process's place among those that answer for the store, and what its changes wait for.
+fn membership(
+    options: &Options,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> (InForce, Seat) {
+    let terms = Terms::DEFAULT;
+    let in_force = match (options.in_force_nowhere, store.roll()) {
+        (true, _) => InForce::Unawaited,
+        (false, None) => InForce::Here,
+        (false, Some(_)) => {
+            let (barrier, keeper) = Barrier::new(Arc::clone(store), Arc::clone(clock), terms);
+            tokio::spawn(keeper);
+            InForce::Everywhere(barrier)
+        }
+    };
+    let seat = Seat::new(
+        Arc::clone(store),
+        Arc::clone(clock),
+        Arc::clone(entropy),
+        options.replica_name.clone(),
+        terms,
+    );
+    (in_force, seat)
+}
+
+async fn cancel_when_forked(mut following: watch::Receiver<Following>, forked: CancellationToken) {
+    let is_forked = |following: &Following| matches!(following, Following::Stopped(Stop::Forked { .. }));
+    if following.wait_for(is_forked).await.is_ok() {
+        forked.cancel();
+    }
+}

@@ -87,7 +87,7 @@ pub(super) struct Serving {
 
 impl Serving {
     /// Binds the address and serves `api` on it until `drain` is cancelled.
-    pub(super) fn start(
+    pub(super) async fn start(
         options: &Options,
         api: Api,
         drain: &CancellationToken,
@@ -98,6 +98,8 @@ impl Serving {
             .first()
             .map_or(Ok(options.listen), TcpListener::local_addr)?;
         let (health, health_service) = tonic_health::server::health_reporter();
+        // Before anybody can ask: a client that is told that there is no such service stays away for a while.
+        tell(&health, true).await;
         let routes = Routes::new(health_service);
         let routes = add_services(routes, api, limits.message_bytes_max);
         let places = Arc::new(Semaphore::new(limits.connections_max));
@@ -127,14 +129,7 @@ impl Serving {
 
     /// Tells health checks whether to send calls here.
     pub(super) async fn set_health(&self, healthy: bool) {
-        let status = if healthy {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
-        for service in SERVICES {
-            self.health.set_service_status(service, status).await;
-        }
+        tell(&self.health, healthy).await;
     }
 
     /// Ends the streams of those who watch the health, after the last thing they were told.
@@ -154,6 +149,17 @@ impl Serving {
     pub(super) fn join(self) -> Result<(), ServeError> {
         let ends = self.threads.into_iter().map(super::join).collect::<Vec<_>>();
         ends.into_iter().collect()
+    }
+}
+
+async fn tell(health: &HealthReporter, healthy: bool) {
+    let status = if healthy {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    };
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) async fn supervise(
         clock,
         Actor::try_from("anonymous".to_owned())?,
     );
-    let serving = listen::Serving::start(&options, api, &drain)?;
+    let serving = listen::Serving::start(&options, api, &drain).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.
     let _ = ready.send(serving.address);

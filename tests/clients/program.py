@@ -35,8 +35,8 @@ def generate(folder):
 class Client:
     """One channel, a stub for each service, and the messages of the package by name."""
 
-    def __init__(self, address):
-        self.channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)])
+    def __init__(self, address, *options):
+        self.channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0), *options])
         for service in SERVICES:
             stubs = importlib.import_module(f"tokenward.v1.{service}_service_pb2_grpc")
             stub = getattr(stubs, f"{service.capitalize()}ServiceStub")
@@ -47,13 +47,14 @@ class Client:
 
 
 class Server:
-    """`tokenward serve` over one store file; its log, with all there is, goes to a file beside it."""
+    """`tokenward serve`, by default over one store file; its log, with all there is, goes to a file beside it."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, *more, store=None):
         self.log = folder / "server.log"
+        store = store or f"sqlite:{folder / 'tokenward.db'}"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [binary, "serve", "--store", f"sqlite:{folder / 'tokenward.db'}", "--listen", "127.0.0.1:0"],
+                [binary, "serve", "--store", store, "--listen", "127.0.0.1:0", *more],
                 env={**os.environ, "TOKENWARD_LOG": "trace"},
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the Python client against a server binary, in a virtual environment kept under target/.
+# Runs the Python clients against a server binary, in a virtual environment kept under target/.
 # usage: tests/clients/run.sh path/to/tokenward
 set -euo pipefail
 
@@ -25,4 +25,8 @@ if ! cmp -s tests/clients/requirements.txt "$venv/requirements.txt"; then
     cp tests/clients/requirements.txt "$venv/"
 fi
 
-PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" tests/clients/life.py "$binary"
+export PYTHONDONTWRITEBYTECODE=1
+"$venv/bin/python" tests/clients/life.py "$binary"
+# On a Postgres of its own, whichever there is: it is all theirs.
+env -u TOKENWARD_TEST_POSTGRES_URL scripts/with-postgres bash -c \
+    'TOKENWARD_STORE=$TOKENWARD_TEST_POSTGRES_URL "$@"' bash "$venv/bin/python" tests/clients/fleet.py "$binary"

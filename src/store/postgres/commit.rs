@@ -42,55 +42,13 @@ pub(super) const LOCK_HEAD: &str = "
     SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
     FROM journal_head FOR UPDATE OF journal_head";
 
-pub(super) const INSERT_TOKENS: &str = "
-    INSERT INTO token (
-        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason
-    )
-    SELECT
-        id, version, namespace, name, subject, scopes::jsonb, labels::jsonb, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason
-    FROM UNNEST(
-        $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[]
-    ) AS draft (
-        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason
-    )";
-
-// What a token was issued as never changes; the guard is here, not only in the plan.
-pub(super) const UPDATE_TOKENS: &str = "
-    UPDATE token SET
-        version = draft.version,
-        suspend_time = draft.suspend_time,
-        suspend_reason = draft.suspend_reason,
-        revoke_time = draft.revoke_time,
-        revoke_reason = draft.revoke_reason
-    FROM UNNEST(
-        $1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[]
-    ) AS draft (id, guard, version, suspend_time, suspend_reason, revoke_time, revoke_reason)
-    WHERE token.id = draft.id AND token.version = draft.guard";
-
 pub(super) const DELETE_SECRETS: &str = "DELETE FROM secret WHERE token_id = ANY($1)";
-
-pub(super) const INSERT_SECRETS: &str = "
-    INSERT INTO secret (digest, token_id, version, pepper, hint, create_time, retire_time)
-    SELECT * FROM UNNEST(
-        $1::bytea[], $2::uuid[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[]
-    )";
 
 pub(super) const PUT_NAMESPACE: &str = "
     INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time)
     VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7)
     ON CONFLICT (slug) DO UPDATE SET
         version = excluded.version, display_name = excluded.display_name, update_time = excluded.update_time";
-
-pub(super) const INSERT_ENTRIES: &str = "
-    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
-    SELECT * FROM UNNEST(
-        $1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
-        $9::bytea[]
-    )";
 
 // Listeners hear of it with the commit, and never without. It says that there is something to read, not what.
 pub(super) const MOVE_HEAD: &str = "

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::StoreError;
-use super::ground::Refusal;
+use super::refusal::Refusal;
 
 /// Why a call on a connection did not get its answer.
 #[derive(Debug, thiserror::Error)]

@@ -4,10 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use sqlx::{PgConnection, Row};
 
+use super::super::Head;
 use super::super::columns::{link, sql};
-use super::super::{Head, StoreError};
 use super::fault::{Class, Fault};
 use super::read;
+use super::refusal::{Refusal, Shaky};
 use crate::journal::link::Link;
 
 // One statement, and so one moment: the settings of this very session, the head, and what the journal says
@@ -27,28 +28,6 @@ pub(super) const GROUND: &str = "
 /// The highest head this process has seen: on any connection, and whoever moved it there.
 #[derive(Debug, Default)]
 pub(super) struct Ground(Mutex<Option<Head>>);
-
-/// Why a connection is not used.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error(transparent)]
-    Shaky(#[from] Shaky),
-    #[error("the store is not the one that was followed: {0}")]
-    Forked(String),
-}
-
-/// Why nothing is entrusted to a server.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Shaky {
-    #[error("the server is a standby: name the primary")]
-    Standby,
-    #[error("{setting} is {found}: a crash could take acknowledged changes")]
-    Setting { setting: &'static str, found: String },
-    #[error(
-        "synchronous_commit is local although synchronous_standby_names is set: a failover could take acknowledged changes"
-    )]
-    Local,
-}
 
 /// What a new connection finds.
 #[derive(Clone, Debug)]
@@ -182,12 +161,6 @@ fn follows(found: &Found, seen: &Head) -> Result<(), Refusal> {
         Ok(())
     } else {
         forked(format!("revision {} is not what was seen", seen.revision))
-    }
-}
-
-impl From<Refusal> for StoreError {
-    fn from(refusal: Refusal) -> StoreError {
-        Fault::from(refusal).into()
     }
 }
 

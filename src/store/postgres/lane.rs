@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use super::super::{Head, StoreError};
 use super::fault::Fault;
-use super::ground::{Ground, Refusal};
+use super::ground::Ground;
+use super::refusal::Refusal;
 
 /// How long a connection that was used may take to say that it is fit to be used again.
 const RETURN_MAX: Duration = Duration::from_secs(1);

@@ -7,6 +7,7 @@ mod lane;
 mod listen;
 mod options;
 mod read;
+mod refusal;
 mod roll;
 mod rows;
 mod schema;
@@ -26,11 +27,12 @@ use crate::token::id::{RequestId, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
 use fault::Fault;
-pub use ground::Shaky;
-use ground::{Ground, Refusal, not_behind};
+use ground::{Ground, not_behind};
 use lane::{Lane, LaneOptions};
 use listen::Listening;
 pub use options::{NotPostgresUrl, PostgresOptions};
+use refusal::Refusal;
+pub use refusal::Shaky;
 pub use schema::{OpenError, migrate, recover};
 
 /// Joining and renewing. A lease is short, so its renewal is.

@@ -8,12 +8,53 @@ use uuid::Uuid;
 
 use super::super::batch::TokenRow;
 use super::super::columns::sql;
-use super::commit::{INSERT_ENTRIES, INSERT_SECRETS, INSERT_TOKENS, UPDATE_TOKENS};
 use super::read::uuid;
 use crate::journal::Entry;
 use crate::token::id::TokenId;
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Withdrawal};
+
+pub(super) const INSERT_TOKENS: &str = "
+    INSERT INTO token (
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        suspend_time, suspend_reason, revoke_time, revoke_reason
+    )
+    SELECT
+        id, version, namespace, name, subject, scopes::jsonb, labels::jsonb, create_time, expire_time,
+        suspend_time, suspend_reason, revoke_time, revoke_reason
+    FROM UNNEST(
+        $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[]
+    ) AS draft (
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        suspend_time, suspend_reason, revoke_time, revoke_reason
+    )";
+
+// What a token was issued as never changes; the guard is here, not only in the plan.
+pub(super) const UPDATE_TOKENS: &str = "
+    UPDATE token SET
+        version = draft.version,
+        suspend_time = draft.suspend_time,
+        suspend_reason = draft.suspend_reason,
+        revoke_time = draft.revoke_time,
+        revoke_reason = draft.revoke_reason
+    FROM UNNEST(
+        $1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[]
+    ) AS draft (id, guard, version, suspend_time, suspend_reason, revoke_time, revoke_reason)
+    WHERE token.id = draft.id AND token.version = draft.guard";
+
+pub(super) const INSERT_SECRETS: &str = "
+    INSERT INTO secret (digest, token_id, version, pepper, hint, create_time, retire_time)
+    SELECT * FROM UNNEST(
+        $1::bytea[], $2::uuid[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[]
+    )";
+
+pub(super) const INSERT_ENTRIES: &str = "
+    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
+    SELECT * FROM UNNEST(
+        $1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
+        $9::bytea[]
+    )";
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 

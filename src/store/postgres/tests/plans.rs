@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, ground, read, roll, schema};
+use super::super::{commit, ground, read, roll, rows, schema};
 use super::*;
 
 const STATEMENTS: [&str; 34] = [
@@ -12,12 +12,12 @@ const STATEMENTS: [&str; 34] = [
     commit::VERSIONS,
     commit::NEWEST_NAMESPACE,
     commit::LOCK_HEAD,
-    commit::INSERT_TOKENS,
-    commit::UPDATE_TOKENS,
+    rows::INSERT_TOKENS,
+    rows::UPDATE_TOKENS,
     commit::DELETE_SECRETS,
-    commit::INSERT_SECRETS,
+    rows::INSERT_SECRETS,
     commit::PUT_NAMESPACE,
-    commit::INSERT_ENTRIES,
+    rows::INSERT_ENTRIES,
     commit::MOVE_HEAD,
     commit::COMMIT,
     commit::ROLLBACK,
@@ -138,7 +138,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         (ground::GROUND, "journal_pkey"),
         (commit::REPEATED, "journal_request_id_key"),
         (commit::VERSIONS, "token_pkey"),
-        (commit::UPDATE_TOKENS, "token_pkey"),
+        (rows::UPDATE_TOKENS, "token_pkey"),
         (commit::DELETE_SECRETS, "secret_by_token"),
         (commit::TRIM, "journal_pkey"),
         (roll::RENEW, "member_pkey"),

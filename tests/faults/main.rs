@@ -1,13 +1,15 @@
 //! What survives when things break: a server that is killed, a stream that is cut.
 //!
 //! The tools are `proxy`, a network that can be broken; `cluster`, a Postgres that can be restarted; `replica`, a
-//! process that can be paused and killed; and `history`, which says whether what was answered can have been so.
+//! process that can be paused and killed; `fleet`, several of these over one database; and `history`, which says
+//! whether what was answered can have been so.
 //! What is left to chance follows from a seed, which a failure shows.
 //!
 //! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes about a minute in release.
 
 mod cluster;
 mod cut;
+mod fleet;
 mod history;
 mod killed;
 mod proxy;

@@ -1,5 +1,6 @@
 //! The program itself, as a process that can be paused, ended and killed.
 
+mod hints;
 mod tests;
 
 use std::io;
@@ -18,6 +19,9 @@ use crate::server::Client;
 /// How long a replica may take until it accepts calls, on a machine with other things to do.
 const START_MAX: Duration = Duration::from_secs(20);
 
+/// What it says when it accepts calls, before its address.
+const LISTENING: &str = "tokenward: listening on ";
+
 /// A server in a process of its own, which is killed with it.
 pub(crate) struct Replica {
     child: Child,
@@ -27,12 +31,14 @@ pub(crate) struct Replica {
 impl Replica {
     /// Runs `tokenward serve` on a port of its own; `args` say at least on which store.
     pub(crate) async fn start(args: &[&str]) -> Result<Replica, Box<dyn std::error::Error>> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tokenward"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]);
+        command.args(args);
+        Replica::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Result<Replica, Box<dyn std::error::Error>> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
         // From here on it is killed whatever happens.
         let mut replica = Replica {
@@ -40,12 +46,15 @@ impl Replica {
             address: String::new(),
         };
         let mut lines = BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?).lines();
-        let line = timeout(START_MAX, lines.next_line()).await??;
-        let line = line.ok_or("it did not start")?;
-        let address = line.strip_prefix("tokenward: listening on ");
-        address
-            .ok_or("it did not say where it listens")?
-            .clone_into(&mut replica.address);
+        let address = async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some(address) = line.strip_prefix(LISTENING) {
+                    return Ok(Some(address.to_owned()));
+                }
+            }
+            io::Result::Ok(None)
+        };
+        replica.address = timeout(START_MAX, address).await??.ok_or("it did not start")?;
         Ok(replica)
     }
 

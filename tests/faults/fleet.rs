@@ -11,7 +11,10 @@ use tokenward::clock::{Clock, SystemClock, SystemEntropy};
 use tokenward::proto::v1::consistency::Requirement;
 use tokenward::proto::v1::{self, Verdict};
 use tokenward::serve::create_pepper;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use tonic::Status;
 use tonic_types::StatusExt;
 
@@ -20,6 +23,12 @@ use crate::history::{Answer, Operation, Violation, violations};
 use crate::proxy::Proxy;
 use crate::replica::Replica;
 use crate::server::{Client, Outcome, hex};
+
+/// Whoever waits longer for a replica waits in vain.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A fleet has more processes than a machine has cores: with one at a time, spans tell something.
+static ONE_AT_A_TIME: AsyncMutex<()> = AsyncMutex::const_new(());
 
 /// Replicas with the namespace `notes`. They go first, their database last.
 pub(crate) struct Fleet {
@@ -30,6 +39,7 @@ pub(crate) struct Fleet {
     told: Told,
     pepper: PathBuf,
     _folder: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// How the others are told of a Revoke.
@@ -56,6 +66,7 @@ pub(crate) struct Recorder(Arc<Mutex<Vec<Operation>>>);
 
 impl Fleet {
     pub(crate) async fn start(size: usize, told: Told) -> Result<Fleet, Box<dyn Error>> {
+        let turn = ONE_AT_A_TIME.lock().await;
         let cluster = Cluster::start().await?;
         let folder = tempfile::tempdir()?;
         let pepper = folder.path().join("pepper");
@@ -68,6 +79,7 @@ impl Fleet {
             told,
             pepper,
             _folder: folder,
+            _turn: turn,
         };
         for _ in 0..size {
             let network = fleet.cluster.proxy()?;
@@ -165,6 +177,18 @@ impl Recorder {
             asked.spawn(async move { recorder.verify(&mut client, &token, None).await });
         }
         asked.join_all().await.into_iter().collect()
+    }
+
+    /// Asks one replica until it judges: again and again, while it has no lease.
+    pub(crate) async fn judged(&self, client: &mut Client, token: &Token) -> Result<Verdict, Elapsed> {
+        let judging = async {
+            loop {
+                if let Ok(verdict) = self.verify(client, token, None).await {
+                    return verdict;
+                }
+            }
+        };
+        timeout(PATIENCE, judging).await
     }
 
     pub(crate) async fn revoke(

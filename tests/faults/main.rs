@@ -12,11 +12,14 @@ mod cut;
 mod fleet;
 mod history;
 mod killed;
+mod pairs;
+mod paused;
 mod proxy;
 mod replica;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
+mod stale;
 
 use tokenward::clock::{Entropy, ManualEntropy, random};
 

@@ -19,6 +19,9 @@ use crate::server::Client;
 /// How long a replica may take until it accepts calls, on a machine with other things to do.
 const START_MAX: Duration = Duration::from_secs(20);
 
+/// What it logs; who runs the tests may want more.
+const LOG: &str = "TOKENWARD_LOG";
+
 /// What it says when it accepts calls, before its address.
 const LISTENING: &str = "tokenward: listening on ";
 
@@ -32,8 +35,11 @@ impl Replica {
     /// Runs `tokenward serve` on a port of its own; `args` say at least on which store.
     pub(crate) async fn start(args: &[&str]) -> Result<Replica, Box<dyn std::error::Error>> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]);
-        command.args(args);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args);
+        // It would warn of what the tests do to it.
+        if std::env::var_os(LOG).is_none() {
+            command.env(LOG, "error");
+        }
         Replica::spawn(command).await
     }
 

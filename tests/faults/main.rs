@@ -11,6 +11,7 @@ mod cluster;
 mod cut;
 mod fleet;
 mod history;
+mod joining;
 mod killed;
 mod pairs;
 mod paused;

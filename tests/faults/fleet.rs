@@ -157,8 +157,10 @@ impl Recorder {
         let judged = judged.map(|response| response.into_inner().verdict());
         let answer = match &judged {
             Ok(Verdict::Accepted) => Answer::Accepted,
-            Ok(Verdict::Revoked) => Answer::Refused,
-            Ok(other) => panic!("{other:?} is a verdict that nobody caused"),
+            Ok(verdict) => {
+                assert_eq!(*verdict, Verdict::Revoked, "nobody caused any other");
+                Answer::Refused
+            }
             Err(_) => Answer::Unjudged,
         };
         self.add(token, invoked, answer);

@@ -1,11 +1,10 @@
-//! What survives when things break: a server that is killed, a stream that is cut.
+//! What holds when things break: servers that are killed, paused, come and go, and a stream that is cut.
 //!
 //! The tools are `proxy`, a network that can be broken; `cluster`, a Postgres that can be restarted; `replica`, a
 //! process that can be paused and killed; `fleet`, several of these over one database; and `history`, which says
-//! whether what was answered can have been so.
-//! What is left to chance follows from a seed, which a failure shows.
+//! whether what was answered can have been so. What is left to chance follows from a seed, which a failure shows.
 //!
-//! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes about a minute in release.
+//! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes many minutes; `pairs` takes the most of them.
 
 mod cluster;
 mod cut;

@@ -16,6 +16,9 @@ const REPLICAS: usize = 3;
 /// Pairs under way at once: they share commits, and renewals.
 const CALLERS: usize = 256;
 
+/// How often one caller repeats what the store did not answer.
+const REPEATS_MAX: usize = 20;
+
 /// How the second of a pair is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Asked {
@@ -30,6 +33,8 @@ struct Seen {
     revoked: usize,
     /// The replica did not get as far in time, or had no lease.
     unjudged: usize,
+    /// How often an Issue or a Revoke had to be repeated.
+    repeated: usize,
 }
 
 #[tokio::test]
@@ -98,10 +103,20 @@ impl Seen {
             clients[number % REPLICAS].clone(),
             clients[(number + 1) % REPLICAS].clone(),
         );
-        let token = Token::issue(&mut here, number).await?;
+        let token = loop {
+            match Token::issue(&mut here, number).await {
+                Err(status) if self.may_repeat(&status) => {}
+                issued => break issued?,
+            }
+        };
         let verdict = recorder.judged(&mut there, &token).await;
         assert_eq!(verdict, Ok(Verdict::Accepted));
-        let revoked = recorder.revoke(&mut here, &token).await?;
+        let revoked = loop {
+            match recorder.revoke(&mut here, &token).await {
+                Err(status) if self.may_repeat(&status) => {}
+                revoked => break revoked?,
+            }
+        };
         let cursor = match asked {
             Asked::AtLeast => Some(revoked.cursor.as_str()),
             Asked::WithoutCursor => None,
@@ -115,9 +130,16 @@ impl Seen {
         Ok(())
     }
 
+    /// A store that has more to do than it can is no reason to fail.
+    fn may_repeat(&mut self, status: &Status) -> bool {
+        self.repeated += 1;
+        status.code() == Code::Unavailable && self.repeated <= REPEATS_MAX
+    }
+
     fn add(&mut self, other: Seen) {
         self.accepted += other.accepted;
         self.revoked += other.revoked;
         self.unjudged += other.unjudged;
+        self.repeated += other.repeated;
     }
 }

@@ -5,7 +5,7 @@ use tokenward::proto::v1;
 use tokenward::proto::v1::watch_revocations_response::Event;
 
 use crate::server::{Client, Outcome, Server, hex};
-use crate::{below, sized};
+use crate::{below, journal, sized};
 
 const SEED: u64 = 0x0c07;
 
@@ -79,26 +79,11 @@ async fn revoke_all(client: Client, ids: Vec<String>) -> Result<Vec<(i64, String
     while let Some(ended) = tasks.join_next().await {
         ended.map_err(|error| tonic::Status::internal(error.to_string()))??;
     }
-    let mut client = client;
-    let mut revoked = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let request = v1::ListEntriesRequest {
-            page_size: 1000,
-            page_token,
-            ..Default::default()
-        };
-        let page = client.audit.list_entries(request).await?.into_inner();
-        let entries = page
-            .entries
-            .into_iter()
-            .filter(|entry| entry.kind() == v1::EntryKind::TokenRevoked);
-        revoked.extend(entries.map(|entry| (entry.revision, entry.token_id)));
-        if page.next_page_token.is_empty() {
-            return Ok(revoked);
-        }
-        page_token = page.next_page_token;
-    }
+    let entries = journal::read(&mut client.clone()).await?;
+    let revoked = entries
+        .into_iter()
+        .filter(|entry| entry.kind() == v1::EntryKind::TokenRevoked);
+    Ok(revoked.map(|entry| (entry.revision, entry.token_id)).collect())
 }
 
 impl Seen {

@@ -208,7 +208,7 @@ impl Recorder {
         revoked
     }
 
-    fn add(&self, token: &Token, invoked: Duration, answer: Answer) {
+    pub(crate) fn add(&self, token: &Token, invoked: Duration, answer: Answer) {
         let operation = Operation {
             token: token.number,
             invoked,

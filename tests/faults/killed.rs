@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use tokenward::clock::ManualEntropy;
-use tokenward::journal::link::Link;
 use tokenward::proto::v1::{self, Verdict};
 use tokio::sync::mpsc;
 
 use crate::replica::Replica;
 use crate::server::{Client, Outcome, hex};
-use crate::{below, sized};
+use crate::{below, journal, sized};
 
 const SEED: u64 = 0x51_6b11;
 const CALLERS: usize = 8;
@@ -57,7 +56,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() -> Outcome {
                 known.acknowledged
             );
         }
-        check_chain(&mut client).await?;
+        journal::read(&mut client).await?;
         acknowledged += known.len();
     }
     assert!(acknowledged > rounds, "the load did nothing");
@@ -137,32 +136,4 @@ impl Known {
             _ => false,
         }
     }
-}
-
-/// The journal is dense, and every link follows from the one before.
-async fn check_chain(client: &mut Client) -> Outcome {
-    let head = client.audit.get_head(v1::GetHeadRequest {}).await?.into_inner();
-    let (mut revision, mut link, mut page_token) = (0, Link::START, String::new());
-    loop {
-        let request = v1::ListEntriesRequest {
-            page_size: 1000,
-            page_token,
-            ..Default::default()
-        };
-        let page = client.audit.list_entries(request).await?.into_inner();
-        for entry in page.entries {
-            revision += 1;
-            link = link.then(&entry.body);
-            assert_eq!(
-                (entry.revision, &entry.link[..]),
-                (revision, &link.as_bytes()[..])
-            );
-        }
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        page_token = page.next_page_token;
-    }
-    assert_eq!((head.revision, &head.link[..]), (revision, &link.as_bytes()[..]));
-    Ok(())
 }

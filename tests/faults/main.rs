@@ -11,11 +11,14 @@ mod cut;
 mod fleet;
 mod history;
 mod joining;
+mod journal;
 mod killed;
 mod pairs;
+mod partitioned;
 mod paused;
 mod proxy;
 mod replica;
+mod restarted;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;

@@ -1,0 +1,38 @@
+//! The journal as a client reads it.
+
+use tokenward::journal::link::Link;
+use tokenward::proto::v1;
+use tonic::Status;
+
+use crate::server::Client;
+
+/// Every entry, once it is certain that revisions are dense, that each link follows from the one before, and
+/// that the last is the head.
+pub(crate) async fn read(client: &mut Client) -> Result<Vec<v1::Entry>, Status> {
+    let head = client.audit.get_head(v1::GetHeadRequest {}).await?.into_inner();
+    let (mut entries, mut page_token) = (Vec::new(), String::new());
+    let (mut revision, mut link) = (0, Link::START);
+    loop {
+        let request = v1::ListEntriesRequest {
+            page_size: 1000,
+            page_token,
+            ..Default::default()
+        };
+        let page = client.audit.list_entries(request).await?.into_inner();
+        for entry in page.entries {
+            revision += 1;
+            link = link.then(&entry.body);
+            assert_eq!(
+                (entry.revision, &entry.link[..]),
+                (revision, &link.as_bytes()[..])
+            );
+            entries.push(entry);
+        }
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        page_token = page.next_page_token;
+    }
+    assert_eq!((head.revision, &head.link[..]), (revision, &link.as_bytes()[..]));
+    Ok(entries)
+}

@@ -1,6 +1,7 @@
 //! Replicas over one database, each with a network of its own, and what they were asked and answered.
 
 use std::error::Error;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,6 +95,16 @@ impl Fleet {
     /// One more replica, over that network; where it belongs is up to the caller.
     pub(crate) async fn replica(&self, network: &Proxy) -> Result<Replica, Box<dyn Error>> {
         start(self.told, &network.url(), &self.pepper).await
+    }
+
+    /// The same, as promised to callers; what it has to say goes to `log`.
+    pub(crate) async fn replica_logging(
+        &self,
+        network: &Proxy,
+        log: File,
+    ) -> Result<Replica, Box<dyn Error>> {
+        let pepper = self.pepper.to_string_lossy();
+        Replica::start_logging(&["--store", &network.url(), "--pepper-file", &pepper], log).await
     }
 
     /// A client of each, over a connection of its own.

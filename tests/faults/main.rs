@@ -9,6 +9,7 @@
 mod cluster;
 mod cut;
 mod fleet;
+mod forked;
 mod history;
 mod joining;
 mod journal;
@@ -18,6 +19,7 @@ mod partitioned;
 mod paused;
 mod proxy;
 mod replica;
+mod reset;
 mod restarted;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]

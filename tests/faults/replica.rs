@@ -3,6 +3,7 @@
 mod hints;
 mod tests;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,12 +35,21 @@ pub(crate) struct Replica {
 impl Replica {
     /// Runs `tokenward serve` on a port of its own; `args` say at least on which store.
     pub(crate) async fn start(args: &[&str]) -> Result<Replica, Box<dyn std::error::Error>> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args);
+        let mut command = serve(args);
         // It would warn of what the tests do to it.
         if std::env::var_os(LOG).is_none() {
             command.env(LOG, "error");
         }
+        Replica::spawn(command).await
+    }
+
+    /// The same; what it has to say goes to `log`.
+    pub(crate) async fn start_logging(
+        args: &[&str],
+        log: File,
+    ) -> Result<Replica, Box<dyn std::error::Error>> {
+        let mut command = serve(args);
+        command.env(LOG, "warn").stderr(log);
         Replica::spawn(command).await
     }
 
@@ -102,6 +112,13 @@ impl Replica {
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
+}
+
+fn serve(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args(args);
+    command
 }
 
 impl Drop for Replica {

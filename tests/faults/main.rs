@@ -1,8 +1,9 @@
-//! What holds when things break: servers that are killed, paused, come and go, and a stream that is cut.
+//! What holds when things break: servers that are killed, paused, cut off, come and go; a database that is restarted
+//! or has lost something; a stream that is cut, and a caller that vanishes.
 //!
 //! The tools are `proxy`, a network that can be broken; `cluster`, a Postgres that can be restarted; `replica`, a
-//! process that can be paused and killed; `fleet`, several of these over one database; and `history`, which says
-//! whether what was answered can have been so. What is left to chance follows from a seed, which a failure shows.
+//! process that can be paused and killed; `fleet`, several of these over one database; `journal`, which a client
+//! reads and checks; and `history`, which says whether what was answered can have been so. What is left to chance follows from a seed, which a failure shows.
 //!
 //! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes many minutes; `pairs` takes the most of them.
 

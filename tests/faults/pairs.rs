@@ -14,10 +14,10 @@ use crate::{report, sized};
 
 const REPLICAS: usize = 3;
 /// Pairs under way at once: they share commits, and renewals.
-const CALLERS: usize = 256;
+const CALLERS: usize = 64;
 
-/// How often one caller repeats what the store did not answer.
-const REPEATS_MAX: usize = 20;
+/// How often one caller repeats what could not be done, or judged.
+const REPEATS_MAX: usize = 1_000;
 
 /// How the second of a pair is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,9 +31,7 @@ enum Asked {
 struct Seen {
     accepted: usize,
     revoked: usize,
-    /// The replica did not get as far in time, or had no lease.
-    unjudged: usize,
-    /// How often an Issue or a Revoke had to be repeated.
+    /// How often a call had to be repeated: the store was busy, the replica not as far in time or without a lease.
     repeated: usize,
 }
 
@@ -41,7 +39,6 @@ struct Seen {
 async fn at_least_the_cursor_of_a_revoke_nothing_is_accepted() -> Outcome {
     let seen = drive(Told::Barrier, sized(1_000, 100_000), Asked::AtLeast).await?;
     assert_eq!(seen.accepted, 0, "{seen:?}");
-    assert!(seen.revoked > seen.unjudged * 100, "{seen:?}");
     Ok(())
 }
 
@@ -49,7 +46,6 @@ async fn at_least_the_cursor_of_a_revoke_nothing_is_accepted() -> Outcome {
 async fn at_least_the_cursor_holds_where_nobody_waits_for_a_revoke_to_be_in_force() -> Outcome {
     let seen = drive(Told::Hints, sized(500, 10_000), Asked::AtLeast).await?;
     assert_eq!(seen.accepted, 0, "{seen:?}");
-    assert!(seen.revoked > seen.unjudged * 100, "{seen:?}");
     Ok(())
 }
 
@@ -121,16 +117,20 @@ impl Seen {
             Asked::AtLeast => Some(revoked.cursor.as_str()),
             Asked::WithoutCursor => None,
         };
-        match recorder.verify(&mut there, &token, cursor).await {
-            Ok(Verdict::Accepted) => self.accepted += 1,
-            Ok(_) => self.revoked += 1,
-            Err(status) if status.code() == Code::Unavailable => self.unjudged += 1,
-            Err(status) => return Err(status),
+        let verdict = loop {
+            match recorder.verify(&mut there, &token, cursor).await {
+                Err(status) if self.may_repeat(&status) => {}
+                judged => break judged?,
+            }
+        };
+        match verdict {
+            Verdict::Accepted => self.accepted += 1,
+            _ => self.revoked += 1,
         }
         Ok(())
     }
 
-    /// A store that has more to do than it can is no reason to fail.
+    /// A machine that has more to do than it can is no reason to fail.
     fn may_repeat(&mut self, status: &Status) -> bool {
         self.repeated += 1;
         status.code() == Code::Unavailable && self.repeated <= REPEATS_MAX
@@ -139,7 +139,6 @@ impl Seen {
     fn add(&mut self, other: Seen) {
         self.accepted += other.accepted;
         self.revoked += other.revoked;
-        self.unjudged += other.unjudged;
         self.repeated += other.repeated;
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{Lease, Terms};
 use crate::clock::{Clock, Entropy, random};
-use crate::journal::Revision;
+use crate::journal::{Entry, Revision};
 use crate::store::roll::{MemberId, Roll};
-use crate::store::{Head, Store, StoreError};
+use crate::store::{EntryFilter, Head, Store, StoreError};
 
 /// The place of this process. Where the store has no roll there is nothing to hold: the lease is unlimited.
 #[derive(Debug)]
@@ -50,6 +50,14 @@ impl Seat {
     /// How long to wait for a hint before asking again.
     pub fn heartbeat(&self) -> Duration {
         self.tenure.terms.heartbeat
+    }
+
+    /// Entries after `after`, oldest first.
+    pub async fn news(&self, after: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        match self.store.roll() {
+            Some(roll) => roll.news(after, limit).await,
+            None => self.store.entries(after, EntryFilter::ALL, limit).await,
+        }
     }
 
     /// Asks where the journal ends, and says that everything up to `applied` is in force here. `None`: this

@@ -304,6 +304,10 @@ impl Roll for Faulty {
         self.meet(Call::Renew, roll(&store)?.renew(id, acked)).await
     }
 
+    async fn news(&self, after: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.entries(after, EntryFilter::ALL, limit).await
+    }
+
     async fn members(&self) -> Result<Vec<Member>, StoreError> {
         let store = self.store();
         self.meet(Call::Members, roll(&store)?.members()).await

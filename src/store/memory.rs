@@ -254,6 +254,10 @@ impl Roll for MemoryStore {
         }))
     }
 
+    async fn news(&self, after: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        self.entries(after, EntryFilter::ALL, limit).await
+    }
+
     async fn members(&self) -> Result<Vec<Member>, StoreError> {
         Ok(self.kept().members.values().cloned().collect())
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::{Head, StoreError};
-use crate::journal::Revision;
+use crate::journal::{Entry, Revision};
 
 /// The members of a fleet, one row each: what a revocation waits for.
 ///
@@ -20,6 +20,10 @@ pub trait Roll: fmt::Debug + Send + Sync {
     /// then. `None`: it has no row any more, and nobody waits for it. It is a write: a node that is no
     /// longer the primary cannot answer it.
     async fn renew(&self, id: MemberId, acked: Revision) -> Result<Option<Head>, StoreError>;
+
+    /// Entries after `after`, oldest first, as [`super::Store::entries`] has them: for members alone, whose leases
+    /// must not wait in line behind whoever else reads.
+    async fn news(&self, after: Revision, limit: u32) -> Result<Vec<Entry>, StoreError>;
 
     /// Every member, by id.
     async fn members(&self) -> Result<Vec<Member>, StoreError>;

@@ -10,7 +10,7 @@ use super::Known;
 use crate::journal::link::Link;
 use crate::journal::{Change, Entry, Revision};
 use crate::membership::Seat;
-use crate::store::{EntryFilter, Head, Store, StoreError};
+use crate::store::{Head, Store, StoreError};
 
 /// Entries read at once.
 const PAGE: u32 = 512;
@@ -137,7 +137,7 @@ impl Follower {
 
     /// Applies what there is, and then says so: what one renewal acknowledges, the one before asked for.
     async fn round(&mut self, seat: &mut Seat) -> Result<Round, Broken> {
-        while self.apply_page().await? {}
+        while self.apply_page(seat).await? {}
         let acked = self.at.revision;
         let Some(head) = seat.ask(acked).await? else {
             self.known.cache.clear();
@@ -145,7 +145,7 @@ impl Follower {
         };
         self.compare(&head).map_err(Broken::Stopped)?;
         while self.at.revision < head.revision {
-            if !self.apply_page().await? && self.at.revision < head.revision {
+            if !self.apply_page(seat).await? && self.at.revision < head.revision {
                 let what = format!(
                     "its head is {}, but nothing follows {}",
                     head.revision, self.at.revision
@@ -183,11 +183,8 @@ impl Follower {
     }
 
     /// Applies the next page; whether there may be another.
-    async fn apply_page(&mut self) -> Result<bool, Broken> {
-        let entries = self
-            .store
-            .entries(self.at.revision, EntryFilter::ALL, PAGE)
-            .await?;
+    async fn apply_page(&mut self, seat: &Seat) -> Result<bool, Broken> {
+        let entries = seat.news(self.at.revision, PAGE).await?;
         for entry in &entries {
             let link = self.follow_on(entry).map_err(Broken::Stopped)?;
             self.apply(entry);

@@ -14,6 +14,9 @@ type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// Where the server is.
 const VARIABLE: &str = "TOKENWARD_TEST_POSTGRES_URL";
 
+/// Set where the server is gone with the tests.
+const THROWAWAY: &str = "TOKENWARD_TEST_POSTGRES_THROWAWAY";
+
 /// Makes the template in one process at a time. Any number that nothing else on the server uses.
 const TEMPLATE_LOCK: i64 = 0x746f_6b65_6e77_6172;
 
@@ -59,7 +62,11 @@ impl Database {
 }
 
 impl Drop for Database {
+    /// On a server that is gone with the tests it stays: each drop waits for a checkpoint of the whole server.
     fn drop(&mut self) {
+        if std::env::var_os(THROWAWAY).is_some() {
+            return;
+        }
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         // Its own thread, since the test's runtime may be ending; waited for, so that no test outlives it.
         let dropping = std::thread::spawn(|| {

@@ -61,6 +61,7 @@ macro_rules! every_law {
             roll::a_member_is_removed_only_as_it_was_seen,
             roll::who_was_removed_is_told_and_joins_as_another,
             roll::the_roll_leaves_the_journal_alone,
+            roll::the_news_are_the_journal,
         }
     };
 }
@@ -109,7 +110,7 @@ store_laws! {
     sqlite => super::in_sqlite, skip
         who_joins_has_acknowledged_nothing an_id_joins_once a_renewal_is_heard_and_answers_with_the_head
         a_member_is_removed_only_as_it_was_seen who_was_removed_is_told_and_joins_as_another
-        the_roll_leaves_the_journal_alone: "one process owns the file, so there is no roll";
+        the_roll_leaves_the_journal_alone the_news_are_the_journal: "one process owns the file, so there is no roll";
     postgres => super::in_postgres;
     postgres_without_notify => super::in_postgres_without_notify;
     spawned => super::in_a_task;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Law, write};
+use super::{Answer, Law, all_entries, write};
 use crate::journal::Revision;
 use crate::journal::samples::issue;
 use crate::store::roll::{MemberId, Roll};
@@ -98,5 +98,17 @@ pub(super) async fn the_roll_leaves_the_journal_alone(store: Arc<dyn Store>) -> 
     let seen = roll(&store)?.members().await?;
     roll(&store)?.remove(&seen[0]).await?;
     assert_eq!(store.head().await?, head);
+    Ok(())
+}
+
+pub(super) async fn the_news_are_the_journal(store: Arc<dyn Store>) -> Law {
+    for number in 1..=5 {
+        write(&store, issue(token(number))).await?;
+    }
+    let all = all_entries(&store).await?;
+    let roll = roll(&store)?;
+    assert_eq!(roll.news(Revision::ZERO, 100).await?, all);
+    assert_eq!(roll.news(Revision::new(2), 3).await?, all[2..5]);
+    assert_eq!(roll.news(Revision::new(6), 3).await?, []);
     Ok(())
 }

@@ -35,10 +35,11 @@ use refusal::Refusal;
 pub use refusal::Shaky;
 pub use schema::{OpenError, migrate, recover};
 
-/// Joining and renewing. A lease is short, so its renewal is.
+/// What a lease hangs on: its renewal, the news it has to live up to, and the roll. One task does the first two,
+/// another the third, so nobody waits here. A lease is short, and so are the bounds.
 const RENEWALS: LaneOptions = LaneOptions {
     name: "renewals",
-    connections_max: 1,
+    connections_max: 2,
     acquire_max: Duration::from_millis(500),
     call_max: Duration::from_secs(1),
     lock_max: Duration::from_millis(500),
@@ -54,7 +55,7 @@ const WRITER: LaneOptions = LaneOptions {
     lock_max: Duration::from_millis(1500),
 };
 
-/// Everything that is looked up by key, and the journal.
+/// Everything that is looked up by key, and the journal for those who watch it.
 const MISSES: LaneOptions = LaneOptions {
     name: "misses",
     connections_max: 4,
@@ -283,12 +284,21 @@ impl Roll for PostgresStore {
         Ok(head)
     }
 
+    async fn news(&self, after: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        ask!(self.renewals, |connection| read::entries(
+            &mut connection,
+            after,
+            &EntryFilter::ALL,
+            limit
+        ))
+    }
+
     async fn members(&self) -> Result<Vec<Member>, StoreError> {
-        ask!(self.misses, |connection| roll::members(&mut connection))
+        ask!(self.renewals, |connection| roll::members(&mut connection))
     }
 
     async fn remove(&self, seen: &Member) -> Result<bool, StoreError> {
-        ask!(self.misses, |connection| roll::remove(&mut connection, seen))
+        ask!(self.renewals, |connection| roll::remove(&mut connection, seen))
     }
 }
 

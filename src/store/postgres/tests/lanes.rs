@@ -74,6 +74,13 @@ async fn a_transaction_that_was_left_open_swallows_nothing() -> Tested {
         assert_eq!(all_entries(&other).await?, [first, second]);
         let members = other.members().await?;
         assert_eq!(members.iter().map(|member| member.beat).collect::<Vec<_>>(), [1]);
+        // One that lies idle is rolled back when it is used; so each is used.
+        for lane in [&store.writer, &store.renewals] {
+            let mut used = Vec::new();
+            for _ in 0..lane.pool.options().get_max_connections() {
+                used.push(lane.pool.acquire().await?);
+            }
+        }
         let mut connection = database.connect().await?;
         let open = "SELECT count(*) AS open FROM pg_stat_activity
             WHERE datname = current_database() AND state LIKE 'idle in transaction%'";

@@ -28,6 +28,9 @@ pub(super) struct ServeArgs {
         default_value = "127.0.0.1:7117"
     )]
     listen: SocketAddr,
+    /// Address and port to answer GET /metrics on, over plain HTTP [default: none]
+    #[arg(long, env = "TOKENWARD_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
     /// Listen beyond loopback although calls are neither encrypted nor authenticated yet
     #[arg(long)]
     insecure: bool,
@@ -125,6 +128,7 @@ impl ServeArgs {
     fn options(&self) -> Result<Options, Failure> {
         let default = Options::new(self.store.address()?, self.listen);
         Ok(Options {
+            metrics_listen: self.metrics_listen,
             insecure: self.insecure,
             pepper_file: self.pepper_file.clone(),
             threads: self.threads.unwrap_or(default.threads),

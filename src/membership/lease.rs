@@ -48,6 +48,16 @@ impl Lease {
         }
     }
 
+    /// How long it still runs, if no renewal comes; zero once it is over. `None`: without end.
+    pub fn remaining(&self) -> Option<Duration> {
+        match self.until.load(Ordering::Acquire) {
+            UNLIMITED => None,
+            until => Some(Duration::from_micros(
+                until.saturating_sub(micros(self.clock.uptime())),
+            )),
+        }
+    }
+
     /// Everything that makes the facts fresh enough was done before.
     pub(super) fn extend(&self, until: Duration) {
         self.until.store(micros(until), Ordering::Release);
@@ -79,11 +89,15 @@ mod tests {
         let clock = Arc::new(ManualClock::at(instant(0)));
         let lease = Lease::over(Arc::<ManualClock>::clone(&clock));
         assert_eq!(lease.held(), Err(LeaseLost), "before the first renewal");
+        assert_eq!(lease.remaining(), Some(Duration::ZERO));
         lease.extend(clock.uptime() + Duration::from_millis(2));
         clock.advance(Duration::from_millis(1));
         assert_eq!(lease.held(), Ok(()));
+        assert_eq!(lease.remaining(), Some(Duration::from_millis(1)));
         clock.advance(Duration::from_millis(1));
         assert_eq!(lease.held(), Err(LeaseLost));
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(lease.remaining(), Some(Duration::ZERO), "long over");
         lease.extend(clock.uptime() + Duration::from_millis(2));
         lease.end();
         assert_eq!(lease.held(), Err(LeaseLost));
@@ -95,5 +109,6 @@ mod tests {
         let lease = Lease::unlimited(Arc::<ManualClock>::clone(&clock));
         clock.advance(Duration::from_hours(24 * 36_500));
         assert_eq!(lease.held(), Ok(()));
+        assert_eq!(lease.remaining(), None);
     }
 }

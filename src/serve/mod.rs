@@ -4,11 +4,13 @@ mod connection;
 mod deadline;
 mod drain;
 mod listen;
+mod metrics;
 mod open;
 mod options;
 mod pepper;
 mod supervise;
 
+use std::iter;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
@@ -53,10 +55,17 @@ pub enum ServeError {
     Panicked,
 }
 
+/// The addresses a server has.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    calls: SocketAddr,
+    metrics: Option<SocketAddr>,
+}
+
 /// A server that accepts calls.
 #[derive(Debug)]
 pub struct Running {
-    address: SocketAddr,
+    bound: Bound,
     shutdown: CancellationToken,
     ended: CancellationToken,
     supervisor: thread::JoinHandle<Result<(), ServeError>>,
@@ -65,10 +74,11 @@ pub struct Running {
 impl Running {
     /// Starts a server, and returns when it accepts calls.
     pub fn start(options: Options) -> Result<Running, ServeError> {
-        if !options.insecure && !options.listen.ip().is_loopback() {
-            return Err(ServeError::NotLoopback {
-                listen: options.listen,
-            });
+        let mut listens = iter::once(options.listen).chain(options.metrics_listen);
+        if !options.insecure
+            && let Some(listen) = listens.find(|listen| !listen.ip().is_loopback())
+        {
+            return Err(ServeError::NotLoopback { listen });
         }
         let (shutdown, ended) = (CancellationToken::new(), CancellationToken::new());
         let (ready, started) = mpsc::sync_channel(1);
@@ -90,8 +100,8 @@ impl Running {
                 })?
         };
         match started.recv() {
-            Ok(address) => Ok(Running {
-                address,
+            Ok(bound) => Ok(Running {
+                bound,
                 shutdown,
                 ended,
                 supervisor,
@@ -102,7 +112,12 @@ impl Running {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.bound.calls
+    }
+
+    /// Where it answers for its metrics, if it was told to.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.bound.metrics
     }
 
     /// Returns when the server has ended by itself.

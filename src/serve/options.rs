@@ -20,6 +20,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 pub struct Options {
     pub store: StoreAddress,
     pub listen: SocketAddr,
+    /// Where metrics are answered for, over plain HTTP. `None`: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// Listen beyond loopback although callers are neither known nor encrypted.
     pub insecure: bool,
     /// `None`: beside the embedded store. A shared store has no such place, so it must be named.
@@ -55,6 +57,7 @@ impl Options {
         Options {
             store,
             listen,
+            metrics_listen: None,
             insecure: false,
             pepper_file: None,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),

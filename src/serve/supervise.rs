@@ -1,6 +1,5 @@
 //! Builds a server from its parts, holds them together, and takes them apart in order.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -10,9 +9,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::metrics::{self, Metrics};
 use super::open::open;
 use super::options::Options;
-use super::{ServeError, drain, listen};
+use super::{Bound, ServeError, drain, listen};
 use crate::authority::{Authority, Writer};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::membership::{Barrier, Seat, Terms};
@@ -30,7 +30,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 pub(super) async fn supervise(
     options: Options,
     shutdown: CancellationToken,
-    ready: mpsc::SyncSender<SocketAddr>,
+    ready: mpsc::SyncSender<Bound>,
 ) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
@@ -41,6 +41,7 @@ pub(super) async fn supervise(
     let handle = runtime::Handle::current();
     let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), handle.clone()));
     let (in_force, seat) = membership(&options, &store, &clock, &entropy);
+    let lease = seat.lease();
     let stop_following = CancellationToken::new();
     let (verifier, tasks) = Verifier::start(
         Arc::clone(&store),
@@ -79,11 +80,21 @@ pub(super) async fn supervise(
         clock,
         Actor::try_from("anonymous".to_owned())?,
     );
+    let metrics = match options.metrics_listen {
+        Some(listen) => Some(Metrics::start(listen, metrics::registry(Arc::clone(&verifier), lease)).await?),
+        None => None,
+    };
     let serving = listen::Serving::start(&options, api, &drain).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.
-    let _ = ready.send(serving.address);
+    let _ = ready.send(Bound {
+        calls: serving.address,
+        metrics: metrics.as_ref().map(|metrics| metrics.address),
+    });
     let result = drain::until_told(shutdown, verifier, serving, drain, options.drain_max).await;
+    if let Some(metrics) = metrics {
+        metrics.end().await;
+    }
     // What was queued is written, also for calls that were cut off.
     stop_writing.cancel();
     let VerifierTasks { follower, misses } = tasks;

@@ -75,9 +75,9 @@ pub struct Judged {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     #[error(transparent)]
-    Stopped(#[from] Stop),
+    Stopped(Stop),
     #[error(transparent)]
-    LeaseLost(#[from] LeaseLost),
+    LeaseLost(LeaseLost),
     #[error("the change asked for was not seen here within {waited:?}")]
     Behind { waited: Duration },
     #[error("the cursor is of another journal")]
@@ -86,6 +86,24 @@ pub enum VerifyError {
     Overloaded,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why nothing at all is judged here.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotJudging {
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+    #[error(transparent)]
+    LeaseLost(#[from] LeaseLost),
+}
+
+impl From<NotJudging> for VerifyError {
+    fn from(why: NotJudging) -> VerifyError {
+        match why {
+            NotJudging::Stopped(stop) => VerifyError::Stopped(stop),
+            NotJudging::LeaseLost(lost) => VerifyError::LeaseLost(lost),
+        }
+    }
 }
 
 /// That a change is in force here could not be confirmed in time.
@@ -171,7 +189,7 @@ impl Verifier {
     }
 
     /// Whether this verifier may judge; if so, how far it has come.
-    pub fn standing(&self) -> Result<Revision, VerifyError> {
+    pub fn standing(&self) -> Result<Revision, NotJudging> {
         let applied = match &*self.following.borrow() {
             Following::Applied(revision) => *revision,
             Following::Stopped(why) => return Err(why.clone().into()),

@@ -3,10 +3,6 @@
 mod bad_input;
 mod cli;
 #[path = "../support/postgres.rs"]
-#[expect(
-    dead_code,
-    reason = "what looks behind the store is for the tests of the store"
-)]
 mod database;
 mod drain;
 mod idempotency;
@@ -14,6 +10,7 @@ mod layers;
 mod life;
 mod limits;
 mod lists;
+mod metrics;
 mod refusal;
 #[path = "../support/server.rs"]
 mod server;

@@ -17,15 +17,15 @@ use crate::database::Database;
 use crate::server::{Client, Outcome, hex};
 
 /// Servers with the namespace `notes`, and a client of each.
-struct Fleet {
-    servers: Vec<Running>,
+pub(crate) struct Fleet {
+    pub(crate) servers: Vec<Running>,
     clients: Vec<Client>,
     _folder: TempDir,
-    _database: Database,
+    pub(crate) database: Database,
 }
 
 impl Fleet {
-    async fn start(servers: usize) -> Result<Fleet, Box<dyn std::error::Error>> {
+    pub(crate) async fn start(servers: usize) -> Result<Fleet, Box<dyn std::error::Error>> {
         let database = Database::new().await.map_err(|error| error.to_string())?;
         postgres::migrate(&database.url.parse()?, Epoch::new([1; 16])).await?;
         let folder = tempfile::tempdir()?;
@@ -43,7 +43,7 @@ impl Fleet {
             servers,
             clients,
             _folder: folder,
-            _database: database,
+            database,
         })
     }
 
@@ -58,7 +58,7 @@ impl Fleet {
         Ok((token, secret))
     }
 
-    async fn stop(self) -> Outcome {
+    pub(crate) async fn stop(self) -> Outcome {
         for server in self.servers {
             tokio::task::spawn_blocking(|| server.stop()).await??;
         }
@@ -70,6 +70,7 @@ fn start(database: &Database, pepper: &Path) -> Result<Running, Box<dyn std::err
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut options = Options::new(StoreAddress::Postgres(database.url.parse()?), address);
     options.pepper_file = Some(pepper.to_owned());
+    options.metrics_listen = Some(address);
     Ok(Running::start(options)?)
 }
 

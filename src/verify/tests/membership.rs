@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::samples::{LONG, Scene, is_accepted, secret, usable};
-use super::super::{Cache, Consistency, Stop, VerifyError};
+use super::super::{Cache, Consistency, NotJudging, Stop, VerifyError};
 use crate::journal::Revision;
 use crate::journal::cursor::{Cursor, Epoch};
 use crate::journal::samples::issue;
@@ -139,7 +139,7 @@ async fn who_is_told_to_end_leaves_the_roll() -> Answer<()> {
     assert_eq!(scene.store.roll().ok_or("no roll")?.members().await?, []);
     assert!(matches!(
         scene.verifier.standing(),
-        Err(VerifyError::Stopped(Stop::Ended))
+        Err(NotJudging::Stopped(Stop::Ended))
     ));
     Ok(())
 }

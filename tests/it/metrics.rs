@@ -1,0 +1,235 @@
+//! Metrics, as a machine that watches servers reads them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sqlx::Connection;
+use tokenward::journal::cursor::Epoch;
+use tokenward::serve::{Options, Running, ServeError, StoreAddress};
+use tokenward::store::postgres;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::server::{Client, Outcome, hex};
+use crate::shared::Fleet;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Longer than anything here takes that ends at all.
+const BOUND: Duration = Duration::from_mins(1);
+
+/// The answer to one request, head and body.
+async fn ask(server: &Running, request: &str) -> Result<(String, String), Failure> {
+    let address = server.metrics_address().ok_or("no metrics")?;
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("{request} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no head")?;
+    Ok((head.to_owned(), body.to_owned()))
+}
+
+/// The lines that are no comments.
+async fn scrape(server: &Running) -> Result<Vec<String>, Failure> {
+    let (_, body) = ask(server, "GET /metrics").await?;
+    let samples = body.lines().filter(|line| !line.starts_with('#'));
+    Ok(samples.map(str::to_owned).collect())
+}
+
+/// The value of one sample, if it is there.
+fn value(samples: &[String], name: &str) -> Option<f64> {
+    let mut lines = samples.iter();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// The reasons given for not judging.
+fn reasons(samples: &[String]) -> Vec<&str> {
+    let given = samples.iter().filter_map(|line| {
+        line.strip_prefix("tokenward_not_judging{reason=\"")?
+            .strip_suffix("\"} 1")
+    });
+    given.collect()
+}
+
+/// Scrapes until the server judges, or until it does not.
+async fn until_judging(server: &Running, judging: bool) -> Result<Vec<String>, Failure> {
+    let wanted = if judging { 1.0 } else { 0.0 };
+    let scraping = async {
+        loop {
+            let samples = scrape(server).await?;
+            if value(&samples, "tokenward_judging") == Some(wanted) {
+                return Ok(samples);
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, scraping).await?
+}
+
+async fn until_not_serving(address: SocketAddr) -> Outcome {
+    let channel = tonic::transport::Endpoint::new(format!("http://{address}"))?
+        .connect()
+        .await?;
+    let mut health = HealthClient::new(channel)
+        .watch(HealthCheckRequest::default())
+        .await?
+        .into_inner();
+    let told = async {
+        while health.message().await?.ok_or("the stream ended")?.status() != ServingStatus::NotServing {}
+        Ok(())
+    };
+    tokio::time::timeout(BOUND, told).await?
+}
+
+fn embedded() -> Options {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut options = Options::new(StoreAddress::Memory, loopback);
+    options.metrics_listen = Some(loopback);
+    options
+}
+
+async fn stop(server: Running) -> Outcome {
+    Ok(tokio::task::spawn_blocking(|| server.stop()).await??)
+}
+
+#[tokio::test]
+async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
+    let server = Running::start(embedded())?;
+    let mut client = Client::connect(server.address()).await?;
+    client.create_namespace("notes", "kn_", hex(40)).await?;
+    let (head, body) = ask(&server, "GET /metrics").await?;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let form = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert!(head.lines().any(|line| line == form), "{head}");
+    let samples: Vec<_> = body.lines().filter(|line| !line.starts_with('#')).collect();
+    let build = format!(
+        "tokenward_build_info{{version=\"{}\"}} 1",
+        env!("CARGO_PKG_VERSION")
+    );
+    // Nobody can change anything behind an embedded store: there is no lease.
+    assert_eq!(
+        samples,
+        [
+            build.as_str(),
+            "tokenward_judging 1",
+            "tokenward_not_judging{reason=\"lease_lost\"} 0",
+            "tokenward_not_judging{reason=\"store_forked\"} 0",
+            "tokenward_not_judging{reason=\"store_corrupt\"} 0",
+            "tokenward_not_judging{reason=\"ended\"} 0",
+            "tokenward_applied_revision 1",
+        ]
+    );
+    for name in ["build", "judging", "not_judging", "applied_revision"] {
+        assert!(body.contains(&format!("# HELP tokenward_{name} ")), "{body}");
+    }
+    assert!(body.ends_with("# EOF\n"), "{body}");
+    stop(server).await
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_not_a_get_is_refused() -> Outcome {
+    let server = Running::start(embedded())?;
+    for (request, status) in [
+        ("GET /", 404),
+        ("GET /metrics/", 404),
+        ("POST /", 404),
+        ("POST /metrics", 405),
+        ("DELETE /metrics", 405),
+        ("nonsense", 400),
+    ] {
+        let (head, body) = ask(&server, request).await?;
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}: {head}"
+        );
+        assert_eq!(
+            head.contains("\r\nallow: GET"),
+            status == 405,
+            "{request}: {head}"
+        );
+        assert_eq!(body, "", "{request}");
+    }
+    stop(server).await
+}
+
+#[tokio::test]
+async fn it_ends_with_the_server_whoever_waits() -> Outcome {
+    let server = Running::start(embedded())?;
+    let address = server.metrics_address().ok_or("no metrics")?;
+    let mut silent = TcpStream::connect(address).await?;
+    scrape(&server).await?;
+    stop(server).await?;
+    assert!(TcpStream::connect(address).await.is_err());
+    assert!(!matches!(silent.read(&mut [0; 1]).await, Ok(1)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_is_off_unless_asked_for_and_beyond_loopback_only_if_told_to() -> Outcome {
+    let mut options = embedded();
+    options.metrics_listen = None;
+    let server = Running::start(options.clone())?;
+    assert_eq!(server.metrics_address(), None);
+
+    options.metrics_listen = Some(server.address());
+    let error = Running::start(options.clone()).err().ok_or("it started")?;
+    let told = format!("cannot listen on {}: ", server.address());
+    assert!(error.to_string().starts_with(&told), "{error}");
+    stop(server).await?;
+
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    options.metrics_listen = Some(everywhere);
+    let error = Running::start(options.clone()).err().ok_or("it started")?;
+    assert!(matches!(error, ServeError::NotLoopback { listen } if listen == everywhere));
+    options.insecure = true;
+    stop(Running::start(options)?).await
+}
+
+#[tokio::test]
+async fn a_store_that_forked_is_told_by_metric_and_by_health() -> Outcome {
+    let fleet = Fleet::start(2).await?;
+    for server in &fleet.servers {
+        let samples = until_judging(server, true).await?;
+        assert_eq!(reasons(&samples), [""; 0]);
+        let remaining = value(&samples, "tokenward_lease_remaining_seconds").ok_or("no lease")?;
+        assert!(remaining > 0.0 && remaining <= 1.0, "{remaining}");
+    }
+    postgres::recover(&fleet.database.url.parse()?, Epoch::new([2; 16])).await?;
+    for server in &fleet.servers {
+        let samples = until_judging(server, false).await?;
+        assert_eq!(reasons(&samples), ["store_forked"]);
+        // Nothing that was applied holds any more.
+        assert_eq!(value(&samples, "tokenward_applied_revision"), None);
+        until_not_serving(server.address()).await?;
+    }
+    fleet.stop().await
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_told_until_the_store_is_heard_from_again() -> Outcome {
+    let fleet = Fleet::start(1).await?;
+    let server = &fleet.servers[0];
+    until_judging(server, true).await?;
+    let mut other = fleet
+        .database
+        .connect()
+        .await
+        .map_err(|error| error.to_string())?;
+    // No renewal gets past it.
+    let mut renewals = other.begin().await?;
+    sqlx::query("LOCK TABLE member IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *renewals)
+        .await?;
+    let samples = until_judging(server, false).await?;
+    assert_eq!(reasons(&samples), ["lease_lost"]);
+    assert_eq!(value(&samples, "tokenward_lease_remaining_seconds"), Some(0.0));
+    assert_eq!(value(&samples, "tokenward_applied_revision"), Some(1.0));
+    renewals.rollback().await?;
+    let samples = until_judging(server, true).await?;
+    assert_eq!(reasons(&samples), [""; 0]);
+    other.close().await?;
+    fleet.stop().await
+}

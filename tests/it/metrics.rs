@@ -104,6 +104,8 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     let form = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert!(head.lines().any(|line| line == form), "{head}");
+    // Each request a connection of its own, so that nobody holds a place for long.
+    assert!(head.lines().any(|line| line == "connection: close"), "{head}");
     let samples: Vec<_> = body.lines().filter(|line| !line.starts_with('#')).collect();
     let build = format!(
         "tokenward_build_info{{version=\"{}\"}} 1",

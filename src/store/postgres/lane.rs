@@ -122,6 +122,11 @@ fn session(connect: &PgConnectOptions, options: &LaneOptions) -> PgConnectOption
                 millis(IDLE_IN_TRANSACTION_MAX),
             ),
             ("default_transaction_isolation", "read committed".to_owned()),
+            // What is read by key goes by its index, whatever the statistics of a young table say: a journal
+            // that was walked for each batch cost two thirds of all revocations a second.
+            ("enable_seqscan", "off".to_owned()),
+            // The little that has to be walked looks so dear then that it would be compiled.
+            ("jit", "off".to_owned()),
             // A ROLLBACK where there is nothing to roll back would be warned of, each time.
             ("client_min_messages", "error".to_owned()),
         ])

@@ -13,13 +13,13 @@ use crate::token::Token;
 use crate::token::id::TokenId;
 use crate::token::namespace::Namespace;
 
-const ROWS: &str = "
+pub(super) const ROWS: &str = "
     SELECT revision, time, actor, request_id, kind, namespace, token_id, body, link
     FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
 
-const TOKEN_IDS: &str = "SELECT id FROM token WHERE id > $1 ORDER BY id LIMIT $2";
+pub(super) const TOKEN_IDS: &str = "SELECT id FROM token WHERE id > $1 ORDER BY id LIMIT $2";
 
-const LOST_TOKEN: &str = "
+pub(super) const LOST_TOKEN: &str = "
     SELECT token_id, max(revision) AS revision FROM journal
     WHERE token_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM token WHERE token.id = journal.token_id)
     GROUP BY token_id ORDER BY token_id LIMIT 1";

@@ -30,6 +30,8 @@ async fn sessions_are_set_up_as_asked_and_durable_as_the_server_is() -> Tested {
             ("idle_in_transaction_session_timeout", "5s"),
             ("default_transaction_isolation", "read committed"),
             ("client_min_messages", "error"),
+            ("enable_seqscan", "off"),
+            ("jit", "off"),
             ("synchronous_commit", "on"),
             ("fsync", "on"),
         ] {

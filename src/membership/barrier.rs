@@ -16,7 +16,7 @@ use crate::store::roll::{Member, Roll};
 const QUEUE_MAX: usize = 4096;
 /// How soon the roll is read again for those who wait, and how that grows as long as nobody else comes.
 const POLL_MIN: Duration = Duration::from_millis(1);
-const POLL_MAX: Duration = Duration::from_millis(16);
+const POLL_MAX: Duration = Duration::from_millis(4);
 
 /// How it became certain that a change is in force everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -78,7 +78,7 @@ type Answer = oneshot::Sender<Result<Outcome, StoreError>>;
 async fn write(store: &dyn Store, drafts: Vec<Draft>, answers: Vec<Answer>) {
     let mut outcomes = store.commit(drafts.clone()).await;
     if let Err(error @ StoreError::Unavailable(_)) = &outcomes {
-        tracing::warn!(drafts = drafts.len(), %error, cause = cause(error), "a batch failed; writing it again");
+        tracing::warn!(drafts = drafts.len(), %error, cause = error.cause(), "a batch failed; writing it again");
         outcomes = write_again(store, drafts.clone()).await;
     }
     match outcomes {
@@ -114,10 +114,6 @@ async fn write_again(store: &dyn Store, drafts: Vec<Draft>) -> Result<Vec<Outcom
         outcome => outcome,
     };
     Ok(drafts.into_iter().zip(outcomes).map(own).collect())
-}
-
-fn cause(error: &StoreError) -> Option<String> {
-    std::error::Error::source(error).map(ToString::to_string)
 }
 
 #[cfg(test)]

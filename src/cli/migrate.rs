@@ -10,6 +10,7 @@ use super::store::StoreArgs;
 use crate::clock::{SystemEntropy, random};
 use crate::journal::cursor::Epoch;
 use crate::serve::StoreAddress;
+use crate::store::migrations::Applied;
 use crate::store::{postgres, sqlite};
 
 #[derive(clap::Args, Debug)]
@@ -21,13 +22,7 @@ pub(super) struct MigrateArgs {
 /// What was applied, oldest first; nothing where the schema was this program's already.
 #[derive(Serialize, Debug)]
 struct Migrated {
-    applied: Vec<Migration>,
-}
-
-#[derive(Serialize, Debug)]
-struct Migration {
-    version: i64,
-    description: String,
+    applied: Vec<Applied>,
 }
 
 pub(super) async fn run(args: MigrateArgs, output: Output) -> Outcome {
@@ -37,18 +32,12 @@ pub(super) async fn run(args: MigrateArgs, output: Output) -> Outcome {
         StoreAddress::Sqlite(path) => sqlite::migrate(&path, epoch).await.map_err(Failure::new)?,
         StoreAddress::Memory => return Err(Failure::usage("memory: has no schema to migrate")),
     };
-    let applied = applied.into_iter().map(|migration| Migration {
-        version: migration.version,
-        description: migration.description,
-    });
-    let migrated = Migrated {
-        applied: applied.collect(),
-    };
+    let migrated = Migrated { applied };
     match output {
         Output::Json => output::json(&migrated)?,
         Output::Table if migrated.applied.is_empty() => output::line("up to date")?,
         Output::Table => {
-            for Migration { version, description } in &migrated.applied {
+            for Applied { version, description } in &migrated.applied {
                 output::line(&format!("applied {version:04}: {description}"))?;
             }
         }

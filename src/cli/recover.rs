@@ -30,27 +30,20 @@ struct Recovered {
 
 pub(super) async fn run(args: RecoverArgs, output: Output) -> Outcome {
     let address = args.store.address()?;
-    if matches!(address, StoreAddress::Memory) {
-        return Err(Failure::usage("memory: is never restored"));
-    }
-    if !args.yes {
-        confirm::can_be_asked("every cursor of before will be refused, and servers that run will stop")?;
-        if !confirm::confirmed(&format!(
-            "Was {address} restored, so that its cursors have to be refused?"
-        ))? {
-            return Err(Failure::new("nothing was changed"));
-        }
-    }
     let epoch = Epoch::new(random(&SystemEntropy));
-    let revision = match address {
-        StoreAddress::Postgres(options) => postgres::recover(&options, epoch).await.map_err(Failure::new)?,
-        StoreAddress::Sqlite(path) if path.exists() => {
-            sqlite::recover(&path, epoch).await.map_err(Failure::new)?
-        }
-        StoreAddress::Sqlite(path) => {
+    let revision = match &address {
+        StoreAddress::Memory => return Err(Failure::usage("memory: is never restored")),
+        StoreAddress::Sqlite(path) if !path.exists() => {
             return Err(Failure::new(format_args!("{} does not exist", path.display())));
         }
-        StoreAddress::Memory => return Err(Failure::usage("memory: is never restored")),
+        StoreAddress::Sqlite(path) => {
+            agreed(&address, args.yes)?;
+            sqlite::recover(path, epoch).await.map_err(Failure::new)?
+        }
+        StoreAddress::Postgres(options) => {
+            agreed(&address, args.yes)?;
+            postgres::recover(options, epoch).await.map_err(Failure::new)?
+        }
     };
     let recovered = Recovered {
         epoch: epoch.to_string(),
@@ -64,4 +57,17 @@ pub(super) async fn run(args: RecoverArgs, output: Output) -> Outcome {
         ))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn agreed(address: &StoreAddress, unasked: bool) -> Result<(), Failure> {
+    if unasked {
+        return Ok(());
+    }
+    confirm::can_be_asked("every cursor of before will be refused, and servers that run will stop")?;
+    let question = format!("Was {address} restored, so that its cursors have to be refused?");
+    if confirm::confirmed(&question)? {
+        Ok(())
+    } else {
+        Err(Failure::new("nothing was changed"))
+    }
 }

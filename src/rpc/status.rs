@@ -261,7 +261,7 @@ fn authority(error: AuthorityError) -> Status {
 
 /// What the driver said goes to the log; the caller learns what to do.
 fn store(error: &StoreError) -> Status {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let cause = error.cause();
     match error {
         StoreError::Unavailable(_) => {
             tracing::warn!(cause, "the store is unavailable");

@@ -22,7 +22,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::BindError;
-use crate::membership::Lease;
 use crate::verify::{Following, NotJudging, Stop, Verifier};
 
 /// Connections served at once; a further one waits for one of them to end.
@@ -70,20 +69,17 @@ impl Metrics {
 }
 
 /// Everything a server tells of itself.
-pub(super) fn registry(verifier: Arc<Verifier>, lease: Arc<Lease>) -> Registry {
+pub(super) fn registry(verifier: Arc<Verifier>) -> Registry {
     let mut registry = Registry::with_prefix("tokenward");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
-    registry.register_collector(Box::new(Standing { verifier, lease }));
+    registry.register_collector(Box::new(Standing(verifier)));
     registry
 }
 
 /// Whether this server judges, why it does not, and how long it may go on.
 #[derive(Debug)]
-struct Standing {
-    verifier: Arc<Verifier>,
-    lease: Arc<Lease>,
-}
+struct Standing(Arc<Verifier>);
 
 /// Why a server does not judge: each is there all the time, so that an alarm can name it.
 const REASONS: [&str; 4] = ["lease_lost", "store_forked", "store_corrupt", "ended"];
@@ -100,7 +96,8 @@ fn reason(why: &NotJudging) -> &'static str {
 
 impl Collector for Standing {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
-        let why = self.verifier.standing().err().map(|why| reason(&why));
+        let Standing(verifier) = self;
+        let why = verifier.standing().err().map(|why| reason(&why));
         let gauge = MetricType::Gauge;
         to.encode_descriptor(
             "judging",
@@ -117,12 +114,12 @@ impl Collector for Standing {
                 .encode_family(&[("reason", reason)])?
                 .encode_gauge(&u32::from(why == Some(reason)))?;
         }
-        if let Following::Applied(revision) = &*self.verifier.following().borrow() {
+        if let Following::Applied(revision) = &*verifier.following().borrow() {
             let help = "The last revision of the journal that is in force here; absent once nothing is";
             to.encode_descriptor("applied_revision", help, None, gauge)?
                 .encode_gauge(&revision.get())?;
         }
-        if let Some(remaining) = self.lease.remaining() {
+        if let Some(remaining) = verifier.lease_remaining() {
             let help = "How long Verify may still be answered without hearing from the shared store";
             to.encode_descriptor("lease_remaining", help, Some(&Unit::Seconds), gauge)?
                 .encode_gauge(&remaining.as_secs_f64())?;

@@ -41,7 +41,6 @@ pub(super) async fn supervise(
     let handle = runtime::Handle::current();
     let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), handle.clone()));
     let (in_force, seat) = membership(&options, &store, &clock, &entropy);
-    let lease = seat.lease();
     let stop_following = CancellationToken::new();
     let (verifier, tasks) = Verifier::start(
         Arc::clone(&store),
@@ -81,7 +80,7 @@ pub(super) async fn supervise(
         Actor::try_from("anonymous".to_owned())?,
     );
     let metrics = match options.metrics_listen {
-        Some(listen) => Some(Metrics::start(listen, metrics::registry(Arc::clone(&verifier), lease)).await?),
+        Some(listen) => Some(Metrics::start(listen, metrics::registry(Arc::clone(&verifier))).await?),
         None => None,
     };
     let serving = listen::Serving::start(&options, api, &drain).await?;

@@ -65,6 +65,16 @@ pub(super) fn plan(drafts: Vec<Draft>, mut seen: Seen, mut head: Head) -> Result
     })
 }
 
+/// Insists on how many rows a statement of a plan wrote.
+pub(super) fn all_written(written: u64, planned: usize) -> Result<(), StoreError> {
+    if written == planned as u64 {
+        return Ok(());
+    }
+    Err(StoreError::corrupt(format_args!(
+        "{written} rows were written where {planned} were planned"
+    )))
+}
+
 /// The records of a plan by what is done with their rows, in revision order.
 #[derive(Default, Debug)]
 pub(super) struct Rows<'a> {

@@ -1,9 +1,10 @@
 //! What a migration has done, told alike for every database.
 
+use serde::Serialize;
 use sqlx::migrate::{AppliedMigration, Migrator};
 
 /// A migration that was applied.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Applied {
     pub version: i64,
     pub description: String,

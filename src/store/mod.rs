@@ -28,7 +28,7 @@ use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::id::{RequestId, Slug, TokenId};
-use crate::token::namespace::Directory;
+use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::Digest;
 use roll::Roll;
 
@@ -143,6 +143,29 @@ impl EntryFilter {
     };
 }
 
+/// All namespaces as one record, whose version is that of the newest change to any of them.
+fn directory_of(namespaces: Vec<Stored<Namespace>>) -> Stored<Directory> {
+    let mut directory = Stored {
+        record: Directory::default(),
+        version: Revision::ZERO,
+    };
+    for namespace in namespaces {
+        directory.version = directory.version.max(namespace.version);
+        directory.record.put(namespace.record);
+    }
+    directory
+}
+
+/// Hints at a head that was seen. Calls may return in another order than they were answered in, and a hint
+/// never goes back.
+fn hint_at(committed: &watch::Sender<Revision>, head: Revision) {
+    committed.send_if_modified(|hinted| {
+        let moved = head > *hinted;
+        *hinted = head.max(*hinted);
+        moved
+    });
+}
+
 /// The most entries, tokens or digests any one read may ask for.
 pub const READ_MAX: u32 = 1000;
 
@@ -162,6 +185,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What the driver said, for the log.
+    pub fn cause(&self) -> Option<String> {
+        std::error::Error::source(self).map(ToString::to_string)
+    }
+
     /// The same error once more, for another who waits: it can be told to many, its cause is logged once.
     pub fn to_all(&self) -> StoreError {
         match self {

@@ -47,7 +47,6 @@ impl Following {
 pub(super) struct Follower {
     store: Arc<dyn Store>,
     known: Arc<Known>,
-    seat: Option<Seat>,
     /// Everything up to here has been applied; only its revision and link move.
     at: Head,
     following: watch::Sender<Following>,
@@ -82,23 +81,21 @@ impl Follower {
     pub(super) fn new(
         store: Arc<dyn Store>,
         known: Arc<Known>,
-        seat: Seat,
         at: Head,
     ) -> (Follower, watch::Receiver<Following>) {
         let (following, receiver) = watch::channel(Following::Applied(at.revision));
         let follower = Follower {
             store,
             known,
-            seat: Some(seat),
             at,
             following,
         };
         (follower, receiver)
     }
 
-    /// Runs until `end`, and then gives the seat up: no revocation has to wait for this process.
-    pub(super) async fn run(mut self, end: CancellationToken) {
-        let Some(mut seat) = self.seat.take() else { return };
+    /// Renews the lease of `seat` until `end`, and then gives the seat up: no revocation has to wait for this
+    /// process.
+    pub(super) async fn run(mut self, mut seat: Seat, end: CancellationToken) {
         let mut committed = self.store.committed();
         let mut failing = false;
         while !end.is_cancelled() {
@@ -116,7 +113,7 @@ impl Follower {
                 }
                 // What is known stays as true as it was; no lease runs on until this succeeds.
                 Err(Broken::Unavailable(error)) if !std::mem::replace(&mut failing, true) => {
-                    tracing::warn!(%error, cause = cause(&error), "the store does not answer; trying again");
+                    tracing::warn!(%error, cause = error.cause(), "the store does not answer; trying again");
                 }
                 Err(Broken::Unavailable(_)) => {}
                 Err(Broken::Stopped(why)) => {
@@ -228,10 +225,6 @@ impl Follower {
         self.following.send_replace(Following::Stopped(why));
         self.known.cache.clear();
     }
-}
-
-fn cause(error: &StoreError) -> Option<String> {
-    std::error::Error::source(error).map(ToString::to_string)
 }
 
 impl Drop for Follower {

@@ -150,10 +150,10 @@ impl Verifier {
             cache,
             directory: RwLock::new(Arc::new(directory)),
         });
-        let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), seat, head);
+        let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), head);
         let (misses, look_up) = Misses::new(store, Arc::clone(&known));
         let tasks = VerifierTasks {
-            follower: tokio::spawn(follower.run(end)),
+            follower: tokio::spawn(follower.run(seat, end)),
             misses: tokio::spawn(look_up),
         };
         Ok((
@@ -289,6 +289,11 @@ impl Verifier {
     /// The namespaces as far as they have been applied here.
     pub fn directory(&self) -> Arc<Directory> {
         self.known.directory()
+    }
+
+    /// How long it may judge without hearing from the store; `None`: without end.
+    pub fn lease_remaining(&self) -> Option<Duration> {
+        self.lease.remaining()
     }
 
     /// How far this verifier has come; it says so when it stops.

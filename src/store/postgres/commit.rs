@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::super::batch::{Plan, Rows, Seen, plan};
+use super::super::batch::{Plan, Rows, Seen, all_written, plan};
 use super::super::columns::{revision, sql};
 use super::super::{Head, Outcome, StoreError};
 use super::fault::{Class, Fault};
@@ -193,11 +193,7 @@ async fn execute(
     wanted: usize,
 ) -> Result<(), Fault> {
     let written = statement.execute(connection).await?.rows_affected();
-    if written == wanted as u64 {
-        return Ok(());
-    }
-    let what = format_args!("{written} rows were written where {wanted} were planned");
-    Err(StoreError::corrupt(what).into())
+    Ok(all_written(written, wanted)?)
 }
 
 async fn move_head(connection: &mut PgConnection, before: &Head, after: &Head) -> Result<(), Fault> {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::roll::{Member, MemberId, Roll};
-use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
+use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::id::{RequestId, Slug, TokenId};
@@ -135,12 +135,7 @@ impl PostgresStore {
     /// Remembers a head that is committed, and hints at it.
     fn saw(&self, head: Head) {
         self.ground.saw(head);
-        // Calls may return in another order than they were answered in.
-        self.committed.send_if_modified(|hinted| {
-            let moved = head.revision > *hinted;
-            *hinted = head.revision.max(*hinted);
-            moved
-        });
+        hint_at(&self.committed, head.revision);
     }
 }
 

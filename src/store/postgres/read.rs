@@ -5,7 +5,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::columns::{link, revision, sql};
-use super::super::{EntryFilter, Head, Look, StoreError};
+use super::super::{EntryFilter, Head, Look, StoreError, directory_of};
 use super::fault::Fault;
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
@@ -97,16 +97,9 @@ pub(super) async fn tokens(
 }
 
 pub(super) async fn directory(connection: &mut PgConnection) -> Result<Stored<Directory>, Fault> {
-    let mut directory = Stored {
-        record: Directory::default(),
-        version: Revision::ZERO,
-    };
-    for row in sqlx::query(DIRECTORY).fetch_all(connection).await? {
-        let namespace = stored(&row)?;
-        directory.version = directory.version.max(namespace.version);
-        directory.record.put(namespace.record);
-    }
-    Ok(directory)
+    let rows = sqlx::query(DIRECTORY).fetch_all(connection).await?;
+    let namespaces: Vec<_> = rows.iter().map(stored).collect::<Result<_, _>>()?;
+    Ok(directory_of(namespaces))
 }
 
 pub(super) async fn entries(

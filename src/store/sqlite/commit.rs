@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
-use super::super::batch::{Plan, Rows, Seen, TokenRow, plan};
+use super::super::batch::{Plan, Rows, Seen, TokenRow, all_written, plan};
 use super::super::{Head, Outcome, StoreError};
 use super::{read, revision, sql};
 use crate::journal::cursor::Epoch;
@@ -181,14 +181,13 @@ async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> 
     }
     let [mut issued, changed, mut rotated] =
         [issued, changed, rotated].map(|rows| rows.into_iter().map(token_row).collect::<Vec<_>>());
-    let rows = |count: usize| Some(count as u64);
-    execute(connection, INSERT_TOKENS, &issued, rows(issued.len())).await?;
-    execute(connection, UPDATE_TOKENS, &changed, rows(changed.len())).await?;
+    execute(connection, INSERT_TOKENS, &issued, Some(issued.len())).await?;
+    execute(connection, UPDATE_TOKENS, &changed, Some(changed.len())).await?;
     execute(connection, DELETE_SECRETS, &rotated, None).await?;
     issued.append(&mut rotated);
     execute(connection, INSERT_SECRETS, &issued, None).await?;
     let entries: Vec<Value> = writes.iter().map(|(_, entry)| entry_row(entry)).collect();
-    execute(connection, INSERT_ENTRIES, &entries, rows(entries.len())).await
+    execute(connection, INSERT_ENTRIES, &entries, Some(entries.len())).await
 }
 
 fn token_row(row: TokenRow<'_>) -> Value {
@@ -232,19 +231,14 @@ async fn execute(
     connection: &mut SqliteConnection,
     statement: &'static str,
     rows: &[Value],
-    wanted: Option<u64>,
+    wanted: Option<usize>,
 ) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
     let query = sqlx::query(statement).bind(Value::from(rows).to_string());
     let written = query.execute(connection).await?.rows_affected();
-    match wanted {
-        Some(wanted) if wanted != written => Err(StoreError::corrupt(format_args!(
-            "{written} rows were written where {wanted} were planned"
-        ))),
-        _ => Ok(()),
-    }
+    wanted.map_or(Ok(()), |wanted| all_written(written, wanted))
 }
 
 async fn move_head(connection: &mut SqliteConnection, before: &Head, after: &Head) -> Result<(), StoreError> {

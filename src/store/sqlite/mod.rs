@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::columns::{link, revision, sql};
 use super::migrations::{Applied, MIGRATIONS_TABLE, since};
 use super::roll::Roll;
-use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
+use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
@@ -205,12 +205,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 impl Store for SqliteStore {
     async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
         let (outcomes, head) = commit::commit(&self.writer, drafts).await?;
-        // Commits may return in another order than they were written in.
-        self.committed.send_if_modified(|hinted| {
-            let moved = head > *hinted;
-            *hinted = head.max(*hinted);
-            moved
-        });
+        hint_at(&self.committed, head);
         Ok(outcomes)
     }
 

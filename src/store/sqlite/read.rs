@@ -3,7 +3,7 @@
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteExecutor};
 
-use super::super::{EntryFilter, Head, Look, StoreError};
+use super::super::{EntryFilter, Head, Look, StoreError, directory_of};
 use super::{link, revision, sql};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
@@ -95,15 +95,7 @@ pub(super) async fn tokens(
 }
 
 pub(super) async fn directory(pool: &SqlitePool) -> Result<Stored<Directory>, StoreError> {
-    let mut directory = Stored {
-        record: Directory::default(),
-        version: Revision::ZERO,
-    };
-    for namespace in namespaces(pool).await? {
-        directory.version = directory.version.max(namespace.version);
-        directory.record.put(namespace.record);
-    }
-    Ok(directory)
+    Ok(directory_of(namespaces(pool).await?))
 }
 
 pub(super) async fn namespaces<'e>(

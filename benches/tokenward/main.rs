@@ -20,6 +20,8 @@ mod in_process;
 mod issue;
 mod loopback;
 mod revoke;
+#[path = "../../tests/support/shared_store.rs"]
+mod shared_store;
 
 use criterion::Criterion;
 

@@ -4,18 +4,14 @@
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use tempfile::TempDir;
-use tokenward::clock::SystemEntropy;
-use tokenward::journal::cursor::Epoch;
 use tokenward::proto::v1;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
-use tokenward::serve::{Options, Running, StoreAddress, create_pepper};
-use tokenward::store::postgres;
+use tokenward::serve::Running;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use crate::clients::{self, LOCAL, connect, create_namespace, issue_request, shares};
-use crate::database::Database;
+use crate::clients::{self, connect, create_namespace, issue_request, shares};
+use crate::shared_store::SharedStore;
 
 /// Tokens are issued before the clock runs, by so many at once.
 const ISSUERS: u64 = 128;
@@ -49,26 +45,16 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 struct Fleet {
     servers: Vec<Running>,
     channels: Vec<Channel>,
-    _folder: TempDir,
-    _database: Database,
+    _store: SharedStore,
 }
 
 impl Fleet {
     async fn start(replicas: usize) -> Fleet {
-        let database = Database::new().await.expect("a database");
-        let address: postgres::PostgresOptions = database.url.parse().expect("a URL");
-        postgres::migrate(&address, Epoch::new([1; 16]))
-            .await
-            .expect("it is migrated");
-        let folder = tempfile::tempdir().expect("a folder");
-        let pepper = folder.path().join("pepper");
-        create_pepper(&pepper, &SystemEntropy).expect("a pepper");
+        let store = SharedStore::new().await.expect("a store to share");
         let mut servers = Vec::new();
         let mut channels = Vec::new();
         for _ in 0..replicas {
-            let mut options = Options::new(StoreAddress::Postgres(address.clone()), LOCAL);
-            options.pepper_file = Some(pepper.clone());
-            let server = Running::start(options).expect("it starts");
+            let server = Running::start(store.server().expect("a server")).expect("it starts");
             channels.push(connect(server.address()).await);
             servers.push(server);
         }
@@ -76,8 +62,7 @@ impl Fleet {
         Fleet {
             servers,
             channels,
-            _folder: folder,
-            _database: database,
+            _store: store,
         }
     }
 }

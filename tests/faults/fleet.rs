@@ -136,6 +136,25 @@ fn migrate(cluster: &Cluster) -> Outcome {
     Err(String::from_utf8_lossy(&migrated.stderr).into())
 }
 
+/// An Issue that can be told from others.
+pub(crate) fn issue_request(request_id: String) -> v1::IssueRequest {
+    v1::IssueRequest {
+        namespace: "notes".to_owned(),
+        subject: "ada".to_owned(),
+        request_id,
+        ..Default::default()
+    }
+}
+
+/// A Revoke that can be told from others.
+pub(crate) fn revoke_request(token_id: &str, request_id: String) -> v1::RevokeRequest {
+    v1::RevokeRequest {
+        token_id: token_id.to_owned(),
+        reason: "left".to_owned(),
+        request_id,
+    }
+}
+
 impl Token {
     pub(crate) async fn issue(client: &mut Client, number: usize) -> Result<Token, Status> {
         let (token, secret) = client.issue("notes", &[]).await?;

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tonic::Status;
 use uuid::Builder;
 
-use crate::fleet::{Fleet, Told};
+use crate::fleet::{Fleet, Told, issue_request, revoke_request};
 use crate::proxy::{Proxy, Target};
 use crate::server::{Client, Outcome};
 use crate::{below, journal, report, sized};
@@ -142,21 +142,11 @@ impl Wish {
     async fn ask(self, mut client: Client, request_id: String) -> Result<(String, Option<String>), Status> {
         match self {
             Wish::Issue => {
-                let request = v1::IssueRequest {
-                    namespace: "notes".to_owned(),
-                    subject: "ada".to_owned(),
-                    request_id,
-                    ..Default::default()
-                };
-                let issued = client.tokens.issue(request).await?.into_inner();
+                let issued = client.tokens.issue(issue_request(request_id)).await?.into_inner();
                 Ok((issued.token.unwrap_or_default().id, Some(issued.secret)))
             }
             Wish::Revoke { token_id } => {
-                let request = v1::RevokeRequest {
-                    token_id: token_id.clone(),
-                    reason: "left".to_owned(),
-                    request_id,
-                };
+                let request = revoke_request(&token_id, request_id);
                 client.tokens.revoke(request).await?;
                 Ok((token_id, None))
             }

@@ -16,7 +16,7 @@ use tonic_types::StatusExt;
 use uuid::Builder;
 
 use crate::cluster::Mode;
-use crate::fleet::{Fleet, Recorder, Token, Told, reason};
+use crate::fleet::{Fleet, Recorder, Token, Told, issue_request, reason, revoke_request};
 use crate::history::Answer;
 use crate::server::{Client, Outcome};
 use crate::{below, journal, report, sized};
@@ -242,13 +242,7 @@ impl Wish<'_> {
         let request_id = request_id.to_owned();
         match self {
             Wish::Issue => {
-                let request = v1::IssueRequest {
-                    namespace: "notes".to_owned(),
-                    subject: "ada".to_owned(),
-                    request_id,
-                    ..Default::default()
-                };
-                let issued = client.tokens.issue(request).await?.into_inner();
+                let issued = client.tokens.issue(issue_request(request_id)).await?.into_inner();
                 Ok((issued.token.unwrap_or_default().id, issued.secret))
             }
             Wish::Rotate(token_id) => {
@@ -261,11 +255,7 @@ impl Wish<'_> {
                 Ok((rotated.token.unwrap_or_default().id, rotated.secret))
             }
             Wish::Revoke(token) => {
-                let request = v1::RevokeRequest {
-                    token_id: token.id.clone(),
-                    reason: "left".to_owned(),
-                    request_id,
-                };
+                let request = revoke_request(&token.id, request_id);
                 let invoked = SystemClock.uptime();
                 let revoked = client.tokens.revoke(request).await;
                 let answer = match revoked {

@@ -15,5 +15,7 @@ mod refusal;
 #[path = "../support/server.rs"]
 mod server;
 mod shared;
+#[path = "../support/shared_store.rs"]
+mod shared_store;
 mod slow_watcher;
 mod start;

@@ -200,7 +200,7 @@ async fn a_store_that_forked_is_told_by_metric_and_by_health() -> Outcome {
         let remaining = value(&samples, "tokenward_lease_remaining_seconds").ok_or("no lease")?;
         assert!(remaining > 0.0 && remaining <= 1.0, "{remaining}");
     }
-    postgres::recover(&fleet.database.url.parse()?, Epoch::new([2; 16])).await?;
+    postgres::recover(&fleet.store.database.url.parse()?, Epoch::new([2; 16])).await?;
     for server in &fleet.servers {
         // Its lease may run out before it has asked again.
         let samples = until(server, Some("store_forked")).await?;
@@ -217,6 +217,7 @@ async fn a_lease_that_ran_out_is_told_until_the_store_is_heard_from_again() -> O
     let server = &fleet.servers[0];
     until(server, None).await?;
     let mut other = fleet
+        .store
         .database
         .connect()
         .await

@@ -1,39 +1,26 @@
 //! Several servers on one Postgres database, with one pepper: what is done at one is done at all.
 
-use std::net::SocketAddr;
-use std::path::Path;
-
-use tempfile::TempDir;
-use tokenward::clock::SystemEntropy;
 use tokenward::journal::cursor::{Cursor, Epoch};
 use tokenward::proto::v1::consistency::Requirement;
 use tokenward::proto::v1::{self, Propagation, Verdict};
-use tokenward::serve::{Options, Running, StoreAddress, create_pepper};
-use tokenward::store::postgres;
+use tokenward::serve::Running;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::database::Database;
 use crate::server::{Client, Outcome, hex};
+use crate::shared_store::SharedStore;
 
 /// Servers with the namespace `notes`, and a client of each.
 pub(crate) struct Fleet {
     pub(crate) servers: Vec<Running>,
     clients: Vec<Client>,
-    _folder: TempDir,
-    pub(crate) database: Database,
+    pub(crate) store: SharedStore,
 }
 
 impl Fleet {
     pub(crate) async fn start(servers: usize) -> Result<Fleet, Box<dyn std::error::Error>> {
-        let database = Database::new().await.map_err(|error| error.to_string())?;
-        postgres::migrate(&database.url.parse()?, Epoch::new([1; 16])).await?;
-        let folder = tempfile::tempdir()?;
-        let pepper = folder.path().join("pepper");
-        create_pepper(&pepper, &SystemEntropy)?;
-        let servers: Vec<_> = (0..servers)
-            .map(|_| start(&database, &pepper))
-            .collect::<Result<_, _>>()?;
+        let store = SharedStore::new().await?;
+        let servers: Vec<_> = (0..servers).map(|_| start(&store)).collect::<Result<_, _>>()?;
         let mut clients = Vec::new();
         for server in &servers {
             clients.push(Client::connect(server.address()).await?);
@@ -42,8 +29,7 @@ impl Fleet {
         Ok(Fleet {
             servers,
             clients,
-            _folder: folder,
-            database,
+            store,
         })
     }
 
@@ -66,11 +52,9 @@ impl Fleet {
     }
 }
 
-fn start(database: &Database, pepper: &Path) -> Result<Running, Box<dyn std::error::Error>> {
-    let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut options = Options::new(StoreAddress::Postgres(database.url.parse()?), address);
-    options.pepper_file = Some(pepper.to_owned());
-    options.metrics_listen = Some(address);
+fn start(store: &SharedStore) -> Result<Running, Box<dyn std::error::Error>> {
+    let mut options = store.server()?;
+    options.metrics_listen = Some(options.listen);
     Ok(Running::start(options)?)
 }
 

@@ -111,8 +111,19 @@ pub struct Slug(String);
 impl Slug {
     pub const CHARS_MAX: usize = 63;
 
+    /// The namespace whose tokens are the credentials of callers.
+    pub const SYSTEM: &str = "system";
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn is_slug(text: &str) -> bool {
+        text.len() <= Slug::CHARS_MAX
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     }
 }
 
@@ -120,12 +131,11 @@ impl TryFrom<String> for Slug {
     type Error = IdError;
 
     fn try_from(text: String) -> Result<Slug, IdError> {
-        let well_formed = text.len() <= Slug::CHARS_MAX
-            && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        well_formed.then_some(Slug(text)).ok_or(IdError::NotSlug)
+        if Slug::is_slug(&text) {
+            Ok(Slug(text))
+        } else {
+            Err(IdError::NotSlug)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod change;
 pub mod format;
 pub mod id;
 pub mod namespace;
+pub mod permission;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod scope;

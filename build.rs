@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "tokenward/v1/audit_service.proto",
+    "tokenward/v1/caller_service.proto",
     "tokenward/v1/namespace_service.proto",
     "tokenward/v1/revocation_service.proto",
     "tokenward/v1/token_service.proto",

@@ -2,6 +2,8 @@
 //!
 //! A binary of its own: the server has threads of its own, so the log is captured for the whole process.
 
+#[path = "support/admin.rs"]
+mod admin;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;

@@ -5,11 +5,25 @@ use std::net::SocketAddr;
 use tokenward::proto::v1;
 use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
 use tokenward::proto::v1::secret_format::Body;
+use tokenward::serve::{Options, StoreAddress};
 use tokio::runtime::{Builder, Runtime};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::admin::{self, Bearer};
+
+/// A connection on which every call carries the admin's credential.
+pub(crate) type Wire = InterceptedService<Channel, Bearer>;
 
 /// A free port on loopback.
 pub(crate) const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// A server that knows the admin, on a free port.
+pub(crate) fn options(store: StoreAddress) -> Options {
+    let mut options = Options::new(store, LOCAL);
+    admin::known_to(&mut options);
+    options
+}
 
 /// One thread for all clients, so that the server has the rest.
 pub(crate) fn runtime() -> Runtime {
@@ -18,13 +32,13 @@ pub(crate) fn runtime() -> Runtime {
     builder.build().expect("a runtime")
 }
 
-pub(crate) async fn connect(address: SocketAddr) -> Channel {
+pub(crate) async fn connect(address: SocketAddr) -> Wire {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-    endpoint.connect().await.expect("it listens")
+    InterceptedService::new(endpoint.connect().await.expect("it listens"), Bearer::admin())
 }
 
 /// The namespace `bench`, whose tokens are native.
-pub(crate) async fn create_namespace(channel: &Channel) {
+pub(crate) async fn create_namespace(channel: &Wire) {
     let format = v1::SecretFormat {
         prefix: "tw_".to_owned(),
         body: Some(Body::Native(v1::NativeBody {})),

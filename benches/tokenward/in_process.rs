@@ -11,9 +11,11 @@ use tokenward::journal::cursor::Epoch;
 use tokenward::membership::{Seat, Terms};
 use tokenward::store::Store;
 use tokenward::store::memory::MemoryStore;
+use tokenward::token::caller::Caller;
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::Slug;
-use tokenward::token::scope::{Labels, Scopes};
+use tokenward::token::namespace::Policy;
+use tokenward::token::scope::{Labels, Scope, Scopes};
 use tokenward::token::secret::{Pepper, PepperId, Secret};
 use tokenward::token::text::{Actor, Name, Subject};
 use tokenward::token::verdict::{Need, Verdict};
@@ -65,8 +67,12 @@ async fn prepare() -> (Verifier, Vec<String>) {
         Arc::clone(&pepper),
         Epoch::new([1; 16]),
     );
+    let everything = Scope::try_from("*".to_owned()).expect("a scope");
     let ask = Ask {
-        actor: Actor::try_from("bench".to_owned()).expect("a name"),
+        caller: Caller::certificate(
+            Actor::try_from("bench".to_owned()).expect("a name"),
+            Arc::new(Scopes::try_from(vec![everything]).expect("one scope")),
+        ),
         request_id: None,
     };
     let slug = Slug::try_from("bench".to_owned()).expect("a slug");
@@ -76,7 +82,7 @@ async fn prepare() -> (Verifier, Vec<String>) {
     };
     let name = || Name::try_from(String::new()).expect("a name");
     authority
-        .create_namespace(&ask, slug.clone(), name(), format)
+        .create_namespace(&ask, slug.clone(), name(), format, Policy::default())
         .await
         .expect("it is created");
     let cache = Cache::new(NonZeroUsize::new(TOKENS * 2).expect("not zero"));

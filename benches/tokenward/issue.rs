@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
-use tokenward::serve::{Options, Running, StoreAddress};
+use tokenward::serve::{Running, StoreAddress};
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
-use crate::clients::{self, LOCAL, connect, create_namespace, issue_request, shares};
+use crate::clients::{self, Wire, connect, create_namespace, issue_request, options, shares};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let clients = clients::runtime();
@@ -20,7 +19,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     for callers in [1, 64] {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on a real disk");
         let store = StoreAddress::Sqlite(folder.path().join("tokenward.db"));
-        let server = Running::start(Options::new(store, LOCAL)).expect("it starts");
+        let server = Running::start(options(store)).expect("it starts");
         let channel = clients.block_on(connect(server.address()));
         clients.block_on(create_namespace(&channel));
         group.bench_function(format!("{callers} callers"), |bencher| {
@@ -37,7 +36,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 }
 
 /// Exactly `calls` tokens, issued by so many callers at once.
-async fn issue(channel: &Channel, callers: u64, calls: u64) {
+async fn issue(channel: &Wire, callers: u64, calls: u64) {
     let mut tasks = JoinSet::new();
     for share in shares(calls, callers) {
         let mut client = TokenServiceClient::new(channel.clone());

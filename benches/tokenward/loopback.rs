@@ -8,14 +8,13 @@ use tokenward::proto::v1;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
 use tokenward::proto::v1::verification_service_server::{VerificationService, VerificationServiceServer};
-use tokenward::serve::{Options, Running, StoreAddress};
+use tokenward::serve::{Running, StoreAddress};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-use crate::clients::{self, LOCAL, connect, create_namespace, issue_request, shares};
+use crate::clients::{self, LOCAL, Wire, connect, create_namespace, issue_request, options, shares};
 use crate::cpu::Threads;
 
 const CONNECTIONS: usize = 10;
@@ -30,7 +29,7 @@ pub(crate) enum Server {
 
 pub(crate) fn bench(criterion: &mut Criterion<Threads>, server: Server) {
     let clients = clients::runtime();
-    let running = Running::start(Options::new(StoreAddress::Memory, LOCAL)).expect("it starts");
+    let running = Running::start(options(StoreAddress::Memory)).expect("it starts");
     let request = clients.block_on(issue(running.address()));
     let answer = clients.block_on(verify_once(running.address(), &request));
     let (name, threads, address) = match server {
@@ -60,7 +59,7 @@ pub(crate) fn bench(criterion: &mut Criterion<Threads>, server: Server) {
 }
 
 /// Exactly `calls` calls, spread over all connections.
-fn load(clients: &Runtime, channels: &[Channel], request: &v1::VerifyRequest, calls: u64) {
+fn load(clients: &Runtime, channels: &[Wire], request: &v1::VerifyRequest, calls: u64) {
     clients.block_on(async {
         let mut callers = JoinSet::new();
         let shares = shares(calls, (CONNECTIONS * IN_FLIGHT) as u64);
@@ -79,7 +78,7 @@ fn load(clients: &Runtime, channels: &[Channel], request: &v1::VerifyRequest, ca
     });
 }
 
-async fn connect_all(address: SocketAddr) -> Vec<Channel> {
+async fn connect_all(address: SocketAddr) -> Vec<Wire> {
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS {
         channels.push(connect(address).await);

@@ -8,6 +8,8 @@
     reason = "a benchmark that cannot be set up has nothing to say"
 )]
 
+#[path = "../../tests/support/admin.rs"]
+mod admin;
 mod clients;
 mod cpu;
 #[path = "../../tests/support/postgres.rs"]

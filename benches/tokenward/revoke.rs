@@ -8,9 +8,8 @@ use tokenward::proto::v1;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::serve::Running;
 use tokio::task::JoinSet;
-use tonic::transport::Channel;
 
-use crate::clients::{self, connect, create_namespace, issue_request, shares};
+use crate::clients::{self, Wire, connect, create_namespace, issue_request, shares};
 use crate::shared_store::SharedStore;
 
 /// Tokens are issued before the clock runs, by so many at once.
@@ -44,7 +43,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 /// Replicas over one database, and a connection to each.
 struct Fleet {
     servers: Vec<Running>,
-    channels: Vec<Channel>,
+    channels: Vec<Wire>,
     _store: SharedStore,
 }
 
@@ -68,7 +67,7 @@ impl Fleet {
 }
 
 /// Tokens to revoke.
-async fn issue(channel: &Channel, count: u64) -> Vec<String> {
+async fn issue(channel: &Wire, count: u64) -> Vec<String> {
     let mut tasks = JoinSet::new();
     for share in shares(count, ISSUERS) {
         let mut client = TokenServiceClient::new(channel.clone());
@@ -89,7 +88,7 @@ async fn issue(channel: &Channel, count: u64) -> Vec<String> {
 }
 
 /// Revokes them all, by so many callers at each replica at once.
-async fn revoke(channels: &[Channel], callers: u64, mut ids: Vec<String>) {
+async fn revoke(channels: &[Wire], callers: u64, mut ids: Vec<String>) {
     let mut tasks = JoinSet::new();
     let all = callers * channels.len() as u64;
     for (channel, share) in channels.iter().cycle().zip(shares(ids.len() as u64, all)) {

@@ -32,7 +32,8 @@ pub enum Lifetime {
 }
 
 impl Authority {
-    /// Issues a token; its secret exists in the answer and nowhere else.
+    /// Issues a token, in a namespace that the caller may issue in; its secret exists in the answer and
+    /// nowhere else.
     pub async fn issue(&self, ask: &Ask, issue: Issue) -> Result<Changed<Minted>, AuthorityError> {
         if let Some(entry) = self.earlier(ask).await? {
             return Err(repeated(&entry, &issue));
@@ -46,6 +47,8 @@ impl Authority {
         for _ in 0..DECISIONS_MAX {
             let secret = self.mint(&namespace.format);
             let mut token = self.token_to_issue(&issue, &origin)?;
+            ask.caller
+                .check_passing_on(&token.namespace, &token.scopes, token.expire_time)?;
             token
                 .secrets
                 .push(self.keep(&namespace.format, &secret, 1, &origin));

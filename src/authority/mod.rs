@@ -1,5 +1,6 @@
 //! Changing tokens and namespaces: read, decide (pure), commit.
 
+mod bootstrap;
 mod issue;
 mod list;
 mod namespace;
@@ -16,14 +17,19 @@ use std::sync::Arc;
 use crate::clock::{Clock, Entropy, random};
 use crate::journal::cursor::{Cursor, Epoch};
 use crate::journal::fold::Misfit;
-use crate::journal::{Draft, Entry, Origin, Record, Revision};
+use crate::journal::{Draft, Entry, Origin, Record, Revision, Stored};
 use crate::store::{Outcome, Store, StoreError};
+use crate::token::caller::{Beyond, Caller, Forbidden};
 use crate::token::change::{Refused, TokenChange};
 use crate::token::format::Format;
 use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::permission::Right;
+use crate::token::scope::Scope;
 use crate::token::secret::{Pepper, Secret};
-use crate::token::text::Actor;
+use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Token};
+pub use bootstrap::BootstrapError;
+use bootstrap::CREDENTIAL_PREFIX;
 pub use issue::{Issue, Lifetime};
 pub use list::{TokenPage, TokenQuery};
 pub use writer::Writer;
@@ -46,7 +52,7 @@ pub struct Authority {
 /// Who asks for a change; `request_id` makes a retry safe.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    pub actor: Actor,
+    pub caller: Caller,
     pub request_id: Option<RequestId>,
 }
 
@@ -75,6 +81,8 @@ pub enum AuthorityError {
     NamespaceExists(Slug),
     #[error("the prefix overlaps that of namespace {0}: a text could belong to both")]
     PrefixOverlaps(Slug),
+    #[error("the prefix overlaps {CREDENTIAL_PREFIX}, which is that of credentials")]
+    PrefixReserved,
     #[error("there are {max} namespaces, the most there may be")]
     TooManyNamespaces { max: usize },
     #[error("{refused}")]
@@ -82,6 +90,10 @@ pub enum AuthorityError {
         token_id: Option<TokenId>,
         refused: Refused,
     },
+    #[error("the token could do what the caller may not pass on: {0}")]
+    NotGrantable(Scope),
+    #[error("the token would live longer than the caller's own credential, which ends at {0}")]
+    Outlives(Timestamp),
     #[error("the namespace has changed since the etag sent was read")]
     EtagMismatch,
     #[error("the request id was used for another change")]
@@ -119,12 +131,29 @@ impl Authority {
         }
     }
 
-    /// The token with this id.
-    pub async fn token(&self, id: TokenId) -> Result<Token, AuthorityError> {
-        let stored = self.store.token(id).await?;
-        stored
-            .map(|stored| stored.record)
-            .ok_or(AuthorityError::TokenNotFound(id))
+    /// The token with this id, if `caller` may list it.
+    pub async fn token(&self, caller: &Caller, id: TokenId) -> Result<Token, AuthorityError> {
+        Ok(self.token_for(caller, Right::TokensList, id).await?.record)
+    }
+
+    /// The token with this id, for a caller who wants to use `right` on it. One that the caller may not know
+    /// of is not there.
+    async fn token_for(
+        &self,
+        caller: &Caller,
+        right: Right,
+        id: TokenId,
+    ) -> Result<Stored<Token>, AuthorityError> {
+        let stored = self
+            .store
+            .token(id)
+            .await?
+            .ok_or(AuthorityError::TokenNotFound(id))?;
+        match caller.check(right, &stored.record) {
+            Ok(()) => Ok(stored),
+            Err(Forbidden::Hidden) => Err(AuthorityError::TokenNotFound(id)),
+            Err(Forbidden::Beyond(beyond)) => Err(beyond.into()),
+        }
     }
 
     fn origin(&self, ask: &Ask) -> Origin {
@@ -136,7 +165,7 @@ impl Authority {
         Origin {
             request_id,
             time,
-            actor: ask.actor.clone(),
+            actor: ask.caller.actor().clone(),
         }
     }
 
@@ -164,19 +193,16 @@ impl Authority {
         }
     }
 
-    /// Changes a token: decides on what it is now, again if that changed before it was written.
+    /// Changes a token, if the caller has `right` over it: decides on what it is now, again if that changed before it was written.
     async fn change_token(
         &self,
+        (ask, right): (&Ask, Right),
         id: TokenId,
         origin: Origin,
         decide: impl Fn(&Token) -> Result<Option<TokenChange>, Refused>,
     ) -> Result<Step<Token>, AuthorityError> {
         for _ in 0..DECISIONS_MAX {
-            let stored = self
-                .store
-                .token(id)
-                .await?
-                .ok_or(AuthorityError::TokenNotFound(id))?;
+            let stored = self.token_for(&ask.caller, right, id).await?;
             let refused = |refused| AuthorityError::Refused {
                 token_id: Some(id),
                 refused,
@@ -223,6 +249,15 @@ enum Step<T> {
     Done(Changed<T>),
     /// The request was written before, as this entry.
     Repeated(Entry),
+}
+
+impl From<Beyond> for AuthorityError {
+    fn from(beyond: Beyond) -> AuthorityError {
+        match beyond {
+            Beyond::Scope(scope) => AuthorityError::NotGrantable(scope),
+            Beyond::Outlives(end) => AuthorityError::Outlives(end),
+        }
+    }
 }
 
 fn token_of(record: &Record) -> Option<Token> {

@@ -6,7 +6,7 @@ use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step};
 use crate::journal::{Change, Draft, Entry, Origin, Record, Stored};
 use crate::token::format::Format;
 use crate::token::id::Slug;
-use crate::token::namespace::{Directory, Namespace};
+use crate::token::namespace::{Directory, Namespace, Policy};
 use crate::token::text::Name;
 use crate::token::time::Timestamp;
 
@@ -18,9 +18,13 @@ impl Authority {
         slug: Slug,
         display_name: Name,
         format: Format,
+        policy: Policy,
     ) -> Result<Changed<Namespace>, AuthorityError> {
         let same = |namespace: &Namespace| {
-            namespace.slug == slug && namespace.display_name == display_name && namespace.format == format
+            namespace.slug == slug
+                && namespace.display_name == display_name
+                && namespace.format == format
+                && namespace.policy == policy
         };
         if let Some(entry) = self.earlier(ask).await? {
             return self.written_before(&entry, same);
@@ -31,6 +35,7 @@ impl Authority {
                 slug: slug.clone(),
                 display_name: display_name.clone(),
                 format: format.clone(),
+                policy,
                 create_time: origin.time,
                 update_time: origin.time,
             };
@@ -42,15 +47,23 @@ impl Authority {
         }
     }
 
-    /// Changes what people call the namespace; `etag`, if given, must be that of the namespace now.
+    /// Changes what people call the namespace, and its rules; what is `None` stays. `etag`, if given, must be
+    /// that of the namespace now.
     pub async fn update_namespace(
         &self,
         ask: &Ask,
         slug: Slug,
         etag: Option<String>,
-        display_name: Name,
+        display_name: Option<Name>,
+        policy: Option<Policy>,
     ) -> Result<Changed<Namespace>, AuthorityError> {
-        let same = |namespace: &Namespace| namespace.slug == slug && namespace.display_name == display_name;
+        let same = |namespace: &Namespace| {
+            namespace.slug == slug
+                && display_name
+                    .as_ref()
+                    .is_none_or(|name| namespace.display_name == *name)
+                && policy.is_none_or(|policy| namespace.policy == policy)
+        };
         if let Some(entry) = self.earlier(ask).await? {
             return self.written_before(&entry, same);
         }
@@ -63,9 +76,12 @@ impl Authority {
                     // A clock that was set back must not give a second state the etag of the first.
                     let later = Timestamp::from_micros(before.update_time.micros() + 1);
                     let update_time = origin.time.max(later.unwrap_or(Timestamp::MAX));
-                    let display_name = display_name.clone();
+                    let display_name = display_name
+                        .clone()
+                        .unwrap_or_else(|| before.display_name.clone());
                     let namespace = Namespace {
                         display_name,
+                        policy: policy.unwrap_or(before.policy),
                         update_time,
                         ..Namespace::clone(before)
                     };
@@ -87,18 +103,20 @@ impl Authority {
             .ok_or(AuthorityError::NamespaceNotFound(slug))
     }
 
-    /// Namespaces after `after`, in slug order, at most `size`; and where the next page begins.
+    /// The wanted namespaces after `after`, in slug order, at most `size`; and where the next page begins.
     pub async fn namespaces(
         &self,
+        wanted: impl Fn(&Slug) -> bool,
         after: Option<Slug>,
         size: u32,
     ) -> Result<(Vec<Arc<Namespace>>, Option<Slug>), AuthorityError> {
         let directory = self.store.directory().await?.record;
-        let mut wanted = directory
+        let mut found = directory
             .iter()
+            .filter(|namespace| wanted(&namespace.slug))
             .filter(|namespace| after.as_ref().is_none_or(|slug| namespace.slug > *slug));
-        let page: Vec<_> = wanted.by_ref().take(size as usize).cloned().collect();
-        let next = wanted
+        let page: Vec<_> = found.by_ref().take(size as usize).cloned().collect();
+        let next = found
             .next()
             .and_then(|_| page.last())
             .map(|last| last.slug.clone());
@@ -139,6 +157,11 @@ fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(),
     if directory.get(slug).is_some() {
         return Err(AuthorityError::NamespaceExists(slug.clone()));
     }
+    // Also where there are no credentials yet.
+    let of_credentials = super::bootstrap::credential_format().map(|credentials| credentials.prefix);
+    if of_credentials.is_ok_and(|prefix| prefix.overlaps(&format.prefix)) {
+        return Err(AuthorityError::PrefixReserved);
+    }
     if let Some(other) = directory.overlapping(&format.prefix) {
         return Err(AuthorityError::PrefixOverlaps(other.slug.clone()));
     }
@@ -150,7 +173,7 @@ fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(),
     Ok(())
 }
 
-fn namespace_of(record: &Record) -> Option<Namespace> {
+pub(super) fn namespace_of(record: &Record) -> Option<Namespace> {
     match record {
         Record::Namespace(namespace) => Some(namespace.clone()),
         Record::Token(_) => None,

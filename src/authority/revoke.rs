@@ -4,6 +4,7 @@ use super::{Ask, Authority, AuthorityError, Changed, Step};
 use crate::journal::{Change, Entry};
 use crate::token::change::{self, TokenChange};
 use crate::token::id::TokenId;
+use crate::token::permission::Right;
 use crate::token::text::Reason;
 use crate::token::{Token, Withdrawal};
 
@@ -16,7 +17,7 @@ impl Authority {
         reason: Reason,
     ) -> Result<Changed<Token>, AuthorityError> {
         if let Some(entry) = self.earlier(ask).await? {
-            return self.revoked_before(&entry, token_id).await;
+            return self.revoked_before(ask, &entry, token_id).await;
         }
         let origin = self.origin(ask);
         let withdrawal = Withdrawal {
@@ -24,19 +25,30 @@ impl Authority {
             reason,
         };
         let decide = |token: &Token| Ok(change::revoke(token, withdrawal.clone()));
-        match self.change_token(token_id, origin.clone(), decide).await? {
+        match self
+            .change_token((ask, Right::TokensRevoke), token_id, origin.clone(), decide)
+            .await?
+        {
             Step::Done(changed) => Ok(changed),
-            Step::Repeated(entry) => self.revoked_before(&entry, token_id).await,
+            Step::Repeated(entry) => self.revoked_before(ask, &entry, token_id).await,
         }
     }
 
-    async fn revoked_before(&self, entry: &Entry, asked: TokenId) -> Result<Changed<Token>, AuthorityError> {
+    async fn revoked_before(
+        &self,
+        ask: &Ask,
+        entry: &Entry,
+        asked: TokenId,
+    ) -> Result<Changed<Token>, AuthorityError> {
         match &entry.change {
             Change::Token {
                 token_id,
                 change: TokenChange::Revoked(_),
                 ..
-            } if *token_id == asked => Ok(self.changed(self.token(asked).await?, entry.revision)),
+            } if *token_id == asked => {
+                let token = self.token_for(&ask.caller, Right::TokensRevoke, asked).await?;
+                Ok(self.changed(token.record, entry.revision))
+            }
             _ => Err(AuthorityError::RequestIdReused),
         }
     }

@@ -6,6 +6,7 @@ use super::{Ask, Authority, AuthorityError, Changed, Minted, Step};
 use crate::journal::{Change, Entry};
 use crate::token::change::{self, TokenChange};
 use crate::token::id::TokenId;
+use crate::token::permission::Right;
 use crate::token::{KeptSecret, Token};
 
 impl Authority {
@@ -19,7 +20,12 @@ impl Authority {
         if let Some(entry) = self.earlier(ask).await? {
             return Err(repeated(&entry, token_id));
         }
-        let namespace = self.token(token_id).await?.namespace;
+        let right = Right::TokensRotate;
+        let namespace = self
+            .token_for(&ask.caller, right, token_id)
+            .await?
+            .record
+            .namespace;
         let directory = self.store.directory().await?.record;
         let format = &directory
             .get(&namespace)
@@ -36,7 +42,10 @@ impl Authority {
             };
             change::rotate(token, kept, overlap).map(Some)
         };
-        match self.change_token(token_id, origin.clone(), decide).await? {
+        match self
+            .change_token((ask, right), token_id, origin.clone(), decide)
+            .await?
+        {
             Step::Done(Changed { record, cursor }) => Ok(Changed {
                 record: Minted {
                     token: record,

@@ -15,6 +15,7 @@ use crate::store::faulty::Faulty;
 use crate::store::memory::MemoryStore;
 use crate::store::samples::{Answer, EPOCH, all_entries, found_notes};
 use crate::token::Token;
+use crate::token::caller::Caller;
 use crate::token::id::{RequestId, TokenId};
 use crate::token::samples::{instant, name, pepper, scopes, slug, withdrawal};
 use crate::token::scope::Labels;
@@ -92,7 +93,10 @@ pub(super) async fn stores() -> Answer<(Arc<dyn Store>, Arc<Faulty>)> {
 /// Ann asks, and chose no request id.
 pub(super) fn ask() -> Ask {
     Ask {
-        actor: Actor::try_from("ann".to_owned()).unwrap(),
+        caller: Caller::certificate(
+            Actor::try_from("ann".to_owned()).unwrap(),
+            Arc::new(scopes(&["*"])),
+        ),
         request_id: None,
     }
 }

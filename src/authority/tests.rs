@@ -46,13 +46,13 @@ async fn a_secret_is_shown_though_the_commit_that_kept_it_erred() -> Answer<()> 
                 .secret_with(&scene.authority.pepper.digest(&secret))
                 .is_some()
         );
-        assert_eq!(scene.authority.token(token.id).await?, token);
+        assert_eq!(scene.authority.token(&ask.caller, token.id).await?, token);
         scene.faulty.nth(1, Call::Commit, Fault::After);
         let rotated = scene.authority.rotate(&ask_again(&ask), token.id, HOUR).await?;
         let Minted { token, secret } = rotated.record;
         let kept = token.current_secret().ok_or("no secret")?;
         assert_eq!(kept.digest, scene.authority.pepper.digest(&secret));
-        assert_eq!(scene.authority.token(token.id).await?, token);
+        assert_eq!(scene.authority.token(&ask.caller, token.id).await?, token);
         let head = scene.store.head().await?;
         assert_eq!(rotated.cursor, head.cursor());
     }
@@ -156,7 +156,7 @@ async fn what_changed_meanwhile_is_decided_again() -> Answer<()> {
     change(&scene.store, id, suspended()).await?;
     gate.open();
     let revoked = revoking.await??;
-    assert_eq!(revoked.record, scene.authority.token(id).await?);
+    assert_eq!(revoked.record, scene.authority.token(&ask().caller, id).await?);
     assert!(revoked.record.suspension.is_some() && revoked.record.revocation.is_some());
     // What is revoked meanwhile is not rotated any more; nor is one revoked twice.
     let id = scene.issue().await?.record.token.id;
@@ -210,7 +210,7 @@ async fn what_keeps_changing_is_decided_so_many_times() -> Answer<()> {
     let refused = revoking.await?;
     assert!(matches!(refused, Err(AuthorityError::Contention)), "{refused:?}");
     assert_eq!(scene.faulty.calls(Call::Commit) - commits, DECISIONS_MAX);
-    assert_eq!(scene.authority.token(id).await?.revocation, None);
+    assert_eq!(scene.authority.token(&ask().caller, id).await?.revocation, None);
     Ok(())
 }
 
@@ -227,7 +227,7 @@ async fn two_rotations_at_once_make_two_versions() -> Answer<()> {
     }
     versions.sort_unstable();
     assert_eq!(versions, [2, 3]);
-    let kept = scene.authority.token(id).await?.secrets;
+    let kept = scene.authority.token(&ask().caller, id).await?.secrets;
     let live: Vec<_> = kept
         .iter()
         .map(|kept| (kept.version, kept.live(instant(0))))
@@ -281,7 +281,7 @@ async fn revoked_stays_revoked_however_many_rotate() -> Answer<()> {
             assert_eq!(newest, Some(u32::try_from(n)? + u32::from(!is_last)));
         }
         let last = history.last().map(|(_, token)| token.clone());
-        assert_eq!(last, Some(scene.authority.token(id).await?));
+        assert_eq!(last, Some(scene.authority.token(&ask().caller, id).await?));
     }
     Ok(())
 }
@@ -291,7 +291,7 @@ async fn what_does_not_exist_is_said_to_be_missing() -> Answer<()> {
     let scene = Scene::start().await?;
     let id = crate::token::samples::token(1).id;
     let missing = [
-        scene.authority.token(id).await.map(|_| ()),
+        scene.authority.token(&ask().caller, id).await.map(|_| ()),
         scene.authority.revoke(&ask(), id, reason()).await.map(|_| ()),
         scene.authority.rotate(&ask(), id, HOUR).await.map(|_| ()),
     ];

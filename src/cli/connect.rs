@@ -6,8 +6,10 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
+use super::credential::Bearer;
 use super::failure::Failure;
 
 /// Where a server listens unless it is told otherwise.
@@ -49,14 +51,19 @@ impl fmt::Display for Address {
     }
 }
 
+/// A connection on which every call carries the credential.
+pub(super) type Wire = InterceptedService<Channel, Bearer>;
+
 impl Address {
-    pub(super) async fn connect(&self) -> Result<Channel, Failure> {
+    pub(super) async fn connect(&self, bearer: Bearer) -> Result<Wire, Failure> {
         let endpoint = Endpoint::from(self.0.clone())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true);
-        endpoint.connect().await.map_err(|error| self.unreached(&error))
+        let channel = endpoint.connect().await;
+        let channel = channel.map_err(|error| self.unreached(&error))?;
+        Ok(InterceptedService::new(channel, bearer))
     }
 
     fn unreached(&self, error: &tonic::transport::Error) -> Failure {

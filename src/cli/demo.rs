@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use console::style;
 use tokio::sync::mpsc;
-use tonic::transport::Channel;
 
-use super::connect::Address;
+use super::connect::{Address, Wire};
+use super::credential::{self, Bearer};
 use super::failure::{Failure, Outcome};
 use super::output;
 use crate::clock::{Clock, SystemClock};
@@ -48,7 +48,12 @@ pub(super) async fn run() -> Outcome {
     say("listening on", server.address())?;
     say("store", &store)?;
     let address: Address = server.address().to_string().parse().map_err(Failure::new)?;
-    Demo::over(address.connect().await?).walk().await?;
+    let admin_file = folder.path().join("tokenward.db.admin");
+    let admin = credential::given(Some(&admin_file))?.ok_or_else(|| Failure::new("there is no admin"))?;
+    say("first credential", admin_file.display())?;
+    Demo::over(address.connect(Bearer::new(&admin)?).await?)
+        .walk()
+        .await?;
     let stopped = tokio::task::spawn_blocking(|| server.stop()).await;
     stopped
         .map_err(|_| Failure::new("the server panicked"))?
@@ -58,11 +63,11 @@ pub(super) async fn run() -> Outcome {
 
 /// Clients over one connection.
 struct Demo {
-    namespaces: NamespaceServiceClient<Channel>,
-    tokens: TokenServiceClient<Channel>,
-    verification: VerificationServiceClient<Channel>,
-    revocations: RevocationServiceClient<Channel>,
-    audit: AuditServiceClient<Channel>,
+    namespaces: NamespaceServiceClient<Wire>,
+    tokens: TokenServiceClient<Wire>,
+    verification: VerificationServiceClient<Wire>,
+    revocations: RevocationServiceClient<Wire>,
+    audit: AuditServiceClient<Wire>,
 }
 
 /// A token with the secret it was issued with.
@@ -72,7 +77,7 @@ struct Issued {
 }
 
 impl Demo {
-    fn over(channel: Channel) -> Demo {
+    fn over(channel: Wire) -> Demo {
         Demo {
             namespaces: NamespaceServiceClient::new(channel.clone()),
             tokens: TokenServiceClient::new(channel.clone()),

@@ -176,6 +176,12 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         NotYetApplied => Some("repeat the command until it succeeds"),
         DeadlineExceeded => Some("whether it was done is unknown"),
         Internal | StoreForked => Some("tell whoever operates the server"),
+        Unauthenticated => Some(
+            "`tokenward login` keeps a credential, and --credential-file names one; a first server puts \
+             one beside its store",
+        ),
+        PermissionDenied => Some("`tokenward whoami` shows what the credential permits"),
+        NotGrantable => Some("ask somebody who may do it"),
         Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces => None,
     }
 }

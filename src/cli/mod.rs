@@ -1,16 +1,20 @@
 //! The command line: one binary, a file for each noun or verb.
 
 mod audit;
+mod bootstrap;
 mod check;
 mod confirm;
 mod connect;
+mod credential;
 mod demo;
 mod failure;
+mod login;
 mod migrate;
 mod namespace;
 mod output;
 mod pepper;
 mod present;
+mod profile;
 mod recover;
 mod serve;
 mod spelling;
@@ -21,6 +25,7 @@ mod view;
 mod watch;
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -28,9 +33,12 @@ use tonic::Status;
 
 use crate::clock::{Clock, SystemClock, SystemEntropy, random};
 use crate::token::id::RequestId;
-use connect::Address;
+use crate::token::secret::Secret;
+use connect::{Address, Wire};
+use credential::Bearer;
 use failure::{Failure, Outcome};
 use output::Output;
+use profile::Profile;
 
 /// Items a page, when a whole list is read: what a person waits for without noticing.
 const PAGE_SIZE: i32 = 500;
@@ -50,15 +58,34 @@ Exit codes of verify, check and audit verify:
 #[command(name = "tokenward", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Cli {
     /// Where the server listens
+    /// [default: that of the profile, else http://127.0.0.1:7117]
     #[arg(
         long,
         global = true,
         env = "TOKENWARD_ADDRESS",
         value_name = "URL",
-        help_heading = "Options of every command",
-        default_value = connect::DEFAULT_ADDRESS
+        help_heading = "Options of every command"
     )]
-    address: Address,
+    address: Option<Address>,
+    /// The file with the credential to call with [default: TOKENWARD_CREDENTIAL, else the profile]
+    #[arg(
+        long,
+        global = true,
+        env = "TOKENWARD_CREDENTIAL_FILE",
+        value_name = "PATH",
+        help_heading = "Options of every command"
+    )]
+    credential_file: Option<PathBuf>,
+    /// The profile that `tokenward login` keeps
+    #[arg(
+        long,
+        global = true,
+        env = "TOKENWARD_PROFILE",
+        value_name = "NAME",
+        help_heading = "Options of every command",
+        default_value = profile::DEFAULT
+    )]
+    profile: String,
     /// How answers are printed
     #[arg(
         long,
@@ -78,6 +105,14 @@ enum Command {
     Serve(Box<serve::ServeArgs>),
     /// Bring a store to the schema of this program
     Migrate(migrate::MigrateArgs),
+    /// Make the first credential of a store
+    Bootstrap(bootstrap::BootstrapArgs),
+    /// Keep the address of a server and a credential for it
+    Login(login::LoginArgs),
+    /// Forget them
+    Logout,
+    /// Show as whom commands call, and what they may do
+    Whoami,
     /// After a backup was restored: refuse to go on from what it has forgotten
     Recover(recover::RecoverArgs),
     /// Make the key that servers of one store share
@@ -114,11 +149,42 @@ enum Command {
     Completions { shell: clap_complete::Shell },
 }
 
-/// From where commands call the server, and in which form they answer.
+/// From where and with what commands call the server, and in which form they answer.
 #[derive(Debug)]
 struct Caller {
-    address: Address,
+    address: Option<Address>,
+    credential_file: Option<PathBuf>,
+    profile: String,
     output: Output,
+}
+
+impl Caller {
+    fn profile_name(&self) -> &str {
+        &self.profile
+    }
+
+    fn address(&self) -> Result<Address, Failure> {
+        if let Some(address) = &self.address {
+            return Ok(address.clone());
+        }
+        match Profile::load(&self.profile)? {
+            Some(profile) => profile.address(&self.profile),
+            None => connect::DEFAULT_ADDRESS.parse().map_err(Failure::new),
+        }
+    }
+
+    /// With the credential that was given, else that of the profile, else without: the server says what it
+    /// thinks of that.
+    async fn connect(&self) -> Result<Wire, Failure> {
+        let bearer = match credential::given(self.credential_file.as_deref())? {
+            Some(secret) => Bearer::new(&secret)?,
+            None => match Profile::load(&self.profile)? {
+                Some(profile) => Bearer::new(&Secret::new(profile.credential.clone()))?,
+                None => Bearer::NONE,
+            },
+        };
+        self.address()?.connect(bearer).await
+    }
 }
 
 impl Command {
@@ -150,13 +216,24 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Outcome {
     let Cli {
         address,
+        credential_file,
+        profile,
         output,
         command,
     } = cli;
-    let caller = Caller { address, output };
+    let caller = Caller {
+        address,
+        credential_file,
+        profile,
+        output,
+    };
     match command {
         Command::Serve(args) => wait(serve::run(*args)),
         Command::Migrate(args) => wait(migrate::run(args, output)),
+        Command::Bootstrap(args) => wait(bootstrap::run(args, output)),
+        Command::Login(args) => wait(login::login(args, &caller)),
+        Command::Logout => login::logout(&caller),
+        Command::Whoami => wait(login::whoami(&caller)),
         Command::Recover(args) => wait(recover::run(args, output)),
         Command::Pepper(command) => pepper::run(command, output),
         Command::Demo => wait(demo::run()),

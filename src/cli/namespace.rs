@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::connect::Wire;
 use super::failure::Outcome;
 use super::output::{self, Output};
 use super::{Caller, spelling, view};
@@ -41,7 +42,7 @@ pub(super) struct CreateArgs {
 }
 
 pub(super) async fn run(command: NamespaceCommand, caller: &Caller) -> Outcome {
-    let mut client = NamespaceServiceClient::new(caller.address.connect().await?);
+    let mut client = NamespaceServiceClient::new(caller.connect().await?);
     match command {
         NamespaceCommand::Create(args) => create(args, &mut client, caller).await,
         NamespaceCommand::List => list(&mut client, caller.output).await,
@@ -53,7 +54,7 @@ pub(super) async fn run(command: NamespaceCommand, caller: &Caller) -> Outcome {
     }
 }
 
-type Client = NamespaceServiceClient<tonic::transport::Channel>;
+type Client = NamespaceServiceClient<Wire>;
 
 async fn create(args: CreateArgs, client: &mut Client, caller: &Caller) -> Outcome {
     let request_id = super::request_id(args.request_id);

@@ -31,13 +31,17 @@ pub(super) struct ServeArgs {
     /// Address and port to answer GET /metrics on, over plain HTTP [default: none]
     #[arg(long, env = "TOKENWARD_METRICS_LISTEN", value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
-    /// Listen beyond loopback although calls are neither encrypted nor authenticated yet
+    /// Listen beyond loopback although calls, and the credentials in them, are not encrypted
     #[arg(long)]
     insecure: bool,
     /// The file that keeps the pepper; a Postgres store needs one that is there [default: beside the SQLite
     /// file, with .pepper at the end]
     #[arg(long, env = "TOKENWARD_PEPPER_FILE", value_name = "PATH")]
     pepper_file: Option<PathBuf>,
+    /// Where the first credential is put, at the first start [default: beside the SQLite file, with .admin at
+    /// the end]
+    #[arg(long, env = "TOKENWARD_ADMIN_FILE", value_name = "PATH")]
+    admin_file: Option<PathBuf>,
     /// Threads that serve calls [default: one a core]
     #[arg(long, value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
@@ -131,6 +135,7 @@ impl ServeArgs {
             metrics_listen: self.metrics_listen,
             insecure: self.insecure,
             pepper_file: self.pepper_file.clone(),
+            admin_file: self.admin_file.clone(),
             threads: self.threads.unwrap_or(default.threads),
             cache_tokens: self.cache_tokens.unwrap_or(default.cache_tokens),
             limits: Limits {

@@ -61,7 +61,7 @@ struct VerifiedToken {
 
 pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
     let secret = args.secret.read()?;
-    let channel = caller.address.connect().await?;
+    let channel = caller.connect().await?;
     let requirement = match args.at_least {
         Some(cursor) => Some(Requirement::AtLeast(cursor)),
         None => args.strong.then_some(Requirement::Strong(v1::Strong {})),

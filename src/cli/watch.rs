@@ -83,7 +83,7 @@ impl Watch<'_> {
 
     /// Watches until the stream ends, and moves the cursor along.
     async fn once(&mut self) -> End {
-        let channel = match self.caller.address.connect().await {
+        let channel = match self.caller.connect().await {
             Ok(channel) => channel,
             // A server that was there comes back; one that never was is more likely misspelt.
             Err(failure) if self.started => return End::Broken(failure.wrong().to_owned()),

@@ -2,13 +2,16 @@
 
 use super::decode::Fields;
 use super::page::{self, ListKey};
-use super::{Api, Problem, convert};
+use super::{Api, Problem, convert, guard};
 use crate::journal::Revision;
 use crate::proto::v1;
 use crate::store::EntryFilter;
+use crate::token::caller::Caller;
+use crate::token::permission::Right;
 
 pub(super) async fn list_entries(
     api: &Api,
+    caller: &Caller,
     request: v1::ListEntriesRequest,
 ) -> Result<v1::ListEntriesResponse, Problem> {
     let mut fields = Fields::default();
@@ -23,6 +26,10 @@ pub(super) async fn list_entries(
         text => fields.slug("namespace", text),
     };
     fields.check()?;
+    match &namespace {
+        Some(namespace) => guard::named(caller, Right::AuditRead, namespace)?,
+        None => guard::everywhere(caller, Right::AuditRead)?,
+    }
     let revision = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map(Revision::new);
     let after = list.position(&request.page_token, revision)?.unwrap_or_default();
     // One more than wanted tells whether there is a next page.

@@ -5,7 +5,7 @@ use crate::journal::{self, Kind};
 use crate::membership::Reached;
 use crate::proto::v1;
 use crate::token::format::{Body, Format};
-use crate::token::namespace::Namespace;
+use crate::token::namespace::{Namespace, Policy, SelfManagement};
 use crate::token::scope::{Labels, Scope, Scopes};
 use crate::token::text::Reason;
 use crate::token::time::Timestamp;
@@ -50,6 +50,7 @@ pub(super) fn namespace(namespace: &Namespace) -> v1::Namespace {
         slug: namespace.slug.to_string(),
         display_name: namespace.display_name.to_string(),
         format: Some(format(&namespace.format)),
+        policy: Some(policy(namespace.policy)),
         create_time: Some(timestamp(namespace.create_time)),
         update_time: Some(timestamp(namespace.update_time)),
         etag: namespace.etag(),
@@ -140,6 +141,17 @@ fn format(format: &Format) -> v1::SecretFormat {
     v1::SecretFormat {
         prefix: format.prefix.as_str().to_owned(),
         body: Some(body),
+    }
+}
+
+fn policy(policy: Policy) -> v1::NamespacePolicy {
+    let self_management = match policy.self_management {
+        SelfManagement::Off => v1::SelfManagement::Off,
+        SelfManagement::Own => v1::SelfManagement::Own,
+        SelfManagement::ByScope => v1::SelfManagement::ByScope,
+    };
+    v1::NamespacePolicy {
+        self_management: self_management.into(),
     }
 }
 

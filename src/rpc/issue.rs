@@ -3,21 +3,38 @@
 use std::time::Duration;
 
 use super::decode::Fields;
-use super::{Api, Problem, convert};
+use super::{Api, Problem, ask, convert, guard};
 use crate::authority::{Issue, Lifetime};
 use crate::proto::v1;
 use crate::proto::v1::issue_request::Expiration;
+use crate::token::caller::Caller;
+use crate::token::id::Slug;
+use crate::token::permission::{NotPermission, Permission, Right};
+use crate::token::scope::Scopes;
 use crate::token::text::{Name, Subject};
 
 const TTL_MIN: Duration = Duration::from_secs(1);
 
-pub(super) async fn issue(api: &Api, request: v1::IssueRequest) -> Result<v1::IssueResponse, Problem> {
+pub(super) async fn issue(
+    api: &Api,
+    caller: &Caller,
+    request: v1::IssueRequest,
+) -> Result<v1::IssueResponse, Problem> {
     let mut fields = Fields::default();
-    let ask = api.ask(&mut fields, &request.request_id);
+    let ask = ask(caller, &mut fields, &request.request_id);
     let namespace = fields.slug("namespace", request.namespace);
+    if let Some(namespace) = &namespace {
+        guard::named(caller, Right::TokensIssue, namespace)?;
+    }
     let name = fields.take("name", Name::try_from(request.name));
     let subject = fields.take("subject", Subject::try_from(request.subject));
     let scopes = fields.scopes("scopes", request.scopes);
+    if namespace
+        .as_ref()
+        .is_some_and(|slug| slug.as_str() == Slug::SYSTEM)
+    {
+        permissions(&mut fields, scopes.as_ref());
+    }
     let labels = fields.labels(request.labels);
     let lifetime = match request.expiration {
         None => Some(Lifetime::Unlimited),
@@ -46,4 +63,13 @@ pub(super) async fn issue(api: &Api, request: v1::IssueRequest) -> Result<v1::Is
         secret: issued.record.secret.expose().to_owned(),
         cursor: issued.cursor.to_string(),
     })
+}
+
+/// A credential with a scope that permits nothing would be found out when it is needed.
+fn permissions(fields: &mut Fields, scopes: Option<&Scopes>) {
+    for scope in scopes.into_iter().flat_map(Scopes::iter) {
+        if let Err(error @ NotPermission) = Permission::parse(scope.as_str()) {
+            fields.wrong("scopes", format_args!("{scope} {error}"));
+        }
+    }
 }

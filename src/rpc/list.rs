@@ -2,24 +2,34 @@
 
 use super::decode::Fields;
 use super::page::{self, ListKey};
-use super::{Api, Problem, convert};
+use super::{Api, Problem, convert, guard};
 use crate::authority::TokenQuery;
 use crate::proto::v1;
 use crate::token::State;
+use crate::token::caller::Caller;
 use crate::token::id::TokenId;
+use crate::token::permission::Right;
 
-pub(super) async fn get(api: &Api, request: &v1::GetRequest) -> Result<v1::GetResponse, Problem> {
+pub(super) async fn get(
+    api: &Api,
+    caller: &Caller,
+    request: &v1::GetRequest,
+) -> Result<v1::GetResponse, Problem> {
     let mut fields = Fields::default();
     let Some(token_id) = fields.token_id(&request.token_id) else {
         return Err(fields.problem());
     };
-    let token = api.authority.token(token_id).await?;
+    let token = api.authority.token(caller, token_id).await?;
     Ok(v1::GetResponse {
         token: Some(convert::token(&token, &*api.clock)),
     })
 }
 
-pub(super) async fn list(api: &Api, request: v1::ListRequest) -> Result<v1::ListResponse, Problem> {
+pub(super) async fn list(
+    api: &Api,
+    caller: &Caller,
+    request: v1::ListRequest,
+) -> Result<v1::ListResponse, Problem> {
     let mut fields = Fields::default();
     let list = ListKey::of("List", &[&request.namespace, &request.state.to_string()]);
     let state = state(&mut fields, request.state);
@@ -28,6 +38,7 @@ pub(super) async fn list(api: &Api, request: v1::ListRequest) -> Result<v1::List
         return Err(fields.problem());
     };
     fields.check()?;
+    guard::named(caller, Right::TokensList, &namespace)?;
     let after = list.position(&request.page_token, TokenId::from_bytes)?;
     let page = api
         .authority

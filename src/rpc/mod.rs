@@ -1,8 +1,11 @@
 //! The gRPC services: decode, call, encode; one file a verb.
 
+mod admission;
 mod audit;
+mod caller;
 mod convert;
 mod decode;
+pub mod guard;
 mod issue;
 mod list;
 mod namespaces;
@@ -24,9 +27,10 @@ use crate::journal::cursor::Cursor;
 use crate::membership::{Barrier, Reached};
 use crate::proto::v1;
 use crate::store::Store;
-use crate::token::text::Actor;
+use crate::token::caller::Caller;
 use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
+pub use admission::AdmissionLayer;
 use decode::Fields;
 pub use status::{Problem, Reason};
 
@@ -42,7 +46,6 @@ pub struct Api {
     watch: Arc<Watch>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    actor: Actor,
 }
 
 /// Where a change must be in force before it is answered.
@@ -58,7 +61,6 @@ pub enum InForce {
 }
 
 impl Api {
-    /// `actor` is whom every change is put down to, as long as callers are not told apart.
     pub fn new(
         authority: Arc<Authority>,
         verifier: Arc<Verifier>,
@@ -66,7 +68,6 @@ impl Api {
         watch: Arc<Watch>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        actor: Actor,
     ) -> Api {
         Api {
             authority,
@@ -75,14 +76,6 @@ impl Api {
             watch,
             store,
             clock,
-            actor,
-        }
-    }
-
-    fn ask(&self, fields: &mut Fields, request_id: &str) -> Ask {
-        Ask {
-            actor: self.actor.clone(),
-            request_id: fields.request_id(request_id),
         }
     }
 
@@ -103,6 +96,14 @@ impl Api {
     }
 }
 
+/// Who asks for a change; an empty request id is none.
+fn ask(caller: &Caller, fields: &mut Fields, request_id: &str) -> Ask {
+    Ask {
+        caller: caller.clone(),
+        request_id: fields.request_id(request_id),
+    }
+}
+
 fn answer<T>(result: Result<T, Problem>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(Status::from)
 }
@@ -110,29 +111,34 @@ fn answer<T>(result: Result<T, Problem>) -> Result<Response<T>, Status> {
 #[tonic::async_trait]
 impl v1::token_service_server::TokenService for Api {
     async fn issue(&self, request: Request<v1::IssueRequest>) -> Result<Response<v1::IssueResponse>, Status> {
-        answer(issue::issue(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(issue::issue(self, &caller, request).await)
     }
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
-        answer(list::get(self, &request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(list::get(self, &caller, &request).await)
     }
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
-        answer(list::list(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(list::list(self, &caller, request).await)
     }
 
     async fn revoke(
         &self,
         request: Request<v1::RevokeRequest>,
     ) -> Result<Response<v1::RevokeResponse>, Status> {
-        answer(revoke::revoke(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(revoke::revoke(self, &caller, request).await)
     }
 
     async fn rotate(
         &self,
         request: Request<v1::RotateRequest>,
     ) -> Result<Response<v1::RotateResponse>, Status> {
-        answer(rotate::rotate(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(rotate::rotate(self, &caller, request).await)
     }
 }
 
@@ -142,14 +148,16 @@ impl v1::verification_service_server::VerificationService for Api {
         &self,
         request: Request<v1::VerifyRequest>,
     ) -> Result<Response<v1::VerifyResponse>, Status> {
-        answer(verify::verify(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(verify::verify(self, &caller, request).await)
     }
 
     async fn batch_verify(
         &self,
         request: Request<v1::BatchVerifyRequest>,
     ) -> Result<Response<v1::BatchVerifyResponse>, Status> {
-        answer(verify::batch_verify(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(verify::batch_verify(self, &caller, request).await)
     }
 }
 
@@ -161,7 +169,8 @@ impl v1::revocation_service_server::RevocationService for Api {
         &self,
         request: Request<v1::WatchRevocationsRequest>,
     ) -> Result<Response<watch::Revocations>, Status> {
-        answer(watch::watch_revocations(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(watch::watch_revocations(self, &caller, request).await)
     }
 }
 
@@ -171,28 +180,43 @@ impl v1::namespace_service_server::NamespaceService for Api {
         &self,
         request: Request<v1::CreateNamespaceRequest>,
     ) -> Result<Response<v1::CreateNamespaceResponse>, Status> {
-        answer(namespaces::create_namespace(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(namespaces::create_namespace(self, &caller, request).await)
     }
 
     async fn get_namespace(
         &self,
         request: Request<v1::GetNamespaceRequest>,
     ) -> Result<Response<v1::GetNamespaceResponse>, Status> {
-        answer(namespaces::get_namespace(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(namespaces::get_namespace(self, &caller, request).await)
     }
 
     async fn list_namespaces(
         &self,
         request: Request<v1::ListNamespacesRequest>,
     ) -> Result<Response<v1::ListNamespacesResponse>, Status> {
-        answer(namespaces::list_namespaces(self, &request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(namespaces::list_namespaces(self, &caller, &request).await)
     }
 
     async fn update_namespace(
         &self,
         request: Request<v1::UpdateNamespaceRequest>,
     ) -> Result<Response<v1::UpdateNamespaceResponse>, Status> {
-        answer(namespaces::update_namespace(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(namespaces::update_namespace(self, &caller, request).await)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::caller_service_server::CallerService for Api {
+    async fn get_caller(
+        &self,
+        request: Request<v1::GetCallerRequest>,
+    ) -> Result<Response<v1::GetCallerResponse>, Status> {
+        let (caller, v1::GetCallerRequest {}) = guard::caller_of(request)?;
+        answer(Ok(caller::get_caller(&caller)))
     }
 }
 
@@ -202,7 +226,8 @@ impl v1::audit_service_server::AuditService for Api {
         &self,
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<v1::ListEntriesResponse>, Status> {
-        answer(audit::list_entries(self, request.into_inner()).await)
+        let (caller, request) = guard::caller_of(request)?;
+        answer(audit::list_entries(self, &caller, request).await)
     }
 
     async fn get_head(

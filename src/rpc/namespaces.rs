@@ -2,39 +2,42 @@
 
 use super::decode::Fields;
 use super::page::{self, ListKey};
-use super::{Api, Problem, convert};
+use super::{Api, Problem, ask, convert, guard};
 use crate::proto::v1;
 use crate::proto::v1::secret_format::Body as Shape;
+use crate::token::caller::Caller;
 use crate::token::format::{Body, Format, Prefix};
 use crate::token::id::Slug;
+use crate::token::namespace::{Policy, SelfManagement};
+use crate::token::permission::Right;
 use crate::token::text::Name;
-
-/// Credentials will live there; nobody else may.
-const RESERVED: &str = "system";
 
 pub(super) async fn create_namespace(
     api: &Api,
+    caller: &Caller,
     request: v1::CreateNamespaceRequest,
 ) -> Result<v1::CreateNamespaceResponse, Problem> {
     let mut fields = Fields::default();
-    let ask = api.ask(&mut fields, &request.request_id);
+    let ask = ask(caller, &mut fields, &request.request_id);
     let namespace = request.namespace.unwrap_or_default();
     let slug = fields.slug("namespace.slug", namespace.slug);
-    if slug.as_ref().is_some_and(|slug| slug.as_str() == RESERVED) {
+    if slug.as_ref().is_some_and(|slug| slug.as_str() == Slug::SYSTEM) {
         fields.wrong(
             "namespace.slug",
-            format_args!("must not be {RESERVED}, which is reserved"),
+            format_args!("must not be {}, which is reserved", Slug::SYSTEM),
         );
     }
     let display_name = fields.take("namespace.display_name", Name::try_from(namespace.display_name));
     let format = format(&mut fields, namespace.format);
-    let (Some(slug), Some(display_name), Some(format)) = (slug, display_name, format) else {
+    let policy = policy_of(&mut fields, namespace.policy.unwrap_or_default());
+    let (Some(slug), Some(display_name), Some(format), Some(policy)) = (slug, display_name, format, policy)
+    else {
         return Err(fields.problem());
     };
     fields.check()?;
     let created = api
         .authority
-        .create_namespace(&ask, slug, display_name, format)
+        .create_namespace(&ask, slug, display_name, format, policy)
         .await?;
     // Its tokens are recognised from now on.
     api.in_force(created.cursor).await?;
@@ -46,12 +49,14 @@ pub(super) async fn create_namespace(
 
 pub(super) async fn get_namespace(
     api: &Api,
+    caller: &Caller,
     request: v1::GetNamespaceRequest,
 ) -> Result<v1::GetNamespaceResponse, Problem> {
     let mut fields = Fields::default();
     let Some(slug) = fields.slug("namespace", request.namespace) else {
         return Err(fields.problem());
     };
+    guard::named(caller, Right::NamespacesList, &slug)?;
     let namespace = api.authority.namespace(slug).await?;
     Ok(v1::GetNamespaceResponse {
         namespace: Some(convert::namespace(&namespace)),
@@ -60,6 +65,7 @@ pub(super) async fn get_namespace(
 
 pub(super) async fn list_namespaces(
     api: &Api,
+    caller: &Caller,
     request: &v1::ListNamespacesRequest,
 ) -> Result<v1::ListNamespacesResponse, Problem> {
     let mut fields = Fields::default();
@@ -68,7 +74,10 @@ pub(super) async fn list_namespaces(
     let list = ListKey::of("ListNamespaces", &[]);
     let slug = |bytes: &[u8]| Slug::try_from(String::from_utf8_lossy(bytes).into_owned());
     let after = list.position(&request.page_token, slug)?;
-    let (namespaces, next) = api.authority.namespaces(after, size).await?;
+    let (namespaces, next) = api
+        .authority
+        .namespaces(|slug| caller.may(Right::NamespacesList, slug), after, size)
+        .await?;
     Ok(v1::ListNamespacesResponse {
         namespaces: namespaces
             .iter()
@@ -82,34 +91,58 @@ pub(super) async fn list_namespaces(
 
 pub(super) async fn update_namespace(
     api: &Api,
+    caller: &Caller,
     request: v1::UpdateNamespaceRequest,
 ) -> Result<v1::UpdateNamespaceResponse, Problem> {
     let mut fields = Fields::default();
-    let ask = api.ask(&mut fields, &request.request_id);
+    let ask = ask(caller, &mut fields, &request.request_id);
     let namespace = request.namespace.unwrap_or_default();
-    for (i, path) in request.update_mask.unwrap_or_default().paths.iter().enumerate() {
-        if path != "display_name" {
+    let mask = request.update_mask.unwrap_or_default().paths;
+    for (i, path) in mask.iter().enumerate() {
+        if !["display_name", "policy", "policy.self_management"].contains(&path.as_str()) {
             fields.wrong(
                 format!("update_mask.paths[{i}]"),
-                "must be display_name: nothing else can change",
+                "must be display_name or policy: nothing else can change",
             );
         }
     }
+    let masked = |path: &str| mask.iter().any(|masked| masked.starts_with(path));
     let slug = fields.slug("namespace.slug", namespace.slug);
     let display_name = fields.take("namespace.display_name", Name::try_from(namespace.display_name));
-    let (Some(slug), Some(display_name)) = (slug, display_name) else {
+    let display_name = display_name.filter(|_| mask.is_empty() || masked("display_name"));
+    let policy = match namespace.policy {
+        None if !masked("policy") => None,
+        policy => policy_of(&mut fields, policy.unwrap_or_default()),
+    };
+    let policy = policy.filter(|_| mask.is_empty() || masked("policy"));
+    let Some(slug) = slug else {
         return Err(fields.problem());
     };
     fields.check()?;
     let etag = Some(namespace.etag).filter(|etag| !etag.is_empty());
     let updated = api
         .authority
-        .update_namespace(&ask, slug, etag, display_name)
+        .update_namespace(&ask, slug, etag, display_name, policy)
         .await?;
+    // A policy that takes something away has done so everywhere.
+    api.in_force(updated.cursor).await?;
     Ok(v1::UpdateNamespaceResponse {
         namespace: Some(convert::namespace(&updated.record)),
         cursor: updated.cursor.to_string(),
     })
+}
+
+fn policy_of(fields: &mut Fields, policy: v1::NamespacePolicy) -> Option<Policy> {
+    let self_management = match v1::SelfManagement::try_from(policy.self_management) {
+        Ok(v1::SelfManagement::Unspecified | v1::SelfManagement::Off) => SelfManagement::Off,
+        Ok(v1::SelfManagement::Own) => SelfManagement::Own,
+        Ok(v1::SelfManagement::ByScope) => SelfManagement::ByScope,
+        Err(_) => {
+            fields.wrong("namespace.policy.self_management", "must be a SelfManagement");
+            return None;
+        }
+    };
+    Some(Policy { self_management })
 }
 
 fn format(fields: &mut Fields, format: Option<v1::SecretFormat>) -> Option<Format> {

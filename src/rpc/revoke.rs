@@ -1,13 +1,18 @@
 //! TokenService.Revoke.
 
 use super::decode::Fields;
-use super::{Api, Problem, convert};
+use super::{Api, Problem, ask, convert};
 use crate::proto::v1;
+use crate::token::caller::Caller;
 use crate::token::text::Reason;
 
-pub(super) async fn revoke(api: &Api, request: v1::RevokeRequest) -> Result<v1::RevokeResponse, Problem> {
+pub(super) async fn revoke(
+    api: &Api,
+    caller: &Caller,
+    request: v1::RevokeRequest,
+) -> Result<v1::RevokeResponse, Problem> {
     let mut fields = Fields::default();
-    let ask = api.ask(&mut fields, &request.request_id);
+    let ask = ask(caller, &mut fields, &request.request_id);
     let token_id = fields.token_id(&request.token_id);
     let reason = fields.take("reason", Reason::try_from(request.reason));
     let (Some(token_id), Some(reason)) = (token_id, reason) else {

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use super::decode::Fields;
-use super::{Api, Problem, convert};
+use super::{Api, Problem, ask, convert};
 use crate::proto::v1;
+use crate::token::caller::Caller;
 
 const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
 
-pub(super) async fn rotate(api: &Api, request: v1::RotateRequest) -> Result<v1::RotateResponse, Problem> {
+pub(super) async fn rotate(
+    api: &Api,
+    caller: &Caller,
+    request: v1::RotateRequest,
+) -> Result<v1::RotateResponse, Problem> {
     let mut fields = Fields::default();
-    let ask = api.ask(&mut fields, &request.request_id);
+    let ask = ask(caller, &mut fields, &request.request_id);
     let token_id = fields.token_id(&request.token_id);
     let overlap = request.overlap.unwrap_or_default();
     let overlap = fields.duration("overlap", overlap, Duration::ZERO, Some(OVERLAP_MAX));

@@ -10,6 +10,8 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 use crate::authority::AuthorityError;
 use crate::store::StoreError;
 use crate::token::change::Refused;
+use crate::token::id::Slug;
+use crate::token::permission::Right;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
 
@@ -28,6 +30,13 @@ pub enum Problem {
     /// Fields that are missing, ill-formed or out of bounds, by path.
     Fields(Vec<(String, String)>),
     PageToken,
+    Unauthenticated {
+        what: &'static str,
+    },
+    /// Whether what was asked for exists is not told.
+    PermissionDenied {
+        permission: String,
+    },
     Authority(AuthorityError),
     Verify(VerifyError),
     Watch(WatchError),
@@ -67,10 +76,13 @@ pub enum Reason {
     LeaseLost,
     ReplicaBehind,
     StoreForked,
+    Unauthenticated,
+    PermissionDenied,
+    NotGrantable,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 24] = [
+    pub const ALL: [Reason; 27] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -95,6 +107,9 @@ impl Reason {
         Reason::LeaseLost,
         Reason::ReplicaBehind,
         Reason::StoreForked,
+        Reason::Unauthenticated,
+        Reason::PermissionDenied,
+        Reason::NotGrantable,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -128,6 +143,9 @@ impl Reason {
             Reason::LeaseLost => ("LEASE_LOST", Code::Unavailable, true),
             Reason::ReplicaBehind => ("REPLICA_BEHIND", Code::Unavailable, true),
             Reason::StoreForked => ("STORE_FORKED", Code::Unavailable, false),
+            Reason::Unauthenticated => ("UNAUTHENTICATED", Code::Unauthenticated, false),
+            Reason::PermissionDenied => ("PERMISSION_DENIED", Code::PermissionDenied, false),
+            Reason::NotGrantable => ("NOT_GRANTABLE", Code::PermissionDenied, false),
         }
     }
 
@@ -167,6 +185,13 @@ impl From<Problem> for Status {
             Problem::Fields(violations) => fields(violations),
             Problem::PageToken => Reason::PageTokenInvalid
                 .status("the page token is not one this list answered with; begin again without it"),
+            Problem::Unauthenticated { what } => {
+                Reason::Unauthenticated.status(format!("{what}; send `authorization: Bearer <credential>`"))
+            }
+            Problem::PermissionDenied { permission } => {
+                let message = format!("the caller lacks the permission {permission}");
+                Reason::PermissionDenied.about(message, "permission", &permission)
+            }
             Problem::Authority(error) => authority(error),
             Problem::Verify(error) => match error {
                 VerifyError::Stopped(Stop::Forked { .. }) => Reason::StoreForked.status(error.to_string()),
@@ -184,6 +209,7 @@ impl From<Problem> for Status {
                     "{error}: drop what is cached, and start without a cursor"
                 )),
                 WatchError::Forked => Reason::StoreForked.status(error.to_string()),
+                WatchError::CallerWithdrawn => Reason::Unauthenticated.status(error.to_string()),
                 WatchError::Overloaded => Reason::Overloaded.status(error.to_string()),
                 WatchError::Store(error) => store(&error),
             },
@@ -192,6 +218,7 @@ impl From<Problem> for Status {
                 Ended::TooSlow => Reason::WatcherTooSlow.status(ended.to_string()),
                 Ended::Unavailable => Reason::StoreUnavailable.status(ended.to_string()),
                 Ended::Forked => Reason::StoreForked.status(ended.to_string()),
+                Ended::CallerWithdrawn => Reason::Unauthenticated.status(ended.to_string()),
                 Ended::Corrupt => Reason::Internal.status(ended.to_string()),
             },
             Problem::NotYetApplied(error) => {
@@ -202,6 +229,15 @@ impl From<Problem> for Status {
                 Reason::DeadlineExceeded.status(format!("not answered within {allowed:?}"))
             }
             Problem::Panicked => Reason::Internal.status("the server failed to answer; its log says why"),
+        }
+    }
+}
+
+impl Problem {
+    /// The caller has `right` nowhere.
+    pub(super) fn denied(right: Right) -> Problem {
+        Problem::PermissionDenied {
+            permission: right.to_string(),
         }
     }
 }
@@ -231,6 +267,7 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::TokenNotFound(id) => Reason::TokenNotFound.about(message, "token_id", &id),
         AuthorityError::NamespaceExists(slug) => Reason::NamespaceExists.about(message, "namespace", &slug),
         AuthorityError::PrefixOverlaps(slug) => Reason::PrefixOverlaps.about(message, "namespace", &slug),
+        AuthorityError::PrefixReserved => Reason::PrefixOverlaps.about(message, "namespace", &Slug::SYSTEM),
         AuthorityError::TooManyNamespaces { max } => Reason::TooManyNamespaces.about(message, "limit", &max),
         AuthorityError::Refused { token_id, refused } => {
             let about = |reason: Reason| match token_id {
@@ -244,6 +281,8 @@ fn authority(error: AuthorityError) -> Status {
                 Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
             }
         }
+        AuthorityError::NotGrantable(scope) => Reason::NotGrantable.about(message, "scope", &scope),
+        AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),
         AuthorityError::EtagMismatch => Reason::EtagMismatch.status(message),
         AuthorityError::RequestIdReused => Reason::RequestIdReused.status(message),
         AuthorityError::SecretAlreadyShown { token_id } => {

@@ -1,11 +1,15 @@
 //! VerificationService: Verify and BatchVerify.
 
+use std::sync::Arc;
+
 use super::decode::Fields;
-use super::{Api, Problem, convert};
+use super::{Api, Problem, convert, guard};
 use crate::journal::cursor::Cursor;
 use crate::proto::v1;
 use crate::proto::v1::consistency::Requirement;
+use crate::token::caller::Caller;
 use crate::token::id::Slug;
+use crate::token::permission::Right;
 use crate::token::scope::Scopes;
 use crate::token::secret::Secret;
 use crate::token::verdict::{Need, Refusal, Verdict};
@@ -13,15 +17,21 @@ use crate::verify::{Consistency, Judged};
 
 const BATCH_MAX: usize = 100;
 
-pub(super) async fn verify(api: &Api, request: v1::VerifyRequest) -> Result<v1::VerifyResponse, Problem> {
+pub(super) async fn verify(
+    api: &Api,
+    caller: &Caller,
+    request: v1::VerifyRequest,
+) -> Result<v1::VerifyResponse, Problem> {
     let mut fields = Fields::default();
     let asked = decode(&mut fields, "", request);
     fields.check()?;
-    judge(api, asked).await
+    permitted(caller, &asked)?;
+    judge(api, caller, asked).await
 }
 
 pub(super) async fn batch_verify(
     api: &Api,
+    caller: &Arc<Caller>,
     request: v1::BatchVerifyRequest,
 ) -> Result<v1::BatchVerifyResponse, Problem> {
     let mut fields = Fields::default();
@@ -38,11 +48,14 @@ pub(super) async fn batch_verify(
         .map(|(i, request)| decode(&mut fields, &format!("requests[{i}]."), request))
         .collect();
     fields.check()?;
+    for asked in &asked {
+        permitted(caller, asked)?;
+    }
     // All at once, so that the ones the cache does not hold share one look-up.
     let mut judging = tokio::task::JoinSet::new();
     for (position, asked) in asked.into_iter().enumerate() {
-        let api = api.clone();
-        judging.spawn(async move { (position, judge(&api, asked).await) });
+        let (api, caller) = (api.clone(), Arc::clone(caller));
+        judging.spawn(async move { (position, judge(&api, &caller, asked).await) });
     }
     let mut responses = vec![v1::VerifyResponse::default(); count];
     while let Some(judged) = judging.join_next().await {
@@ -87,7 +100,30 @@ fn consistency(fields: &mut Fields, at: &str, asked: Option<v1::Consistency>) ->
     }
 }
 
-async fn judge(api: &Api, (secret, need, consistency): Asked) -> Result<v1::VerifyResponse, Problem> {
+/// A namespace that a caller may not verify in is not one to it, whether there is one or not.
+fn permitted(caller: &Caller, (_, need, _): &Asked) -> Result<(), Problem> {
+    match &need.namespace {
+        Some(namespace) => guard::named(caller, Right::TokensVerify, namespace),
+        None => Ok(()),
+    }
+}
+
+async fn judge(
+    api: &Api,
+    caller: &Caller,
+    (secret, need, consistency): Asked,
+) -> Result<v1::VerifyResponse, Problem> {
+    let namespace = api.verifier.namespace_of(&secret).map(|found| found.slug.clone());
+    let may = |right, namespace: &Slug| caller.may(right, namespace);
+    let foreign = namespace
+        .as_ref()
+        .is_some_and(|namespace| !may(Right::TokensVerify, namespace));
+    // What is no token gets the answer that a token gets which is none to this caller.
+    let secret = if foreign {
+        Secret::new(String::new())
+    } else {
+        secret
+    };
     let Judged {
         verdict,
         token,
@@ -106,24 +142,39 @@ async fn judge(api: &Api, (secret, need, consistency): Asked) -> Result<v1::Veri
             response.token = token.map(|token| convert::verified_token(&token, secret_version));
             v1::Verdict::Accepted
         }
-        Verdict::Refused(refusal) => match refusal {
-            Refusal::Malformed => v1::Verdict::Malformed,
-            Refusal::WrongNamespace => v1::Verdict::WrongNamespace,
-            Refusal::Unknown => v1::Verdict::Unknown,
-            Refusal::Revoked => v1::Verdict::Revoked,
-            Refusal::Expired => v1::Verdict::Expired,
-            Refusal::Suspended => v1::Verdict::Suspended,
-            Refusal::SecretRetired => v1::Verdict::SecretRetired,
-            Refusal::InsufficientScope {
-                missing,
-                secret_version,
-            } => {
-                response.missing_scopes = convert::scopes(&missing);
-                response.token = token.map(|token| convert::verified_token(&token, secret_version));
-                v1::Verdict::InsufficientScope
+        Verdict::Refused(Refusal::InsufficientScope {
+            missing,
+            secret_version,
+        }) => {
+            response.missing_scopes = convert::scopes(&missing);
+            response.token = token.map(|token| convert::verified_token(&token, secret_version));
+            v1::Verdict::InsufficientScope
+        }
+        Verdict::Refused(refusal) => {
+            let told = match &namespace {
+                Some(namespace) if !foreign => may(Right::TokensVerifyReason, namespace),
+                Some(_) | None => caller.may_somewhere(Right::TokensVerifyReason),
+            };
+            if told {
+                reason(&refusal)
+            } else {
+                v1::Verdict::Refused
             }
-        },
+        }
     };
     response.verdict = verdict.into();
     Ok(response)
+}
+
+fn reason(refusal: &Refusal) -> v1::Verdict {
+    match refusal {
+        Refusal::Malformed => v1::Verdict::Malformed,
+        Refusal::WrongNamespace => v1::Verdict::WrongNamespace,
+        Refusal::Unknown => v1::Verdict::Unknown,
+        Refusal::Revoked => v1::Verdict::Revoked,
+        Refusal::Expired => v1::Verdict::Expired,
+        Refusal::Suspended => v1::Verdict::Suspended,
+        Refusal::SecretRetired => v1::Verdict::SecretRetired,
+        Refusal::InsufficientScope { .. } => v1::Verdict::InsufficientScope,
+    }
 }

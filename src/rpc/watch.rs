@@ -1,21 +1,27 @@
 //! RevocationService.WatchRevocations.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio_stream::Stream;
 use tonic::Status;
 
 use super::decode::Fields;
-use super::{Api, Problem, convert};
+use super::{Api, Problem, convert, guard};
 use crate::authority::AuthorityError;
+use crate::clock::Clock;
 use crate::journal::cursor::Cursor;
 use crate::journal::narrowing::{Loss, Narrowing};
 use crate::proto::v1;
 use crate::proto::v1::watch_revocations_response::Event as Sent;
+use crate::token::caller::Caller;
 use crate::token::id::Slug;
-use crate::watch::{Event, Message, Subscription, Wanted};
+use crate::token::permission::Right;
+use crate::token::time::Timestamp;
+use crate::watch::{Ended, Event, Message, Subscription, Wanted};
 
 const NAMESPACES_MAX: usize = 100;
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
@@ -23,10 +29,16 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
 
 /// The messages of one watcher.
 #[derive(Debug)]
-pub struct Revocations(Subscription);
+pub struct Revocations {
+    messages: Subscription,
+    /// When the credential of the watcher ends.
+    until: Option<Timestamp>,
+    clock: Arc<dyn Clock>,
+}
 
 pub(super) async fn watch_revocations(
     api: &Api,
+    caller: &Caller,
     request: v1::WatchRevocationsRequest,
 ) -> Result<Revocations, Problem> {
     let mut fields = Fields::default();
@@ -54,28 +66,54 @@ pub(super) async fn watch_revocations(
         }
     };
     fields.check()?;
-    let directory = api.verifier.directory();
-    if let Some(missing) = namespaces.iter().find(|slug| directory.get(slug).is_none()) {
-        return Err(AuthorityError::NamespaceNotFound(missing.clone()).into());
-    }
+    let namespaces = namespaces_for(api, caller, namespaces)?;
+    let token = caller.token();
     let wanted = Wanted {
         after,
-        namespaces: namespaces.into_iter().collect(),
+        namespaces,
         heartbeat,
+        credential: token.map(|token| token.id),
     };
-    Ok(Revocations(api.watch.open(wanted).await?))
+    Ok(Revocations {
+        messages: api.watch.open(wanted).await?,
+        until: token.and_then(|token| token.expire_time),
+        clock: Arc::clone(&api.clock),
+    })
+}
+
+/// The namespaces to watch: those asked for, or without any those that the caller may watch; none means all.
+fn namespaces_for(api: &Api, caller: &Caller, asked: Vec<Slug>) -> Result<BTreeSet<Slug>, Problem> {
+    if asked.is_empty() {
+        return Ok(if caller.may_everywhere(Right::RevocationsWatch) {
+            BTreeSet::new()
+        } else {
+            caller.namespaces(Right::RevocationsWatch)
+        });
+    }
+    for namespace in &asked {
+        guard::named(caller, Right::RevocationsWatch, namespace)?;
+    }
+    let directory = api.verifier.directory();
+    match asked.iter().find(|slug| directory.get(slug).is_none()) {
+        Some(missing) => Err(AuthorityError::NamespaceNotFound(missing.clone()).into()),
+        None => Ok(asked.into_iter().collect()),
+    }
 }
 
 impl Stream for Revocations {
     type Item = Result<v1::WatchRevocationsResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.0).poll_next(context).map(|next| {
-            next.map(|next| {
-                next.map(message)
-                    .map_err(|ended| Status::from(Problem::Ended(ended)))
-            })
-        })
+        let next = ready!(Pin::new(&mut self.messages).poll_next(context));
+        // A heartbeat comes often enough to see the end in time.
+        let next = match self.until {
+            Some(end) if self.clock.now() >= end => next.map(|_| Err(Ended::CallerWithdrawn)),
+            _ => next,
+        };
+        Poll::Ready(next.map(|next| {
+            next.map(message)
+                .map_err(|ended| Status::from(Problem::Ended(ended)))
+        }))
     }
 }
 

@@ -28,11 +28,12 @@ use super::deadline::DeadlineLayer;
 use super::{Options, ServeError};
 use crate::proto::DESCRIPTORS;
 use crate::proto::v1::audit_service_server::AuditServiceServer;
+use crate::proto::v1::caller_service_server::CallerServiceServer;
 use crate::proto::v1::namespace_service_server::NamespaceServiceServer;
 use crate::proto::v1::revocation_service_server::RevocationServiceServer;
 use crate::proto::v1::token_service_server::TokenServiceServer;
 use crate::proto::v1::verification_service_server::VerificationServiceServer;
-use crate::rpc::{Api, Problem};
+use crate::rpc::{AdmissionLayer, Api, Problem};
 
 /// Connections the kernel holds for a thread that is busy.
 const BACKLOG: i32 = 1024;
@@ -90,6 +91,7 @@ impl Serving {
     pub(super) async fn start(
         options: &Options,
         api: Api,
+        admission: AdmissionLayer,
         drain: &CancellationToken,
     ) -> Result<Serving, ServeError> {
         let limits = options.limits;
@@ -105,8 +107,9 @@ impl Serving {
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let ended = CancellationToken::new();
         let threads = listeners.into_iter().enumerate().map(|(number, listener)| {
-            let (routes, places, drain) = (
+            let (routes, admission, places, drain) = (
                 routes.clone(),
+                admission.clone(),
                 Arc::clone(&places),
                 CancellationToken::clone(drain),
             );
@@ -116,7 +119,7 @@ impl Serving {
                 .spawn(move || {
                     let _ended = ended;
                     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-                    runtime.block_on(serve(listener, routes, limits, places, drain))
+                    runtime.block_on(serve(listener, routes, admission, limits, places, drain))
                 })
         });
         Ok(Serving {
@@ -164,9 +167,10 @@ async fn tell(health: &HealthReporter, healthy: bool) {
 }
 
 /// The empty name stands for the server as a whole.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "",
     "tokenward.v1.AuditService",
+    "tokenward.v1.CallerService",
     "tokenward.v1.NamespaceService",
     "tokenward.v1.RevocationService",
     "tokenward.v1.TokenService",
@@ -181,6 +185,7 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize) -> Routes {
         .add_service(VerificationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(RevocationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(NamespaceServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(CallerServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(AuditServiceServer::new(api).max_decoding_message_size(bytes_max));
     // Older clients ask for v1alpha.
     match (reflection().build_v1(), reflection().build_v1alpha()) {
@@ -193,6 +198,7 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize) -> Routes {
 async fn serve(
     listener: TcpListener,
     routes: Routes,
+    admission: AdmissionLayer,
     limits: Limits,
     places: Arc<Semaphore>,
     drain: CancellationToken,
@@ -207,6 +213,7 @@ async fn serve(
         .layer(DeadlineLayer {
             at_most: limits.deadline_max,
         })
+        .layer(admission)
         .add_routes(routes)
         .serve_with_incoming_shutdown(
             Connections::new(incoming, places, drain.clone()),

@@ -1,5 +1,6 @@
 //! One server: builds everything, binds late, and ends without losing what it has begun.
 
+mod bootstrap;
 mod connection;
 mod deadline;
 mod drain;
@@ -8,6 +9,7 @@ mod metrics;
 mod open;
 mod options;
 mod pepper;
+pub mod private_file;
 mod supervise;
 
 use std::iter;
@@ -19,8 +21,9 @@ use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{StoreError, postgres, sqlite};
-use crate::token::text::TextError;
+pub use bootstrap::FirstAdminError;
 pub use listen::{BindError, Limits};
+pub use open::bootstrap_store;
 pub use options::{Options, StoreAddress};
 pub use pepper::{PepperError, create as create_pepper};
 use supervise::supervise;
@@ -32,7 +35,7 @@ const STORE_THREADS: usize = 2;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(
-        "{listen} is not a loopback address, and calls are neither encrypted nor authenticated yet: listen on 127.0.0.1 or [::1], or say --insecure"
+        "{listen} is not a loopback address, and calls are not encrypted: listen on 127.0.0.1 or [::1], or say --insecure"
     )]
     NotLoopback { listen: SocketAddr },
     #[error(transparent)]
@@ -46,7 +49,7 @@ pub enum ServeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Actor(#[from] TextError),
+    FirstAdmin(#[from] FirstAdminError),
     #[error("a runtime could not be built: {0}")]
     Runtime(#[from] std::io::Error),
     #[error("the server failed: {0}")]

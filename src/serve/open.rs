@@ -1,15 +1,20 @@
 //! The store and the pepper a server begins with.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::options::{Options, StoreAddress};
-use super::{ServeError, pepper};
-use crate::clock::{Entropy, random};
+use super::{ServeError, bootstrap, pepper};
+use crate::authority::{Authority, Writer};
+use crate::clock::{Entropy, SystemClock, SystemEntropy, random};
 use crate::journal::cursor::Epoch;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
+use crate::token::Token;
 use crate::token::secret::Pepper;
 
 pub(super) async fn open(
@@ -43,4 +48,27 @@ pub(super) async fn open(
             Ok((Arc::new(MemoryStore::new(epoch)), Arc::new(pepper)))
         }
     }
+}
+
+/// Makes the first admin of a store without serving it, or with `force` a further one; its credential is put
+/// in the file at `path`. Servers of a shared store hear of it as of any change.
+pub async fn bootstrap_store(options: &Options, path: &Path, force: bool) -> Result<Token, ServeError> {
+    let entropy = Arc::new(SystemEntropy);
+    let (store, pepper) = open(options, &*entropy).await?;
+    let head = store.head().await?;
+    let stop = CancellationToken::new();
+    let (writer, writing) = Writer::spawn(Arc::clone(&store), stop.clone());
+    let authority = Authority::new(
+        Arc::clone(&store),
+        writer,
+        Arc::new(SystemClock),
+        entropy,
+        pepper,
+        head.epoch,
+    );
+    let admin = bootstrap::bootstrap(&authority, path, force).await;
+    stop.cancel();
+    writing.await.map_err(|_| ServeError::Panicked)?;
+    store.close().await;
+    Ok(admin?)
 }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
+use super::bootstrap;
 use super::listen::Limits;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
 use crate::watch::WatchLimits;
@@ -22,10 +23,12 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where metrics are answered for, over plain HTTP. `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
-    /// Listen beyond loopback although callers are neither known nor encrypted.
+    /// Listen beyond loopback although calls, and the credentials in them, are not encrypted.
     pub insecure: bool,
     /// `None`: beside the embedded store. A shared store has no such place, so it must be named.
     pub pepper_file: Option<PathBuf>,
+    /// Where the first credential is put. `None`: beside the embedded store; a shared store gets none by itself.
+    pub admin_file: Option<PathBuf>,
     /// Threads that serve calls.
     pub threads: NonZeroUsize,
     /// Tokens whose facts are held in memory.
@@ -60,6 +63,7 @@ impl Options {
             metrics_listen: None,
             insecure: false,
             pepper_file: None,
+            admin_file: None,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             cache_tokens: CACHE_TOKENS,
             limits: Limits::default(),
@@ -68,6 +72,17 @@ impl Options {
             replica_name: host_and_process(),
             in_force_nowhere: false,
         }
+    }
+}
+
+impl Options {
+    /// Where the first credential of this store is put, if anywhere.
+    pub(super) fn admin_path(&self) -> Option<PathBuf> {
+        let beside = match &self.store {
+            StoreAddress::Sqlite(path) => Some(bootstrap::beside(path)),
+            StoreAddress::Postgres(_) | StoreAddress::Memory => None,
+        };
+        self.admin_file.clone().or(beside)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::bootstrap::{FirstAdminError, bootstrap};
 use super::metrics::{self, Metrics};
 use super::open::open;
 use super::options::Options;
@@ -16,10 +17,9 @@ use super::{Bound, ServeError, drain, listen};
 use crate::authority::{Authority, Writer};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::membership::{Barrier, Seat, Terms};
-use crate::rpc::{Api, InForce};
+use crate::rpc::{AdmissionLayer, Api, InForce};
 use crate::store::Store;
 use crate::store::spawned::Spawned;
-use crate::token::text::Actor;
 use crate::verify::{Cache, Following, Stop, Verifier, VerifierTasks};
 use crate::watch::Watch;
 
@@ -60,6 +60,7 @@ pub(super) async fn supervise(
         pepper,
         head.epoch,
     );
+    first_admin(&options, &authority).await?;
     let drain = CancellationToken::new();
     let forked = CancellationToken::new();
     tokio::spawn(cancel_when_forked(verifier.following(), forked.clone()));
@@ -77,13 +78,13 @@ pub(super) async fn supervise(
         Arc::new(watch),
         detached,
         clock,
-        Actor::try_from("anonymous".to_owned())?,
     );
     let metrics = match options.metrics_listen {
         Some(listen) => Some(Metrics::start(listen, metrics::registry(Arc::clone(&verifier))).await?),
         None => None,
     };
-    let serving = listen::Serving::start(&options, api, &drain).await?;
+    let serving =
+        listen::Serving::start(&options, api, AdmissionLayer::new(Arc::clone(&verifier)), &drain).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.
     let _ = ready.send(Bound {
@@ -106,6 +107,20 @@ pub(super) async fn supervise(
     let _ = timeout(CLOSE_MAX, store.close()).await;
     tracing::info!("ended");
     result
+}
+
+/// Makes the first credential of an embedded store; a shared one is told to make it apart.
+async fn first_admin(options: &Options, authority: &Authority) -> Result<(), FirstAdminError> {
+    if authority.first_admin().await?.is_some() {
+        return Ok(());
+    }
+    let Some(path) = options.admin_path() else {
+        tracing::warn!("nobody has a credential yet: `tokenward bootstrap` makes the first");
+        return Ok(());
+    };
+    let admin = bootstrap(authority, &path, false).await?;
+    tracing::info!(path = %path.display(), token = %admin.id, "made the first credential, which may do everything");
+    Ok(())
 }
 
 /// This process's place among those that answer for the store, and what its changes wait for.

@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 use super::format::{Body, Format, Prefix};
 use super::id::{Slug, TokenId};
-use super::namespace::Namespace;
+use super::namespace::{Namespace, Policy, SelfManagement};
 use super::scope::{LabelKey, Labels, Scope, Scopes};
 use super::secret::{Digest, Pepper, PepperId, Secret};
 use super::text::{LabelValue, Name, Reason, Subject};
@@ -74,6 +74,7 @@ pub(crate) fn namespace(slug_text: &str, prefix_text: &str) -> Namespace {
             prefix: prefix(prefix_text),
             body: Body::Native,
         },
+        policy: Policy::default(),
         create_time: instant(0),
         update_time: instant(0),
     }
@@ -168,11 +169,17 @@ pub(crate) fn any_slug() -> impl Strategy<Value = Slug> {
 
 pub(crate) fn any_namespace() -> impl Strategy<Value = Namespace> {
     let times = (any_instant(), any_instant());
-    (any_slug(), any_text(0, 200), any_format(), times).prop_map(
-        |(slug, display_name, format, (create_time, update_time))| Namespace {
+    let self_management = prop_oneof![
+        Just(SelfManagement::Off),
+        Just(SelfManagement::Own),
+        Just(SelfManagement::ByScope),
+    ];
+    (any_slug(), any_text(0, 200), any_format(), self_management, times).prop_map(
+        |(slug, display_name, format, self_management, (create_time, update_time))| Namespace {
             slug,
             display_name,
             format,
+            policy: Policy { self_management },
             create_time,
             update_time,
         },

@@ -84,6 +84,11 @@ impl Scopes {
         Scopes(required.0.difference(&self.0).cloned().collect())
     }
 
+    /// The first of these that is not among `others`.
+    pub fn missing_from(&self, others: &Scopes) -> Option<Scope> {
+        self.0.difference(&others.0).next().cloned()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -286,6 +286,11 @@ impl Verifier {
         }
     }
 
+    /// The namespace whose tokens begin as `secret` does, as far as is known here.
+    pub fn namespace_of(&self, secret: &Secret) -> Option<Arc<Namespace>> {
+        self.known.directory().detect(secret.expose()).cloned()
+    }
+
     /// The namespaces as far as they have been applied here.
     pub fn directory(&self) -> Arc<Directory> {
         self.known.directory()

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::journal::cursor::Cursor;
 use crate::journal::narrowing::Narrowing;
 use crate::store::{Head, Store, StoreError};
-use crate::token::id::Slug;
+use crate::token::id::{Slug, TokenId};
 use tail::Tail;
 
 /// Messages that wait for a watcher to take them.
@@ -63,6 +63,8 @@ pub struct Wanted {
     /// Of these namespaces; none named: of all.
     pub namespaces: BTreeSet<Slug>,
     pub heartbeat: Duration,
+    /// The token by which the watcher was recognised: when it is withdrawn, the stream ends.
+    pub credential: Option<TokenId>,
 }
 
 /// A message to a watcher. Everything up to the cursor has been delivered with it.
@@ -87,13 +89,15 @@ pub enum WatchError {
     CursorExpired,
     #[error("the store is not the one that was followed; watch at another server")]
     Forked,
+    #[error("the credential that opens the stream is not good any more")]
+    CallerWithdrawn,
     #[error("too many streams are open")]
     Overloaded,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why a stream ended. Each but the last two can be resumed from the last cursor.
+/// Why a stream ended. Each but the last three can be resumed from the last cursor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Ended {
     #[error("the server is shutting down; resume from the last cursor")]
@@ -102,6 +106,8 @@ pub enum Ended {
     TooSlow,
     #[error("the journal could not be read; resume from the last cursor")]
     Unavailable,
+    #[error("the credential that opened the stream is not good any more")]
+    CallerWithdrawn,
     #[error("the journal has a gap")]
     Corrupt,
     #[error("the store is not the one that was followed; drop what is cached, and watch at another server")]
@@ -164,11 +170,18 @@ impl Watch {
         }
         let head = self.store.head().await?;
         let start = start(wanted.after, &head)?;
+        // After the head: what withdrew it since follows the start, and will be seen there.
+        if let Some(id) = wanted.credential
+            && self.is_withdrawn(id).await?
+        {
+            return Err(WatchError::CallerWithdrawn);
+        }
         let (messages, receiver) = mpsc::channel(QUEUE_MAX);
         let (ended, end) = oneshot::channel();
         let tail = Tail {
             store: Arc::clone(&self.store),
             namespaces: wanted.namespaces,
+            credential: wanted.credential,
             at: start,
             messages,
             stall_max: self.stall_max,
@@ -185,6 +198,12 @@ impl Watch {
             messages: receiver,
             end,
         })
+    }
+
+    async fn is_withdrawn(&self, id: TokenId) -> Result<bool, StoreError> {
+        let stored = self.store.token(id).await?;
+        Ok(stored
+            .is_none_or(|stored| stored.record.revocation.is_some() || stored.record.suspension.is_some()))
     }
 }
 

@@ -115,6 +115,7 @@ pub(super) fn wanted(after: Option<Cursor>, namespaces: &[&str]) -> Wanted {
         after,
         namespaces,
         heartbeat: HEARTBEAT,
+        credential: None,
     }
 }
 

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Ended, Event, Message};
 use crate::journal::Entry;
 use crate::journal::cursor::Cursor;
-use crate::journal::narrowing::narrowings;
+use crate::journal::narrowing::{Loss, Narrowing, narrowings};
 use crate::store::{EntryFilter, Store, StoreError};
-use crate::token::id::Slug;
+use crate::token::id::{Slug, TokenId};
 
 /// Entries read at once.
 const PAGE: u32 = 256;
@@ -22,6 +22,7 @@ const PAGE: u32 = 256;
 pub(super) struct Tail {
     pub(super) store: Arc<dyn Store>,
     pub(super) namespaces: BTreeSet<Slug>,
+    pub(super) credential: Option<TokenId>,
     /// Everything up to here has been sent.
     pub(super) at: Cursor,
     pub(super) messages: mpsc::Sender<Message>,
@@ -83,8 +84,20 @@ impl Tail {
             }
             self.deliver(entry).await?;
             self.at.revision = entry.revision;
+            if self.withdraws_credential(entry) {
+                return Err(Ended::CallerWithdrawn);
+            }
         }
         Ok(entries.len() == PAGE as usize)
+    }
+
+    /// Whether the watcher would not be recognised any more.
+    fn withdraws_credential(&self, entry: &Entry) -> bool {
+        let withdrawn = |narrowing: Narrowing| match narrowing.loss {
+            Loss::Revoked(_) | Loss::Suspended(_) => Some(narrowing.token_id) == self.credential,
+            Loss::SecretRetired { .. } => false,
+        };
+        self.credential.is_some() && narrowings(entry).any(withdrawn)
     }
 
     async fn deliver(&self, entry: &Entry) -> Result<(), Ended> {

@@ -32,6 +32,10 @@ def walk(binary, scratch):
     store, pepper = os.environ["TOKENWARD_STORE"], scratch / "pepper"
     subprocess.run([binary, "migrate"], check=True)
     subprocess.run([binary, "pepper", "create", pepper], check=True)
+    admin = scratch / "admin"
+    subprocess.run([binary, "bootstrap", "--admin-file", admin, "--pepper-file", pepper], check=True)
+    again = subprocess.run([binary, "bootstrap", "--admin-file", scratch / "other", "--pepper-file", pepper])
+    assert again.returncode == 1, "a store has one first admin"
     servers = []
     try:
         for name in ["one", "two"]:
@@ -40,6 +44,7 @@ def walk(binary, scratch):
         addresses = ",".join(server.address for server in servers)
         client = Client(
             f"ipv4:{addresses}",
+            admin.read_text().strip(),
             ("grpc.service_config", json.dumps(BALANCED)),
             # Without it gRPC names the whole list as the host it calls, which is no name HTTP/2 allows.
             ("grpc.default_authority", "tokenward"),

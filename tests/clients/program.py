@@ -13,7 +13,7 @@ import grpc
 from grpc_tools import protoc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVICES = ["audit", "namespace", "revocation", "token", "verification"]
+SERVICES = ["audit", "caller", "namespace", "revocation", "token", "verification"]
 START_SECONDS = 20
 
 
@@ -32,18 +32,39 @@ def generate(folder):
     sys.path.insert(0, str(folder))
 
 
+class Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
+    """Adds a credential to every call."""
+
+    def __init__(self, credential):
+        self.metadata = ("authorization", f"Bearer {credential}")
+
+    def _with(self, details):
+        return details._replace(metadata=[*(details.metadata or []), self.metadata])
+
+    def intercept_unary_unary(self, continuation, details, request):
+        return continuation(self._with(details), request)
+
+    def intercept_unary_stream(self, continuation, details, request):
+        return continuation(self._with(details), request)
+
+    def intercept_stream_stream(self, continuation, details, requests):
+        return continuation(self._with(details), requests)
+
+
 class Client:
     """One channel, a stub for each service, and the messages of the package by name."""
 
-    def __init__(self, address, *options):
-        self.channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0), *options])
+    def __init__(self, address, credential, *options):
+        channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0), *options])
+        self.channel = grpc.intercept_channel(channel, Bearer(credential)) if credential else channel
+        self._close = channel.close
         for service in SERVICES:
             stubs = importlib.import_module(f"tokenward.v1.{service}_service_pb2_grpc")
             stub = getattr(stubs, f"{service.capitalize()}ServiceStub")
             setattr(self, service, stub(self.channel))
 
     def close(self):
-        self.channel.close()
+        self._close()
 
 
 class Server:
@@ -51,6 +72,7 @@ class Server:
 
     def __init__(self, binary, folder, *more, store=None):
         self.log = folder / "server.log"
+        self.admin_file = folder / "tokenward.db.admin"
         store = store or f"sqlite:{folder / 'tokenward.db'}"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -74,6 +96,10 @@ class Server:
             self.kill()
             raise AssertionError(f"the server said {line!r}; its log:\n{self.log.read_text()}")
         return line.removeprefix(beginning).split()[0]
+
+    def admin(self):
+        """The credential that the first start left beside the store."""
+        return self.admin_file.read_text().strip()
 
     def stop(self, seconds):
         """Asks it to end, and answers with its exit code."""

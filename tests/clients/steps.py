@@ -46,7 +46,7 @@ class World:
 
     def start(self):
         self.server = Server(self.binary, self.folder)
-        self.client = Client(self.server.address)
+        self.client = Client(self.server.address, self.server.admin())
 
     def issue(self, **fields):
         answer = self.client.token.Issue(token_pb.IssueRequest(**{"namespace": "notes", "subject": "user:1", **fields}))

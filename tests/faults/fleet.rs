@@ -7,11 +7,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tempfile::TempDir;
-use tokenward::clock::{Clock, SystemClock, SystemEntropy};
+use tokenward::clock::{Clock, SystemClock};
 use tokenward::proto::v1::consistency::Requirement;
 use tokenward::proto::v1::{self, Verdict};
-use tokenward::serve::create_pepper;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
@@ -19,6 +17,7 @@ use tokio::time::timeout;
 use tonic::Status;
 use tonic_types::StatusExt;
 
+use crate::admin::FILES;
 use crate::cluster::Cluster;
 use crate::history::{Answer, Operation, Violation, violations};
 use crate::proxy::Proxy;
@@ -39,7 +38,6 @@ pub(crate) struct Fleet {
     pub(crate) cluster: Cluster,
     told: Told,
     pepper: PathBuf,
-    _folder: TempDir,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -69,17 +67,14 @@ impl Fleet {
     pub(crate) async fn start(size: usize, told: Told) -> Result<Fleet, Box<dyn Error>> {
         let turn = ONE_AT_A_TIME.lock().await;
         let cluster = Cluster::start().await?;
-        let folder = tempfile::tempdir()?;
-        let pepper = folder.path().join("pepper");
-        create_pepper(&pepper, &SystemEntropy)?;
-        migrate(&cluster)?;
+        let pepper = FILES.pepper.clone();
+        prepare(&cluster)?;
         let mut fleet = Fleet {
             replicas: Vec::new(),
             networks: Vec::new(),
             cluster,
             told,
             pepper,
-            _folder: folder,
             _turn: turn,
         };
         for _ in 0..size {
@@ -126,14 +121,28 @@ async fn start(told: Told, store: &str, pepper: &Path) -> Result<Replica, Box<dy
     }
 }
 
-fn migrate(cluster: &Cluster) -> Outcome {
-    let migrated = Command::new(env!("CARGO_BIN_EXE_tokenward"))
-        .args(["migrate", "--store", &cluster.url()])
-        .output()?;
-    if migrated.status.success() {
-        return Ok(());
+/// Brings the database to the schema, and makes the admin.
+fn prepare(cluster: &Cluster) -> Outcome {
+    let url = cluster.url();
+    let (pepper, admin) = (FILES.pepper.to_string_lossy(), FILES.admin.to_string_lossy());
+    let bootstrap = [
+        "bootstrap",
+        "--store",
+        &url,
+        "--pepper-file",
+        &pepper,
+        "--admin-file",
+        &admin,
+    ];
+    for args in [&["migrate", "--store", &url][..], &bootstrap] {
+        let done = Command::new(env!("CARGO_BIN_EXE_tokenward"))
+            .args(args)
+            .output()?;
+        if !done.status.success() {
+            return Err(String::from_utf8_lossy(&done.stderr).into());
+        }
     }
-    Err(String::from_utf8_lossy(&migrated.stderr).into())
+    Ok(())
 }
 
 /// An Issue that can be told from others.

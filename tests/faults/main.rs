@@ -7,6 +7,8 @@
 //!
 //! `TOKENWARD_TEST_FULL=1` runs these at full size, which takes many minutes; `pairs` takes the most of them.
 
+#[path = "../support/admin.rs"]
+mod admin;
 mod cluster;
 mod cut;
 mod fleet;

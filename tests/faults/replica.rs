@@ -15,6 +15,7 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 use tonic::transport;
 
+use crate::admin::FILES;
 use crate::server::Client;
 
 /// How long a replica may take until it accepts calls, on a machine with other things to do.
@@ -117,6 +118,9 @@ impl Replica {
 fn serve(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
     command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command
+        .env("TOKENWARD_PEPPER_FILE", &FILES.pepper)
+        .env("TOKENWARD_ADMIN_FILE", &FILES.admin);
     command.args(args);
     command
 }

@@ -1,5 +1,7 @@
 //! Tests of the repository and of the whole program, as one binary so that they link once.
 
+#[path = "../support/admin.rs"]
+mod admin;
 mod bad_input;
 mod cli;
 #[path = "../support/postgres.rs"]
@@ -11,6 +13,7 @@ mod life;
 mod limits;
 mod lists;
 mod metrics;
+mod permissions;
 mod refusal;
 #[path = "../support/server.rs"]
 mod server;

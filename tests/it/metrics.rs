@@ -13,6 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::admin;
 use crate::server::{Client, Outcome, hex};
 use crate::shared::Fleet;
 
@@ -89,6 +90,7 @@ async fn until_not_serving(address: SocketAddr) -> Outcome {
 fn embedded() -> Options {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut options = Options::new(StoreAddress::Memory, loopback);
+    admin::known_to(&mut options);
     options.metrics_listen = Some(loopback);
     options
 }
@@ -123,7 +125,7 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             "tokenward_not_judging{reason=\"store_forked\"} 0",
             "tokenward_not_judging{reason=\"store_corrupt\"} 0",
             "tokenward_not_judging{reason=\"ended\"} 0",
-            "tokenward_applied_revision 1",
+            "tokenward_applied_revision 3",
         ]
     );
     for name in ["build", "judging", "not_judging", "applied_revision"] {
@@ -229,7 +231,7 @@ async fn a_lease_that_ran_out_is_told_until_the_store_is_heard_from_again() -> O
         .await?;
     let samples = until(server, Some("lease_lost")).await?;
     assert_eq!(value(&samples, "tokenward_lease_remaining_seconds"), Some(0.0));
-    assert_eq!(value(&samples, "tokenward_applied_revision"), Some(1.0));
+    assert_eq!(value(&samples, "tokenward_applied_revision"), Some(3.0));
     renewals.rollback().await?;
     until(server, None).await?;
     other.close().await?;

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use tokenward::serve::{Options, Running, ServeError, StoreAddress};
 use tokio_stream::StreamExt;
+use tonic::service::interceptor::InterceptedService;
 use tonic_reflection::pb::{v1, v1alpha};
 
+use crate::admin::{self, Bearer};
 use crate::server::{Outcome, Server};
 
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
@@ -14,7 +16,8 @@ const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 async fn a_file_has_one_server() -> Outcome {
     let server = Server::start()?;
     let file = server.folder.path().join("tokenward.db");
-    let options = Options::new(StoreAddress::Sqlite(file.clone()), SocketAddr::from(LOOPBACK));
+    let mut options = Options::new(StoreAddress::Sqlite(file.clone()), SocketAddr::from(LOOPBACK));
+    admin::known_to(&mut options);
     let error = Running::start(options.clone()).err().ok_or("it started")?;
     assert_eq!(
         error.to_string(),
@@ -58,8 +61,9 @@ fn beyond_loopback_it_listens_only_if_told_to() -> Outcome {
 }
 
 /// The services that a server is expected to tell of, among its own and those of gRPC.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "tokenward.v1.AuditService",
+    "tokenward.v1.CallerService",
     "tokenward.v1.NamespaceService",
     "tokenward.v1.RevocationService",
     "tokenward.v1.TokenService",
@@ -69,7 +73,7 @@ const SERVICES: [&str; 5] = [
 #[tokio::test]
 async fn reflection_lists_the_services_in_both_its_versions() -> Outcome {
     let server = Server::start()?;
-    let channel = server.endpoint()?.connect().await?;
+    let channel = InterceptedService::new(server.endpoint()?.connect().await?, Bearer::admin());
     let mut names = Vec::new();
 
     let request = v1::ServerReflectionRequest {

@@ -5,13 +5,20 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 use tokenward::proto::v1;
 use tokenward::proto::v1::audit_service_client::AuditServiceClient;
+use tokenward::proto::v1::caller_service_client::CallerServiceClient;
 use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
 use tokenward::proto::v1::revocation_service_client::RevocationServiceClient;
 use tokenward::proto::v1::secret_format::Body;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
 use tokenward::serve::{Options, Running, StoreAddress};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::admin::{self, Bearer};
+
+/// A connection on which every call carries a credential.
+pub(crate) type Wire = InterceptedService<Channel, Bearer>;
 
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -25,11 +32,12 @@ pub(crate) struct Server {
 /// Clients over one connection.
 #[derive(Clone)]
 pub(crate) struct Client {
-    pub(crate) tokens: TokenServiceClient<Channel>,
-    pub(crate) verification: VerificationServiceClient<Channel>,
-    pub(crate) revocations: RevocationServiceClient<Channel>,
-    pub(crate) namespaces: NamespaceServiceClient<Channel>,
-    pub(crate) audit: AuditServiceClient<Channel>,
+    pub(crate) tokens: TokenServiceClient<Wire>,
+    pub(crate) verification: VerificationServiceClient<Wire>,
+    pub(crate) revocations: RevocationServiceClient<Wire>,
+    pub(crate) namespaces: NamespaceServiceClient<Wire>,
+    pub(crate) audit: AuditServiceClient<Wire>,
+    pub(crate) caller: CallerServiceClient<Wire>,
 }
 
 impl Server {
@@ -45,6 +53,7 @@ impl Server {
             StoreAddress::Sqlite(folder.path().join("tokenward.db")),
             SocketAddr::from(([127, 0, 0, 1], 0)),
         );
+        admin::known_to(&mut options);
         change(&mut options);
         let running = Running::start(options)?;
         Ok(Server {
@@ -92,13 +101,21 @@ impl Client {
         ))
     }
 
+    /// The admin's.
     pub(crate) fn over(channel: Channel) -> Client {
+        Client::with(channel, Bearer::admin())
+    }
+
+    /// Somebody's.
+    pub(crate) fn with(channel: Channel, bearer: Bearer) -> Client {
+        let channel = InterceptedService::new(channel, bearer);
         Client {
             tokens: TokenServiceClient::new(channel.clone()),
             verification: VerificationServiceClient::new(channel.clone()),
             revocations: RevocationServiceClient::new(channel.clone()),
             namespaces: NamespaceServiceClient::new(channel.clone()),
-            audit: AuditServiceClient::new(channel),
+            audit: AuditServiceClient::new(channel.clone()),
+            caller: CallerServiceClient::new(channel),
         }
     }
 

@@ -4,33 +4,31 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
-use tempfile::TempDir;
-use tokenward::clock::SystemEntropy;
 use tokenward::journal::cursor::Epoch;
-use tokenward::serve::{Options, StoreAddress, create_pepper};
+use tokenward::serve::{Options, StoreAddress, bootstrap_store};
 use tokenward::store::postgres;
 
+use crate::admin::{self, FILES};
 use crate::database::Database;
 
 pub(crate) struct SharedStore {
     pub(crate) database: Database,
-    folder: TempDir,
 }
 
 impl SharedStore {
     pub(crate) async fn new() -> Result<SharedStore, Box<dyn Error>> {
         let database = Database::new().await.map_err(|error| error.to_string())?;
         postgres::migrate(&database.url.parse()?, Epoch::new([1; 16])).await?;
-        let folder = tempfile::tempdir()?;
-        create_pepper(&folder.path().join("pepper"), &SystemEntropy)?;
-        Ok(SharedStore { database, folder })
+        let store = SharedStore { database };
+        bootstrap_store(&store.server()?, &FILES.admin, false).await?;
+        Ok(store)
     }
 
     /// A server over it, on a free port.
     pub(crate) fn server(&self) -> Result<Options, Box<dyn Error>> {
         let store = StoreAddress::Postgres(self.database.url.parse()?);
         let mut options = Options::new(store, SocketAddr::from(([127, 0, 0, 1], 0)));
-        options.pepper_file = Some(self.folder.path().join("pepper"));
+        admin::known_to(&mut options);
         Ok(options)
     }
 }

@@ -27,7 +27,7 @@ impl Scene {
     ) -> Result<Changed<Namespace>, AuthorityError> {
         let (slug, name) = (slug(slug_text), name(slug_text));
         self.authority
-            .create_namespace(ask, slug, name, format(prefix_text))
+            .create_namespace(ask, slug, name, format(prefix_text), Policy::default())
             .await
     }
 
@@ -40,7 +40,11 @@ impl Scene {
         for (slug_text, prefix_text) in namespaces {
             let authority = Arc::clone(&self.authority);
             let (slug, name, format) = (slug(slug_text), name(slug_text), format(prefix_text));
-            race.spawn(async move { authority.create_namespace(&ask(), slug, name, format).await });
+            race.spawn(async move {
+                authority
+                    .create_namespace(&ask(), slug, name, format, Policy::default())
+                    .await
+            });
         }
         Ok(race.join_all().await)
     }
@@ -129,7 +133,11 @@ async fn a_namespace_created_meanwhile_is_not_overlapped() -> Answer<()> {
     let gate = scene.faulty.hold(Call::Directory);
     let authority = Arc::clone(&scene.authority);
     let (slug, name, format) = (slug("late"), name("late"), format("kt_late_"));
-    let late = tokio::spawn(async move { authority.create_namespace(&ask(), slug, name, format).await });
+    let late = tokio::spawn(async move {
+        authority
+            .create_namespace(&ask(), slug, name, format, Policy::default())
+            .await
+    });
     gate.arrived().await;
     scene.create(&ask(), "tasks", "kt_").await?;
     gate.open();
@@ -150,7 +158,7 @@ async fn a_stale_etag_overwrites_nothing() -> Answer<()> {
         let (authority, name) = (Arc::clone(&scene.authority), name(text));
         async move {
             authority
-                .update_namespace(&ask(), slug("notes"), etag, name)
+                .update_namespace(&ask(), slug("notes"), etag, Some(name), None)
                 .await
         }
     };
@@ -172,7 +180,7 @@ async fn a_stale_etag_overwrites_nothing() -> Answer<()> {
     );
     let missing = scene
         .authority
-        .update_namespace(&ask(), slug("tasks"), None, name("Tasks"))
+        .update_namespace(&ask(), slug("tasks"), None, Some(name("Tasks")), None)
         .await;
     assert!(
         matches!(missing, Err(AuthorityError::NamespaceNotFound(_))),
@@ -191,7 +199,7 @@ async fn of_those_who_read_one_etag_one_overwrites_it() -> Answer<()> {
         race.spawn(async move {
             let name = name(text);
             authority
-                .update_namespace(&ask(), slug("notes"), Some(etag), name)
+                .update_namespace(&ask(), slug("notes"), Some(etag), Some(name), None)
                 .await
         });
     }
@@ -240,7 +248,7 @@ async fn the_pages_of_namespaces_are_all_of_them_in_order() -> Answer<()> {
     for size in 1..=5 {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let (page, next) = scene.authority.namespaces(after, size).await?;
+            let (page, next) = scene.authority.namespaces(|_| true, after, size).await?;
             assert!((1..=size as usize).contains(&page.len()));
             found.extend(page.iter().map(|namespace| namespace.slug.as_str().to_owned()));
             after = next;

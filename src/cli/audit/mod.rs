@@ -61,7 +61,7 @@ pub(super) async fn run(command: AuditCommand, caller: &Caller) -> Outcome {
 }
 
 async fn list(args: ListArgs, caller: &Caller) -> Outcome {
-    let client = AuditServiceClient::new(caller.address.connect().await?);
+    let client = AuditServiceClient::new(caller.connect().await?);
     let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
     let mut listing = caller.output.list(view::Entry::HEADER);
     let mut left = args.limit.unwrap_or(u64::MAX);
@@ -87,7 +87,7 @@ async fn list(args: ListArgs, caller: &Caller) -> Outcome {
 }
 
 async fn head(caller: &Caller) -> Outcome {
-    let mut client = AuditServiceClient::new(caller.address.connect().await?);
+    let mut client = AuditServiceClient::new(caller.connect().await?);
     let answer = client.get_head(v1::GetHeadRequest {}).await?.into_inner();
     let head = Head {
         epoch: answer.epoch,

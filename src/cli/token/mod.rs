@@ -6,23 +6,21 @@ mod revoke;
 
 use std::process::ExitCode;
 
-use tonic::transport::Channel;
-
 pub(super) use issue::{IssueArgs, RotateArgs, issue, rotate};
 pub(super) use list::{ListArgs, list};
 pub(super) use revoke::{RevokeArgs, revoke};
 
-use super::connect::ANSWER_BYTES_MAX;
+use super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::failure::{Failure, Outcome};
 use super::output::{self, Output};
 use super::{Caller, view};
 use crate::proto::v1;
 use crate::proto::v1::token_service_client::TokenServiceClient;
 
-type Client = TokenServiceClient<Channel>;
+type Client = TokenServiceClient<Wire>;
 
 async fn client(caller: &Caller) -> Result<Client, Failure> {
-    let client = TokenServiceClient::new(caller.address.connect().await?);
+    let client = TokenServiceClient::new(caller.connect().await?);
     Ok(client.max_decoding_message_size(ANSWER_BYTES_MAX))
 }
 

@@ -91,6 +91,7 @@ impl Journal {
                 prefix: Prefix::try_from("kn_".to_owned())?,
                 body: Body::hex(40)?,
             },
+            policy: crate::token::namespace::Policy::default(),
             create_time: self.now()?,
             update_time: self.now()?,
         })

@@ -45,10 +45,11 @@ pub(super) const LOCK_HEAD: &str = "
 pub(super) const DELETE_SECRETS: &str = "DELETE FROM secret WHERE token_id = ANY($1)";
 
 pub(super) const PUT_NAMESPACE: &str = "
-    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time)
-    VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7)
+    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy)
+    VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8::text::jsonb)
     ON CONFLICT (slug) DO UPDATE SET
-        version = excluded.version, display_name = excluded.display_name, update_time = excluded.update_time";
+        version = excluded.version, display_name = excluded.display_name,
+        update_time = excluded.update_time, policy = excluded.policy";
 
 // Listeners hear of it with the commit, and never without. It says that there is something to read, not what.
 pub(super) const MOVE_HEAD: &str = "
@@ -216,6 +217,7 @@ async fn put_namespace(
         .bind(namespace.format.prefix.as_str())
         .bind(json!(namespace.format.body).to_string())
         .bind(namespace.create_time.micros())
-        .bind(namespace.update_time.micros());
+        .bind(namespace.update_time.micros())
+        .bind(json!(namespace.policy).to_string());
     execute(connection, statement, 1).await
 }

@@ -32,6 +32,7 @@ pub(super) const DIRECTORY: &str = "
         'slug', slug,
         'display_name', display_name,
         'format', json_build_object('prefix', prefix, 'body', body),
+        'policy', policy,
         'create_time', create_time,
         'update_time', update_time
     )::text AS record

@@ -70,10 +70,11 @@ pub(super) const INSERT_SECRETS: &str = "
     FROM json_each($1) AS draft, json_each(draft.value, '$.token.secrets') AS kept";
 
 pub(super) const PUT_NAMESPACE: &str = "
-    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (slug) DO UPDATE SET
-        version = excluded.version, display_name = excluded.display_name, update_time = excluded.update_time";
+        version = excluded.version, display_name = excluded.display_name,
+        update_time = excluded.update_time, policy = excluded.policy";
 
 pub(super) const INSERT_ENTRIES: &str = "
     INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
@@ -221,6 +222,7 @@ async fn put_namespace(
         .bind(json!(namespace.format.body).to_string())
         .bind(namespace.create_time.micros())
         .bind(namespace.update_time.micros())
+        .bind(json!(namespace.policy).to_string())
         .execute(connection)
         .await?;
     Ok(())

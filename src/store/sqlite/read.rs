@@ -30,6 +30,7 @@ pub(super) const DIRECTORY: &str = "
         'slug', slug,
         'display_name', display_name,
         'format', json_object('prefix', prefix, 'body', json(body)),
+        'policy', json(policy),
         'create_time', create_time,
         'update_time', update_time
     ) AS record

@@ -161,9 +161,8 @@ fn any_permission() -> impl Strategy<Value = String> {
     let pattern = prop_oneof![Just("*"), Just("read"), Just("read*"), Just("r*"), Just("write")];
     prop_oneof![
         1 => Just("*".to_owned()),
-        6 => (right, namespace.clone()).prop_map(|(right, namespace)| match right.is_reaching() {
-            true => format!("{right}:{namespace}"),
-            false => right.to_string(),
+        6 => (right, namespace.clone()).prop_map(|(right, namespace)| {
+            if right.is_reaching() { format!("{right}:{namespace}") } else { right.to_string() }
         }),
         2 => (namespace, pattern).prop_map(|(namespace, pattern)| format!("{GRANT}:{namespace}:{pattern}")),
     ]

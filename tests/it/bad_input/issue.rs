@@ -27,11 +27,6 @@ pub(crate) fn issue_rows() -> Vec<Row> {
             unknown(),
         ),
         (
-            "Issue: reserved namespace",
-            issue(|r| r.namespace = "system".to_owned()),
-            unknown(),
-        ),
-        (
             "Issue: long namespace",
             issue(|r| r.namespace = "n".repeat(64)),
             Fields(&["namespace"]),
@@ -119,6 +114,14 @@ pub(crate) fn expiry_rows() -> Vec<Row> {
         |seconds, nanos| issue(|r| r.expiration = Some(Expiration::ExpireTime(Timestamp { seconds, nanos })));
     let ttl = |seconds, nanos| issue(|r| r.expiration = Some(Expiration::Ttl(Duration { seconds, nanos })));
     vec![
+        (
+            "Issue: a credential with a scope that is no permission",
+            issue(|r| {
+                r.namespace = "system".to_owned();
+                r.scopes = vec!["read".to_owned()];
+            }),
+            Fields(&["scopes"]),
+        ),
         (
             "Issue: expired from the start",
             until(1_700_000_000, 0),

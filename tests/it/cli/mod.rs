@@ -9,6 +9,8 @@ mod watching;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
+use crate::admin::FILES;
+
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// What a command said, and how it ended.
@@ -28,6 +30,12 @@ fn program(args: &[&str]) -> Command {
         .env_remove("TOKENWARD_SECRET")
         .env_remove("TOKENWARD_STORE")
         .env_remove("TOKENWARD_PEPPER_FILE")
+        .env_remove("TOKENWARD_ADMIN_FILE")
+        .env_remove("TOKENWARD_CREDENTIAL")
+        .env_remove("TOKENWARD_PROFILE")
+        .env("TOKENWARD_CREDENTIAL_FILE", &FILES.admin)
+        // Nobody's profiles.
+        .env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

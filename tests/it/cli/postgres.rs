@@ -20,9 +20,12 @@ fn migrate_says_what_it_applied() -> Outcome {
     let database = empty()?;
     let migrate = |more: &[&str]| tokenward(&[&["migrate", "--store", &database.url], more].concat(), "");
     let first = migrate(&[])?;
-    assert_eq!(
-        (first.code, first.out.as_str(), first.err.as_str()),
-        (Some(0), "applied 0001: journal and tokens\n", "")
+    assert_eq!((first.code, first.err.as_str()), (Some(0), ""));
+    assert!(
+        first
+            .out
+            .starts_with("applied 0001: journal and tokens\napplied 0002: namespace policy\n"),
+        "{first:?}"
     );
     let again = migrate(&[])?;
     assert_eq!((again.code, again.out.as_str()), (Some(0), "up to date\n"));
@@ -36,8 +39,8 @@ fn migrate_knows_the_other_stores() -> Outcome {
     let folder = tempfile::tempdir()?;
     let store = format!("sqlite:{}", folder.path().join("tokenward.db").display());
     let first = tokenward(&["migrate", "--store", &store, "--output", "json"], "")?;
-    let applied = serde_json::json!([{ "version": 1, "description": "journal and tokens" }]);
-    assert_eq!(first.json()?["applied"], applied);
+    let applied = serde_json::json!({ "version": 1, "description": "journal and tokens" });
+    assert_eq!(first.json()?["applied"][0], applied);
     let mut by_variable = program(&["migrate"]);
     let again = run(by_variable.env("TOKENWARD_STORE", &store), "")?;
     assert_eq!((again.code, again.out.as_str()), (Some(0), "up to date\n"));

@@ -13,7 +13,7 @@ use tokenward::store::{Outcome as Committed, Store};
 use tokenward::token::change::TokenChange;
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::{RequestId, Slug, TokenId};
-use tokenward::token::namespace::Namespace;
+use tokenward::token::namespace::{Namespace, Policy};
 use tokenward::token::scope::Labels;
 use tokenward::token::secret::{Pepper, PepperId};
 use tokenward::token::text::{Actor, Name, Reason, Subject};
@@ -114,6 +114,7 @@ impl Journal {
                 prefix: Prefix::try_from("kn_".to_owned())?,
                 body: Body::hex(40)?,
             },
+            policy: Policy::default(),
             create_time: time,
             update_time: time,
         })

@@ -1,0 +1,2 @@
+-- The rules of a namespace, as JSON; what is not said is off.
+ALTER TABLE namespace ADD COLUMN policy JSONB NOT NULL DEFAULT '{}';

@@ -1,0 +1,167 @@
+//! Bootstrap: the first credential, made when there is nobody yet to make it.
+
+use super::{Authority, AuthorityError, Step, token_of};
+use crate::clock::random;
+use crate::journal::{Change, Draft, Entry, Origin, Stored};
+use crate::token::change::{self, TokenChange};
+use crate::token::format::{Body, Format, Prefix};
+use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::namespace::{Directory, Namespace, Policy};
+use crate::token::scope::{Labels, Scope, Scopes};
+use crate::token::secret::Secret;
+use crate::token::text::{Actor, Name, Subject};
+use crate::token::{KeptSecret, Token};
+
+/// The requests of a bootstrap are the same wherever it runs, and a request is written once: of two that run
+/// at the same moment one finds what the other wrote.
+const FOUND: &str = "5e7c1f0e-3c44-4d1b-9a57-0c6a2f1d8b01";
+const FIRST_ADMIN: &str = "5e7c1f0e-3c44-4d1b-9a57-0c6a2f1d8b02";
+
+/// How credentials begin. No product's tokens may begin so.
+pub(super) const CREDENTIAL_PREFIX: &str = "tokenward_";
+
+/// Why there is no first credential.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The first one was made before.
+    #[error("there is an admin already: token {0}")]
+    AlreadyDone(TokenId),
+    #[error("namespace {0} has a prefix that overlaps {CREDENTIAL_PREFIX}, with which credentials begin")]
+    PrefixTaken(Slug),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    #[error("a name of this program is not one: {0}")]
+    Name(String),
+}
+
+impl Authority {
+    /// The first admin, if there ever was one.
+    pub async fn first_admin(&self) -> Result<Option<TokenId>, BootstrapError> {
+        let entry = self.store.entry_of_request(fixed(FIRST_ADMIN)?).await;
+        let entry = entry.map_err(AuthorityError::from)?;
+        Ok(entry.and_then(|entry| entry.change.token_id()))
+    }
+
+    /// A secret that a credential can have.
+    pub fn mint_credential(&self) -> Result<Secret, BootstrapError> {
+        Ok(self.mint(&credential_format()?))
+    }
+
+    /// Makes a credential with all permissions out of `secret`: the first one, or with `force` a further one.
+    pub async fn bootstrap(&self, secret: &Secret, force: bool) -> Result<Token, BootstrapError> {
+        self.found_credentials().await?;
+        let origin = if force {
+            self.origin_of(RequestId::new(self.clock.now(), random(&*self.entropy)))?
+        } else {
+            self.origin_of(fixed(FIRST_ADMIN)?)?
+        };
+        let format = credential_format()?;
+        let kept = self.keep(&format, secret, 1, &origin);
+        let token = admin(TokenId::new(origin.time, random(&*self.entropy)), kept, &origin)?;
+        let digest = self.pepper.digest(secret);
+        let change = change::issue(token).map_err(|refused| AuthorityError::Refused {
+            token_id: None,
+            refused,
+        })?;
+        let draft = Draft::of_token(origin, None, change).map_err(AuthorityError::from)?;
+        match self.commit(draft, token_of).await? {
+            Some(Step::Done(changed)) => Ok(changed.record),
+            Some(Step::Repeated(Entry {
+                change:
+                    Change::Token {
+                        token_id,
+                        change: TokenChange::Issued(token),
+                        ..
+                    },
+                ..
+            })) => match token.secret_with(&digest) {
+                // The same secret once more: it was interrupted after it was done.
+                Some(_) => Ok(*token),
+                None => Err(BootstrapError::AlreadyDone(token_id)),
+            },
+            Some(Step::Repeated(_)) => Err(AuthorityError::RequestIdReused.into()),
+            None => Err(AuthorityError::Contention.into()),
+        }
+    }
+
+    /// Makes the namespace of credentials, unless it is there.
+    async fn found_credentials(&self) -> Result<(), BootstrapError> {
+        let stored = self.store.directory().await.map_err(AuthorityError::from)?;
+        if stored.record.get(&slug()?).is_some() {
+            return Ok(());
+        }
+        let format = credential_format()?;
+        if let Some(other) = stored.record.overlapping(&format.prefix) {
+            return Err(BootstrapError::PrefixTaken(other.slug.clone()));
+        }
+        let draft = self.draft_of_credentials(&stored, format)?;
+        let founded = self.commit(draft, super::namespace::namespace_of).await?;
+        // Repeated: somebody else was faster.
+        founded.map(drop).ok_or_else(|| AuthorityError::Contention.into())
+    }
+
+    fn draft_of_credentials(
+        &self,
+        stored: &Stored<Directory>,
+        format: Format,
+    ) -> Result<Draft, BootstrapError> {
+        let origin = self.origin_of(fixed(FOUND)?)?;
+        let namespace = Namespace {
+            slug: slug()?,
+            display_name: Name::try_from("Credentials".to_owned()).map_err(name)?,
+            format,
+            policy: Policy::default(),
+            create_time: origin.time,
+            update_time: origin.time,
+        };
+        Ok(Draft::of_new_namespace(origin, stored.version, namespace))
+    }
+
+    fn origin_of(&self, request_id: RequestId) -> Result<Origin, BootstrapError> {
+        Ok(Origin {
+            request_id,
+            time: self.clock.now(),
+            actor: Actor::try_from("bootstrap".to_owned()).map_err(name)?,
+        })
+    }
+}
+
+fn admin(id: TokenId, kept: KeptSecret, origin: &Origin) -> Result<Token, BootstrapError> {
+    let everything = Scope::try_from("*".to_owned()).map_err(name)?;
+    Ok(Token {
+        id,
+        namespace: slug()?,
+        name: Name::try_from("admin".to_owned()).map_err(name)?,
+        subject: Subject::try_from("admin".to_owned()).map_err(name)?,
+        scopes: Scopes::try_from(vec![everything]).map_err(name)?,
+        labels: Labels::default(),
+        create_time: origin.time,
+        expire_time: None,
+        suspension: None,
+        revocation: None,
+        secrets: vec![kept],
+    })
+}
+
+pub(super) fn credential_format() -> Result<Format, BootstrapError> {
+    let prefix = Prefix::try_from(CREDENTIAL_PREFIX.to_owned()).map_err(name)?;
+    Ok(Format {
+        prefix,
+        body: Body::Native,
+    })
+}
+
+fn slug() -> Result<Slug, BootstrapError> {
+    Slug::try_from(Slug::SYSTEM.to_owned()).map_err(name)
+}
+
+fn fixed(id: &str) -> Result<RequestId, BootstrapError> {
+    RequestId::parse(id).map_err(name)
+}
+
+fn name(error: impl std::fmt::Display) -> BootstrapError {
+    BootstrapError::Name(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The layer before all services: no call is read before it is known who makes it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::guard::{self, Needs};
+use super::status::Problem;
+use crate::token::caller::Caller;
+use crate::verify::Verifier;
+
+/// Lets calls through that the table of the guard allows.
+#[derive(Clone, Debug)]
+pub struct AdmissionLayer {
+    verifier: Arc<Verifier>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Admission<S> {
+    service: S,
+    verifier: Arc<Verifier>,
+}
+
+impl AdmissionLayer {
+    pub fn new(verifier: Arc<Verifier>) -> AdmissionLayer {
+        AdmissionLayer { verifier }
+    }
+}
+
+impl<S> Layer<S> for AdmissionLayer {
+    type Service = Admission<S>;
+
+    fn layer(&self, service: S) -> Admission<S> {
+        Admission {
+            service,
+            verifier: Arc::clone(&self.verifier),
+        }
+    }
+}
+
+impl<S> Service<Request<Body>> for Admission<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let needs = guard::needs(request.uri().path());
+        if needs == Needs::Nothing {
+            return Box::pin(self.service.call(request));
+        }
+        let verifier = Arc::clone(&self.verifier);
+        // The one that said it is ready makes the call; the clone says so for itself next time.
+        let next = self.service.clone();
+        let mut service = std::mem::replace(&mut self.service, next);
+        Box::pin(async move {
+            match admit(&verifier, needs, &mut request).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(Arc::new(caller));
+                    service.call(request).await
+                }
+                Err(problem) => Ok(Status::from(problem).into_http()),
+            }
+        })
+    }
+}
+
+async fn admit(verifier: &Verifier, needs: Needs, request: &mut Request<Body>) -> Result<Caller, Problem> {
+    let caller = guard::recognise(verifier, request.headers_mut()).await?;
+    guard::check(needs, &caller)?;
+    Ok(caller)
+}

@@ -1,0 +1,202 @@
+//! Who may call what: one table, and nothing is reached that it does not let through.
+//!
+//! The table says what a call needs at least. Which namespace it concerns is known only once its message is
+//! read: that is asked where the message is, with [`named`], or in `authority`, of the token that was found.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::status::Problem;
+use crate::token::caller::Caller;
+use crate::token::id::Slug;
+use crate::token::permission::Right;
+use crate::token::secret::Secret;
+use crate::token::verdict::{Need, Verdict};
+use crate::verify::{Consistency, Verifier};
+
+/// What a call needs at least.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Needs {
+    /// Nothing: not even to say who calls.
+    Nothing,
+    /// Somebody who is recognised.
+    Caller,
+    /// The right, in some namespace.
+    Right(Right),
+    /// The right in some namespace, or over the token that the caller presents.
+    RightOverToken(Right),
+}
+
+/// Every RPC of this package, by path.
+pub const TABLE: &[(&str, Needs)] = &[
+    (
+        "/tokenward.v1.VerificationService/Verify",
+        Needs::Right(Right::TokensVerify),
+    ),
+    (
+        "/tokenward.v1.VerificationService/BatchVerify",
+        Needs::Right(Right::TokensVerify),
+    ),
+    (
+        "/tokenward.v1.TokenService/Issue",
+        Needs::Right(Right::TokensIssue),
+    ),
+    (
+        "/tokenward.v1.TokenService/Get",
+        Needs::RightOverToken(Right::TokensList),
+    ),
+    ("/tokenward.v1.TokenService/List", Needs::Right(Right::TokensList)),
+    (
+        "/tokenward.v1.TokenService/Revoke",
+        Needs::RightOverToken(Right::TokensRevoke),
+    ),
+    (
+        "/tokenward.v1.TokenService/Rotate",
+        Needs::RightOverToken(Right::TokensRotate),
+    ),
+    (
+        "/tokenward.v1.RevocationService/WatchRevocations",
+        Needs::Right(Right::RevocationsWatch),
+    ),
+    (
+        "/tokenward.v1.NamespaceService/CreateNamespace",
+        Needs::Right(Right::NamespacesManage),
+    ),
+    (
+        "/tokenward.v1.NamespaceService/GetNamespace",
+        Needs::Right(Right::NamespacesList),
+    ),
+    (
+        "/tokenward.v1.NamespaceService/ListNamespaces",
+        Needs::Right(Right::NamespacesList),
+    ),
+    (
+        "/tokenward.v1.NamespaceService/UpdateNamespace",
+        Needs::Right(Right::NamespacesManage),
+    ),
+    (
+        "/tokenward.v1.AuditService/ListEntries",
+        Needs::Right(Right::AuditRead),
+    ),
+    (
+        "/tokenward.v1.AuditService/GetHead",
+        Needs::Right(Right::AuditRead),
+    ),
+    ("/tokenward.v1.CallerService/GetCaller", Needs::Caller),
+];
+
+/// A balancer asks for the health before it knows anybody.
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// What a call of `path` needs. Whatever is not in the table, reflection for one, needs a caller.
+pub(super) fn needs(path: &str) -> Needs {
+    if path.starts_with(HEALTH) {
+        return Needs::Nothing;
+    }
+    let row = TABLE.iter().find(|(row, _)| *row == path);
+    row.map_or(Needs::Caller, |(_, needs)| *needs)
+}
+
+/// Goes on only if `caller` may make a call that needs this.
+pub(super) fn check(needs: Needs, caller: &Caller) -> Result<(), Problem> {
+    let (allowed, right) = match needs {
+        Needs::Nothing | Needs::Caller => return Ok(()),
+        Needs::Right(right) => (caller.may_somewhere(right), right),
+        Needs::RightOverToken(right) => (caller.may_on_some_token(right), right),
+    };
+    if allowed {
+        Ok(())
+    } else {
+        Err(Problem::denied(right))
+    }
+}
+
+/// Goes on only if `caller` has `right` in the namespace that a request names, be there such a one or not.
+pub(super) fn named(caller: &Caller, right: Right, namespace: &Slug) -> Result<(), Problem> {
+    if caller.may(right, namespace) {
+        Ok(())
+    } else {
+        Err(Problem::PermissionDenied {
+            permission: format!("{right}:{namespace}"),
+        })
+    }
+}
+
+/// Goes on only if `caller` has `right` everywhere.
+pub(super) fn everywhere(caller: &Caller, right: Right) -> Result<(), Problem> {
+    if caller.may_everywhere(right) {
+        Ok(())
+    } else {
+        Err(Problem::PermissionDenied {
+            permission: format!("{right}:*"),
+        })
+    }
+}
+
+/// Recognises who calls, by the credential in the headers. Its text is taken out of them: nobody behind this
+/// has a use for it.
+pub(super) async fn recognise(verifier: &Verifier, headers: &mut HeaderMap) -> Result<Caller, Problem> {
+    match bearer(headers)? {
+        Some(secret) => holder_of(verifier, secret).await,
+        None => Err(Problem::Unauthenticated {
+            what: "the call carries no credential",
+        }),
+    }
+}
+
+/// The credential sent (RFC 6750, section 2.1).
+fn bearer(headers: &mut HeaderMap) -> Result<Option<Secret>, Problem> {
+    if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(UNREADABLE);
+    }
+    let Some(value) = headers.remove(AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let text = value.to_str().ok();
+    let (scheme, text) = text.and_then(|text| text.split_once(' ')).ok_or(UNREADABLE)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(UNREADABLE);
+    }
+    Ok(Some(Secret::new(text.trim_start_matches(' ').to_owned())))
+}
+
+const UNREADABLE: Problem = Problem::Unauthenticated {
+    what: "the authorization metadata is not one value of the form `Bearer <credential>`",
+};
+
+/// Why a credential is not good is not for whoever presents it to know.
+const NOT_GOOD: Problem = Problem::Unauthenticated {
+    what: "the credential is not good",
+};
+
+async fn holder_of(verifier: &Verifier, secret: Secret) -> Result<Caller, Problem> {
+    // A product's token that can call nothing is not even looked up.
+    let namespace = verifier.namespace_of(&secret).ok_or(NOT_GOOD)?;
+    let self_management = namespace.policy.self_management;
+    let is_credential = namespace.slug.as_str() == Slug::SYSTEM;
+    if !is_credential && !self_management.lets_call() {
+        return Err(NOT_GOOD);
+    }
+    let judged = verifier
+        .verify(secret, &Need::default(), Consistency::Leased)
+        .await?;
+    let (Verdict::Accepted { .. }, Some(token)) = (judged.verdict, judged.token) else {
+        return Err(NOT_GOOD);
+    };
+    let caller = if is_credential {
+        Caller::credential(token)
+    } else {
+        Caller::holder(token, self_management)
+    };
+    caller.ok_or(NOT_GOOD)
+}
+
+/// The caller that was recognised before the call got here.
+pub(super) fn caller_of<T>(request: tonic::Request<T>) -> Result<(Arc<Caller>, T), Problem> {
+    let (_, mut extensions, message) = request.into_parts();
+    let caller = extensions.remove::<Arc<Caller>>();
+    // Nobody gets past the admission without; if somebody did, this is where it ends.
+    Ok((caller.ok_or(NOT_GOOD)?, message))
+}

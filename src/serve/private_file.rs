@@ -1,0 +1,138 @@
+//! Files that hold a secret: for their owner's eyes only, and on disk before anything depends on them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// Why a file with a secret was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    #[error("{path} cannot be read: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} cannot be written: {source}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{path} exists already: name another file, or remove it")]
+    Exists { path: PathBuf },
+    #[error("{path} can be read by others (mode {mode:o}): chmod 600 it")]
+    Exposed { path: PathBuf, mode: u32 },
+}
+
+/// The first `bytes_max` bytes of the file, or `None` if there is no such file.
+pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Zeroizing<String>>, PrivateFileError> {
+    let unreadable = |source| PrivateFileError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(unreadable)?,
+    };
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(PrivateFileError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    // Room for all there may be, so that no copy is left behind where it grew.
+    let mut text = Zeroizing::new(String::with_capacity(bytes_max as usize));
+    file.take(bytes_max)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    Ok(Some(text))
+}
+
+/// Writes `text` to a new file.
+pub fn create(path: &Path, text: &str) -> Result<(), PrivateFileError> {
+    let unwritable = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => PrivateFileError::Exists {
+            path: path.to_owned(),
+        },
+        _ => PrivateFileError::Write {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(unwritable)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(unwritable)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))
+        .and_then(|folder| folder.sync_all())
+        .map_err(unwritable)
+}
+
+/// Writes `text` to the file, in place of what may be there: whole, or not at all.
+pub fn replace(path: &Path, text: &str) -> Result<(), PrivateFileError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // A temporary file is its owner's alone from the start.
+    tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(path)?;
+            Ok(())
+        })
+        .map_err(|source| PrivateFileError::Write {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn a_file_is_made_for_its_owner_alone_and_never_overwritten() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("secret");
+        assert!(read(&path, 100)?.is_none());
+        create(&path, "text\n")?;
+        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&path, 100)?.as_deref().map(String::as_str), Some("text\n"));
+        assert_eq!(read(&path, 2)?.as_deref().map(String::as_str), Some("te"));
+        assert!(matches!(
+            create(&path, "other"),
+            Err(PrivateFileError::Exists { .. })
+        ));
+        assert_eq!(read(&path, 100)?.as_deref().map(String::as_str), Some("text\n"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_stays_its_owners() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("secret");
+        for text in ["one", "two"] {
+            replace(&path, text)?;
+            assert_eq!(read(&path, 100)?.as_deref().map(String::as_str), Some(text));
+        }
+        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path())?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() -> Outcome {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("secret");
+        create(&path, "text")?;
+        for mode in [0o640, 0o604, 0o620] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode))?;
+            assert!(matches!(read(&path, 100), Err(PrivateFileError::Exposed { mode: m, .. }) if m == mode));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::token::samples::{self, instant, scopes, slug};
+
+fn token(number: u64, namespace: &str, held: &[&str]) -> Token {
+    Token {
+        namespace: slug(namespace),
+        scopes: scopes(held),
+        ..samples::token(number)
+    }
+}
+
+fn credential(held: &[&str]) -> Caller {
+    Caller::credential(Arc::new(token(1, "system", held))).unwrap()
+}
+
+fn holder(held: &[&str], self_management: SelfManagement) -> Option<Caller> {
+    Caller::holder(Arc::new(token(1, "notes", held)), self_management)
+}
+
+const BEYOND: fn(&str) -> Forbidden =
+    |scope| Forbidden::Beyond(Beyond::Scope(Scope::try_from(scope.to_owned()).unwrap()));
+
+#[test]
+fn a_foreign_token_is_hidden() {
+    let caller = credential(&["tokens.revoke:notes"]);
+    assert_eq!(
+        caller.check(Right::TokensRevoke, &token(2, "notes", &["read"])),
+        Ok(())
+    );
+    assert_eq!(
+        caller.check(Right::TokensRevoke, &token(2, "tasks", &[])),
+        Err(Forbidden::Hidden)
+    );
+    assert_eq!(
+        caller.check(Right::TokensList, &token(2, "notes", &[])),
+        Err(Forbidden::Hidden)
+    );
+}
+
+#[test]
+fn rotating_gives_away_no_more_than_issuing_would() {
+    let caller = credential(&["tokens.rotate:*", "tokens.grant:notes:read"]);
+    let rotate = |token: &Token| caller.check(Right::TokensRotate, token);
+    assert_eq!(rotate(&token(2, "notes", &["read"])), Ok(()));
+    assert_eq!(
+        rotate(&token(2, "notes", &["admin", "read"])),
+        Err(BEYOND("admin"))
+    );
+    assert_eq!(rotate(&token(2, "tasks", &["read"])), Err(BEYOND("read")));
+}
+
+#[test]
+fn credentials_are_managed_by_those_who_hold_as_much() {
+    let caller = credential(&["credentials.manage", "tokens.verify:notes"]);
+    let weaker = token(2, "system", &["tokens.verify:notes"]);
+    let stronger = token(2, "system", &["tokens.issue:notes"]);
+    for right in [Right::TokensRotate, Right::TokensRevoke] {
+        assert_eq!(caller.check(right, &weaker), Ok(()), "{right}");
+        assert_eq!(
+            caller.check(right, &stronger),
+            Err(BEYOND("tokens.issue:notes")),
+            "{right}"
+        );
+    }
+    assert_eq!(caller.check(Right::TokensList, &stronger), Ok(()));
+    let verifier = credential(&["tokens.verify:notes", "tokens.rotate:*"]);
+    assert_eq!(
+        verifier.check(Right::TokensRotate, &weaker),
+        Err(Forbidden::Hidden)
+    );
+}
+
+#[test]
+fn a_credential_makes_none_that_outlives_it() {
+    let end = instant(1000);
+    let lent = Token {
+        expire_time: Some(end),
+        ..token(1, "system", &["*"])
+    };
+    let caller = Caller::credential(Arc::new(lent)).unwrap();
+    let issue = |namespace, end| caller.check_passing_on(&slug(namespace), &scopes(&[]), end);
+    assert_eq!(issue("system", None), Err(Beyond::Outlives(end)));
+    assert_eq!(issue("system", Some(instant(1001))), Err(Beyond::Outlives(end)));
+    assert_eq!(issue("system", Some(end)), Ok(()));
+    assert_eq!(issue("notes", None), Ok(()));
+}
+
+#[test]
+fn whoever_presents_a_token_may_read_and_revoke_it() {
+    let own = token(1, "system", &["tokens.verify:notes"]);
+    let caller = credential(&["tokens.verify:notes"]);
+    for right in [Right::TokensList, Right::TokensRevoke, Right::TokensRotate] {
+        assert_eq!(caller.check(right, &own), Ok(()), "{right}");
+        assert!(caller.may_on_some_token(right), "{right}");
+        assert!(!caller.may_somewhere(right), "{right}");
+        let other = token(2, "system", &[]);
+        assert_eq!(caller.check(right, &other), Err(Forbidden::Hidden), "{right}");
+    }
+    let certificate = Caller::certificate(caller.actor().clone(), Arc::new(scopes(&[])));
+    assert!(!certificate.may_on_some_token(Right::TokensRevoke));
+}
+
+#[test]
+fn the_tokens_of_a_product_call_only_where_it_lets_them() {
+    let managing = ["read", "tokenward:list", "tokenward:revoke", "tokenward:rotate"];
+    assert!(holder(&managing, SelfManagement::Off).is_none());
+    let own = token(1, "notes", &managing);
+    let other = token(2, "notes", &["read"]);
+
+    let caller = holder(&managing, SelfManagement::Own).unwrap();
+    assert_eq!(caller.check(Right::TokensList, &own), Ok(()));
+    assert_eq!(caller.check(Right::TokensRevoke, &own), Ok(()));
+    assert_eq!(caller.check(Right::TokensRotate, &own), Err(Forbidden::Hidden));
+    assert_eq!(caller.check(Right::TokensRevoke, &other), Err(Forbidden::Hidden));
+    assert!(!caller.may_somewhere(Right::TokensList));
+
+    let caller = holder(&managing, SelfManagement::ByScope).unwrap();
+    for right in [Right::TokensList, Right::TokensRevoke, Right::TokensRotate] {
+        assert_eq!(caller.check(right, &other), Ok(()), "{right}");
+        assert!(caller.may(right, &slug("notes")), "{right}");
+        let foreign = token(2, "tasks", &[]);
+        assert_eq!(caller.check(right, &foreign), Err(Forbidden::Hidden), "{right}");
+    }
+    let stronger = token(2, "notes", &["admin"]);
+    assert_eq!(caller.check(Right::TokensRotate, &stronger), Err(BEYOND("admin")));
+    assert_eq!(caller.check(Right::TokensRevoke, &stronger), Ok(()));
+    assert!(!caller.may_somewhere(Right::TokensIssue));
+    assert!(!caller.may_somewhere(Right::TokensVerify));
+
+    let plain = holder(&["read", "*"], SelfManagement::ByScope).unwrap();
+    assert!(!plain.may_somewhere(Right::TokensList));
+    assert_eq!(plain.check(Right::TokensRevoke, &other), Err(Forbidden::Hidden));
+}

@@ -1,0 +1,133 @@
+//! One call of every RPC, about a given namespace and a given token.
+
+use tokenward::proto::v1;
+use tonic::Status;
+
+use crate::server::Client;
+
+/// What the calls are about.
+#[derive(Clone)]
+pub(super) struct About {
+    pub(super) namespace: String,
+    pub(super) token_id: String,
+    /// Each round creates its own.
+    pub(super) fresh: String,
+}
+
+/// Calls the RPC at `path`; streams, until their first message.
+pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Result<(), Status> {
+    let About {
+        namespace,
+        token_id,
+        fresh,
+    } = about.clone();
+    let method = path.rsplit('/').next().unwrap_or_default();
+    match method {
+        "Verify" => {
+            let request = verify(namespace);
+            client.verification.verify(request).await.map(drop)
+        }
+        "BatchVerify" => {
+            let requests = vec![verify(namespace)];
+            let request = v1::BatchVerifyRequest { requests };
+            client.verification.batch_verify(request).await.map(drop)
+        }
+        "Issue" => {
+            let subject = "ada".to_owned();
+            let request = v1::IssueRequest {
+                namespace,
+                subject,
+                ..Default::default()
+            };
+            client.tokens.issue(request).await.map(drop)
+        }
+        "Get" => client.tokens.get(v1::GetRequest { token_id }).await.map(drop),
+        "List" => {
+            let request = v1::ListRequest {
+                namespace,
+                ..Default::default()
+            };
+            client.tokens.list(request).await.map(drop)
+        }
+        "Revoke" => client.revoke(&token_id).await.map(drop),
+        "Rotate" => {
+            let request = v1::RotateRequest {
+                token_id,
+                ..Default::default()
+            };
+            client.tokens.rotate(request).await.map(drop)
+        }
+        "WatchRevocations" => {
+            let request = v1::WatchRevocationsRequest {
+                namespaces: vec![namespace],
+                ..Default::default()
+            };
+            let stream = client.revocations.watch_revocations(request).await?;
+            stream.into_inner().message().await.map(drop)
+        }
+        "GetCaller" => client.caller.get_caller(v1::GetCallerRequest {}).await.map(drop),
+        "ListEntries" => {
+            let request = v1::ListEntriesRequest {
+                namespace,
+                ..Default::default()
+            };
+            client.audit.list_entries(request).await.map(drop)
+        }
+        "GetHead" => client.audit.get_head(v1::GetHeadRequest {}).await.map(drop),
+        _ => namespaces(client, method, namespace, fresh).await,
+    }
+}
+
+async fn namespaces(
+    client: &mut Client,
+    method: &str,
+    namespace: String,
+    fresh: String,
+) -> Result<(), Status> {
+    match method {
+        "CreateNamespace" => {
+            let format = v1::SecretFormat {
+                prefix: format!("{fresh}_"),
+                body: Some(crate::server::native()),
+            };
+            let namespace = v1::Namespace {
+                slug: fresh,
+                format: Some(format),
+                ..Default::default()
+            };
+            let request = v1::CreateNamespaceRequest {
+                namespace: Some(namespace),
+                ..Default::default()
+            };
+            client.namespaces.create_namespace(request).await.map(drop)
+        }
+        "GetNamespace" => {
+            let request = v1::GetNamespaceRequest { namespace };
+            client.namespaces.get_namespace(request).await.map(drop)
+        }
+        "ListNamespaces" => {
+            let request = v1::ListNamespacesRequest::default();
+            client.namespaces.list_namespaces(request).await.map(drop)
+        }
+        "UpdateNamespace" => {
+            let namespace = v1::Namespace {
+                slug: namespace,
+                ..Default::default()
+            };
+            let request = v1::UpdateNamespaceRequest {
+                namespace: Some(namespace),
+                ..Default::default()
+            };
+            client.namespaces.update_namespace(request).await.map(drop)
+        }
+        unknown => Err(Status::unknown(format!("no call of {unknown} is known here"))),
+    }
+}
+
+fn verify(namespace: String) -> v1::VerifyRequest {
+    v1::VerifyRequest {
+        secret: "kn_0123456789abcdef0123456789abcdef01234567".to_owned(),
+        namespace,
+        ..Default::default()
+    }
+}

@@ -1,6 +1,6 @@
 //! With what a command calls: the credential, from a file, the environment or a profile, never the arguments.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -53,12 +53,4 @@ pub(super) fn given(file: Option<&Path>) -> Result<Option<Secret>, Failure> {
         .ok()
         .filter(|text| !text.is_empty())
         .map(Secret::new))
-}
-
-/// Where a secret that is shown once is put instead.
-#[derive(clap::Args, Clone, Debug)]
-pub(super) struct SecretFileArgs {
-    /// Write the secret to this new file, which only its owner can read, instead of printing it
-    #[arg(long, value_name = "PATH")]
-    pub(super) secret_file: Option<PathBuf>,
 }

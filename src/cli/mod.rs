@@ -123,6 +123,9 @@ enum Command {
     /// Create and show namespaces
     #[command(subcommand)]
     Namespace(namespace::NamespaceCommand),
+    /// Issue the credentials that others call with
+    #[command(subcommand)]
+    Credential(token::CredentialCommand),
     /// Issue a token and show its secret, once
     Issue(token::IssueArgs),
     /// Show one token
@@ -240,6 +243,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Check(args) => check::run(args, output),
         Command::Completions { shell } => completions(shell),
         Command::Namespace(command) => wait(namespace::run(command, &caller)),
+        Command::Credential(command) => wait(token::credential(command, &caller)),
         Command::Issue(args) => wait(token::issue(args, &caller)),
         Command::Get { token_id } => wait(token::get(token_id, &caller)),
         Command::List(args) => wait(token::list(args, &caller)),

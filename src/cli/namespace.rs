@@ -14,6 +14,8 @@ use crate::token::format::{Body, Prefix};
 pub(super) enum NamespaceCommand {
     /// Create a namespace
     Create(CreateArgs),
+    /// Change what people call a namespace, and its rules; what is not given stays
+    Update(UpdateArgs),
     /// List all namespaces
     List,
     /// Show one namespace
@@ -36,15 +38,64 @@ pub(super) struct CreateArgs {
     /// What people call it
     #[arg(long, default_value = "", hide_default_value = true)]
     display_name: String,
+    /// Whether its tokens may manage tokens
+    #[arg(long, value_enum, default_value_t = SelfManagement::Off)]
+    self_management: SelfManagement,
     /// Makes a retry safe: a UUID, version 4 or 7
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct ChangeArgs {
+    /// What people call it
+    #[arg(long)]
+    display_name: Option<String>,
+    /// Whether its tokens may manage tokens
+    #[arg(long, value_enum)]
+    self_management: Option<SelfManagement>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct UpdateArgs {
+    /// Its slug
+    slug: String,
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Makes a retry safe: a UUID, version 4 or 7
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SelfManagement {
+    /// They can call nothing
+    Off,
+    /// Each may get and revoke itself
+    Own,
+    /// And those with the scopes tokenward:list, tokenward:revoke and tokenward:rotate may do so to others
+    ByScope,
+}
+
+impl From<SelfManagement> for v1::NamespacePolicy {
+    fn from(self_management: SelfManagement) -> v1::NamespacePolicy {
+        let self_management = match self_management {
+            SelfManagement::Off => v1::SelfManagement::Off,
+            SelfManagement::Own => v1::SelfManagement::Own,
+            SelfManagement::ByScope => v1::SelfManagement::ByScope,
+        };
+        v1::NamespacePolicy {
+            self_management: self_management.into(),
+        }
+    }
 }
 
 pub(super) async fn run(command: NamespaceCommand, caller: &Caller) -> Outcome {
     let mut client = NamespaceServiceClient::new(caller.connect().await?);
     match command {
         NamespaceCommand::Create(args) => create(args, &mut client, caller).await,
+        NamespaceCommand::Update(args) => update(args, &mut client, caller).await,
         NamespaceCommand::List => list(&mut client, caller.output).await,
         NamespaceCommand::Get { slug } => {
             let request = v1::GetNamespaceRequest { namespace: slug };
@@ -67,11 +118,39 @@ async fn create(args: CreateArgs, client: &mut Client, caller: &Caller) -> Outco
             slug: args.slug,
             display_name: args.display_name,
             format: Some(format),
+            policy: Some(args.self_management.into()),
             ..Default::default()
         }),
         request_id: request_id.clone(),
     };
     let answer = client.create_namespace(request).await;
+    let answer = answer.map_err(|status| super::repeatable(status, &request_id))?;
+    show(answer.into_inner().namespace, caller.output)
+}
+
+async fn update(args: UpdateArgs, client: &mut Client, caller: &Caller) -> Outcome {
+    let request_id = super::request_id(args.request_id);
+    let ChangeArgs {
+        display_name,
+        self_management,
+    } = args.change;
+    let paths = [
+        display_name.as_ref().map(|_| "display_name"),
+        self_management.map(|_| "policy"),
+    ];
+    let request = v1::UpdateNamespaceRequest {
+        namespace: Some(v1::Namespace {
+            slug: args.slug,
+            display_name: display_name.unwrap_or_default(),
+            policy: self_management.map(Into::into),
+            ..Default::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: paths.into_iter().flatten().map(str::to_owned).collect(),
+        }),
+        request_id: request_id.clone(),
+    };
+    let answer = client.update_namespace(request).await;
     let answer = answer.map_err(|status| super::repeatable(status, &request_id))?;
     show(answer.into_inner().namespace, caller.output)
 }

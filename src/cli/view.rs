@@ -39,6 +39,7 @@ pub(super) struct Namespace {
     pub slug: String,
     pub display_name: String,
     pub format: Format,
+    pub self_management: &'static str,
     pub create_time: Option<String>,
     pub update_time: Option<String>,
     pub etag: String,
@@ -100,11 +101,21 @@ impl From<v1::Namespace> for Namespace {
         Namespace {
             slug: namespace.slug,
             display_name: namespace.display_name,
+            self_management: self_management(namespace.policy.unwrap_or_default()),
             format: namespace.format.unwrap_or_default().into(),
             create_time: namespace.create_time.map(time),
             update_time: namespace.update_time.map(time),
             etag: namespace.etag,
         }
+    }
+}
+
+/// As `--self-management` takes it.
+fn self_management(policy: v1::NamespacePolicy) -> &'static str {
+    match policy.self_management() {
+        v1::SelfManagement::Unspecified | v1::SelfManagement::Off => "off",
+        v1::SelfManagement::Own => "own",
+        v1::SelfManagement::ByScope => "by-scope",
     }
 }
 
@@ -221,6 +232,7 @@ impl Namespace {
             ("name", text(&self.display_name)),
             ("prefix", text(&self.format.prefix)),
             ("format", text(&self.format.body)),
+            ("self management", text(self.self_management)),
             ("created", moment(self.create_time.as_deref())),
         ]
     }

@@ -6,8 +6,8 @@ use tonic::Status;
 
 use crate::server::Client;
 
-/// Every entry, once it is certain that revisions are dense, that each link follows from the one before, and
-/// that the last is the head.
+/// Every entry but those of the first credential, once it is certain that revisions are dense, that each link
+/// follows from the one before, and that the last is the head.
 pub(crate) async fn read(client: &mut Client) -> Result<Vec<v1::Entry>, Status> {
     let head = client.audit.get_head(v1::GetHeadRequest {}).await?.into_inner();
     let (mut entries, mut page_token) = (Vec::new(), String::new());
@@ -26,7 +26,9 @@ pub(crate) async fn read(client: &mut Client) -> Result<Vec<v1::Entry>, Status> 
                 (entry.revision, &entry.link[..]),
                 (revision, &link.as_bytes()[..])
             );
-            entries.push(entry);
+            if entry.namespace != "system" {
+                entries.push(entry);
+            }
         }
         if page.next_page_token.is_empty() {
             break;

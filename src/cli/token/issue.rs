@@ -1,6 +1,7 @@
 //! `tokenward issue` and `rotate`: the two commands that show a secret, once.
 
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,14 +12,18 @@ use super::super::output::{self, Output};
 use super::super::{Caller, repeatable, request_id, spelling, view};
 use crate::proto::v1;
 use crate::proto::v1::issue_request::Expiration;
+use crate::serve::private_file;
 use crate::token::secret::Secret;
 
 /// Where only a secret is wanted, nothing else goes to stdout.
 #[derive(clap::Args, Debug)]
-struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Print nothing but the secret; so it is, too, whenever a table would not go to a terminal
     #[arg(long)]
     secret_only: bool,
+    /// Write the secret to this new file, which only its owner can read, and print the rest
+    #[arg(long, value_name = "PATH", conflicts_with = "secret_only")]
+    secret_file: Option<PathBuf>,
     /// Makes a retry safe: a UUID, version 4 or 7
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
@@ -68,11 +73,14 @@ struct Shown<'a> {
     token: view::Token,
     secret: &'a str,
     cursor: String,
+    /// What was done to the token, and by which request.
+    #[serde(skip)]
+    done: &'static str,
+    #[serde(skip)]
+    request_id: String,
 }
 
 pub(crate) async fn issue(args: IssueArgs, caller: &Caller) -> Outcome {
-    let mut client = super::client(caller).await?;
-    let request_id = request_id(args.show.request_id);
     let ttl = args.ttl.map(spelling::to_proto_duration).map(Expiration::Ttl);
     let expires = args.expires.map(spelling::to_proto_timestamp);
     let request = v1::IssueRequest {
@@ -82,25 +90,33 @@ pub(crate) async fn issue(args: IssueArgs, caller: &Caller) -> Outcome {
         scopes: args.scopes,
         labels: labels(args.labels)?,
         expiration: ttl.or(expires.map(Expiration::ExpireTime)),
+        request_id: String::new(),
+    };
+    issue_as_asked(request, args.show, caller).await
+}
+
+/// Sends the request, under a request id, and shows what was issued.
+pub(super) async fn issue_as_asked(request: v1::IssueRequest, show: ShowArgs, caller: &Caller) -> Outcome {
+    show.has_room()?;
+    let mut client = super::client(caller).await?;
+    let request_id = request_id(show.request_id.clone());
+    let request = v1::IssueRequest {
         request_id: request_id.clone(),
+        ..request
     };
     let answer = client.issue(request).await;
     let answer = answer
         .map_err(|status| repeatable(status, &request_id))?
         .into_inner();
-    show(
-        "issued",
-        answer.token,
-        &Secret::new(answer.secret),
-        answer.cursor,
-        args.show.secret_only,
-        caller.output,
-    )
+    let secret = Secret::new(answer.secret);
+    let shown = Shown::new("issued", answer.token, &secret, answer.cursor, request_id);
+    show.show(&shown, caller.output)
 }
 
 pub(crate) async fn rotate(args: RotateArgs, caller: &Caller) -> Outcome {
+    args.show.has_room()?;
     let mut client = super::client(caller).await?;
-    let request_id = request_id(args.show.request_id);
+    let request_id = request_id(args.show.request_id.clone());
     let request = v1::RotateRequest {
         token_id: args.token_id,
         overlap: args.overlap.map(spelling::to_proto_duration),
@@ -110,14 +126,9 @@ pub(crate) async fn rotate(args: RotateArgs, caller: &Caller) -> Outcome {
     let answer = answer
         .map_err(|status| repeatable(status, &request_id))?
         .into_inner();
-    show(
-        "rotated",
-        answer.token,
-        &Secret::new(answer.secret),
-        answer.cursor,
-        args.show.secret_only,
-        caller.output,
-    )
+    let secret = Secret::new(answer.secret);
+    let shown = Shown::new("rotated", answer.token, &secret, answer.cursor, request_id);
+    args.show.show(&shown, caller.output)
 }
 
 /// A key given twice is a mistake; which of its values was meant, nobody can tell.
@@ -134,45 +145,80 @@ fn labels(pairs: Vec<(String, String)>) -> Result<std::collections::HashMap<Stri
     Ok(labels)
 }
 
-fn show(
-    done: &str,
-    token: Option<v1::Token>,
-    secret: &Secret,
-    cursor: String,
-    secret_only: bool,
-    output: Output,
-) -> Outcome {
-    let shown = Shown {
-        token: view::Token::from(token.unwrap_or_default()),
-        secret: secret.expose(),
-        cursor,
-    };
-    // A secret that was made and not shown is lost: unlike any other output, that is worth an error
-    // even when nobody is there to read.
-    print(done, &shown, secret_only, output).map_err(|error| {
-        let id = &shown.token.id;
-        Failure::new(format_args!(
-            "token {id} was {done}, but its secret could not be written: {error}"
-        ))
-        .but(format_args!("`tokenward rotate {id}` makes a new one"))
-    })?;
-    Ok(ExitCode::SUCCESS)
+impl ShowArgs {
+    /// Sees beforehand that the secret can be put where it is wanted.
+    fn has_room(&self) -> Result<(), Failure> {
+        match &self.secret_file {
+            Some(path) if path.exists() => {
+                Err(Failure::usage(format_args!("{} exists already", path.display())).but("name a new file"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn show(&self, shown: &Shown<'_>, output: Output) -> Outcome {
+        // A secret that was made and not shown is lost: unlike any other output, that is worth an error
+        // even when nobody is there to read.
+        self.print(shown, output).map_err(|error| {
+            let (id, done) = (&shown.token.id, shown.done);
+            Failure::new(format_args!(
+                "token {id} was {done}, but its secret could not be written: {error}"
+            ))
+            .but(format_args!(
+                "repeat the command with --request-id {} within 24 hours",
+                shown.request_id
+            ))
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn print(&self, shown: &Shown<'_>, output: Output) -> io::Result<()> {
+        if let Some(path) = &self.secret_file {
+            return shown.to_file(path, output);
+        }
+        let token = &shown.token;
+        if self.secret_only || (output == Output::Table && !io::stdout().is_terminal()) {
+            output::line(shown.secret)?;
+            return output::note(&format!("{} {} in {}", shown.done, token.id, token.namespace));
+        }
+        output.print(shown, || output::facts(token.facts()))?;
+        if output == Output::Table {
+            output::line(&format!(
+                "\n{}\n\nThis is the secret. It is shown this once and cannot be read again: keep it now.",
+                shown.secret
+            ))?;
+        }
+        Ok(())
+    }
 }
 
-fn print(done: &str, shown: &Shown<'_>, secret_only: bool, output: Output) -> io::Result<()> {
-    let token = &shown.token;
-    if secret_only || (output == Output::Table && !io::stdout().is_terminal()) {
-        output::line(shown.secret)?;
-        return output::note(&format!("{done} {} in {}", token.id, token.namespace));
+impl<'a> Shown<'a> {
+    fn new(
+        done: &'static str,
+        token: Option<v1::Token>,
+        secret: &'a Secret,
+        cursor: String,
+        request_id: String,
+    ) -> Shown<'a> {
+        Shown {
+            token: view::Token::from(token.unwrap_or_default()),
+            secret: secret.expose(),
+            cursor,
+            done,
+            request_id,
+        }
     }
-    output.print(shown, || output::facts(token.facts()))?;
-    if output == Output::Table {
-        output::line(&format!(
-            "\n{}\n\nThis is the secret. It is shown this once and cannot be read again: keep it now.",
-            shown.secret
-        ))?;
+
+    fn to_file(&self, path: &Path, output: Output) -> io::Result<()> {
+        private_file::create(path, self.secret).map_err(io::Error::other)?;
+        output.print(&self.token, || output::facts(self.token.facts()))?;
+        output::note(&format!(
+            "{} {}; the secret is in {}",
+            self.done,
+            self.token.id,
+            path.display()
+        ))
     }
-    Ok(())
 }
 
 #[cfg(test)]

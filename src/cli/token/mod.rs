@@ -1,11 +1,13 @@
 //! `tokenward issue`, `get`, `list`, `revoke` and `rotate`: what is done with tokens.
 
+mod credential;
 mod issue;
 mod list;
 mod revoke;
 
 use std::process::ExitCode;
 
+pub(super) use credential::{CredentialCommand, credential};
 pub(super) use issue::{IssueArgs, RotateArgs, issue, rotate};
 pub(super) use list::{ListArgs, list};
 pub(super) use revoke::{RevokeArgs, revoke};

@@ -1,5 +1,6 @@
 //! The command line, run as people run it: what it prints where, and how it ends.
 
+mod access;
 mod offline;
 mod postgres;
 mod served;

@@ -226,7 +226,8 @@ fn a_secret_nobody_could_read_is_not_lost_in_silence() -> Outcome {
     let tokens = desk.json(&["list", "--namespace", "notes"])?;
     let id = tokens[0]["id"].as_str().unwrap_or_default();
     assert!(
-        said.complaint().contains(&format!("`tokenward rotate {id}`")),
+        said.complaint().contains(&format!("token {id} was issued"))
+            && said.complaint().contains("--request-id"),
         "{said:?}"
     );
     Ok(())

@@ -115,7 +115,7 @@ def namespaces(world):
     )
     assert refusal.metadata == {"namespace": "notes"}, refusal.metadata
     listed = world.client.namespace.ListNamespaces(namespace_service_pb.ListNamespacesRequest())
-    assert [namespace.slug for namespace in listed.namespaces] == ["native", "notes"], listed
+    assert [namespace.slug for namespace in listed.namespaces] == ["native", "notes", "system"], listed
 
 
 @step("an issued token has the shape of its namespace")

@@ -165,7 +165,7 @@ impl Authority {
         Origin {
             request_id,
             time,
-            actor: ask.caller.actor().clone(),
+            actor: ask.caller.actor(),
         }
     }
 

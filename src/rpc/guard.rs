@@ -185,12 +185,11 @@ async fn holder_of(verifier: &Verifier, secret: Secret) -> Result<Caller, Proble
     let (Verdict::Accepted { .. }, Some(token)) = (judged.verdict, judged.token) else {
         return Err(NOT_GOOD);
     };
-    let caller = if is_credential {
-        Caller::credential(token)
+    if is_credential {
+        Ok(Caller::credential(token))
     } else {
-        Caller::holder(token, self_management)
-    };
-    caller.ok_or(NOT_GOOD)
+        Caller::holder(token, self_management).ok_or(NOT_GOOD)
+    }
 }
 
 /// The caller that was recognised before the call got here.

@@ -13,17 +13,14 @@ use super::time::Timestamp;
 
 /// Somebody who was recognised.
 #[derive(Clone, Debug)]
-pub struct Caller {
-    actor: Actor,
-    identity: Identity,
-}
+pub struct Caller(Identity);
 
 #[derive(Clone, Debug)]
 enum Identity {
     /// A token of the namespace of credentials.
     Credential(Arc<Token>),
     /// The name in a client certificate, with the permissions it was given in the configuration.
-    Certificate(Arc<Scopes>),
+    Certificate { name: Actor, permissions: Arc<Scopes> },
     /// A token of a product whose namespace lets its tokens manage tokens. What its scopes permit is said
     /// in terms of rights in its own namespace.
     Holder { token: Arc<Token>, permits: Arc<Scopes> },
@@ -55,19 +52,13 @@ const SELF_MANAGEMENT: [(&str, Right); 3] = [
 
 impl Caller {
     /// The holder of a credential.
-    pub fn credential(token: Arc<Token>) -> Option<Caller> {
-        Some(Caller {
-            actor: actor_of(&token)?,
-            identity: Identity::Credential(token),
-        })
+    pub fn credential(token: Arc<Token>) -> Caller {
+        Caller(Identity::Credential(token))
     }
 
     /// The subject of a client certificate.
     pub fn certificate(name: Actor, permissions: Arc<Scopes>) -> Caller {
-        Caller {
-            actor: name,
-            identity: Identity::Certificate(permissions),
-        }
+        Caller(Identity::Certificate { name, permissions })
     }
 
     /// The holder of a product's token, if that may call at all.
@@ -77,33 +68,33 @@ impl Caller {
             SelfManagement::Own => Scopes::default(),
             SelfManagement::ByScope => permitted_by(&token),
         };
-        Some(Caller {
-            actor: actor_of(&token)?,
-            identity: Identity::Holder {
-                token,
-                permits: Arc::new(permits),
-            },
-        })
+        Some(Caller(Identity::Holder {
+            token,
+            permits: Arc::new(permits),
+        }))
     }
 
     /// Whom changes are put down to.
-    pub fn actor(&self) -> &Actor {
-        &self.actor
+    pub fn actor(&self) -> Actor {
+        match &self.0 {
+            Identity::Credential(token) | Identity::Holder { token, .. } => Actor::of_token(token.id),
+            Identity::Certificate { name, .. } => name.clone(),
+        }
     }
 
     /// The token it presented.
     pub fn token(&self) -> Option<&Arc<Token>> {
-        match &self.identity {
+        match &self.0 {
             Identity::Credential(token) | Identity::Holder { token, .. } => Some(token),
-            Identity::Certificate(_) => None,
+            Identity::Certificate { .. } => None,
         }
     }
 
     /// What it may do, as permissions.
     pub fn permitted(&self) -> &Scopes {
-        match &self.identity {
+        match &self.0 {
             Identity::Credential(token) => &token.scopes,
-            Identity::Certificate(permissions) => permissions,
+            Identity::Certificate { permissions, .. } => permissions,
             Identity::Holder { permits, .. } => permits,
         }
     }
@@ -170,9 +161,9 @@ impl Caller {
     }
 
     fn check_scopes(&self, namespace: &Slug, scopes: &Scopes) -> Result<(), Beyond> {
-        let beyond = match &self.identity {
+        let beyond = match &self.0 {
             Identity::Holder { token, .. } => scopes.missing_from(&token.scopes),
-            Identity::Credential(_) | Identity::Certificate(_) => match namespace.as_str() {
+            Identity::Credential(_) | Identity::Certificate { .. } => match namespace.as_str() {
                 Slug::SYSTEM => self.permissions().first_not_held(scopes),
                 _ => self.permissions().first_not_grantable(namespace, scopes),
             },
@@ -185,8 +176,8 @@ impl Caller {
     }
 
     fn may_to_itself(&self, right: Right) -> bool {
-        match self.identity {
-            Identity::Certificate(_) => false,
+        match self.0 {
+            Identity::Certificate { .. } => false,
             Identity::Holder { .. } => matches!(right, Right::TokensList | Right::TokensRevoke),
             Identity::Credential(_) => {
                 matches!(
@@ -201,10 +192,6 @@ impl Caller {
     pub fn may_on_some_token(&self, right: Right) -> bool {
         self.may_to_itself(right) || self.may_somewhere(right)
     }
-}
-
-fn actor_of(token: &Token) -> Option<Actor> {
-    Actor::try_from(format!("token:{}", token.id)).ok()
 }
 
 /// The rights that a token's own scopes give it in its namespace.

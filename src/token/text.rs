@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::TokenId;
+
 /// Why a text was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TextError {
@@ -122,6 +124,13 @@ text! {
 text! {
     /// The value of a label.
     LabelValue, 0 to 200 characters
+}
+
+impl Actor {
+    /// Whoever presents this token.
+    pub fn of_token(id: TokenId) -> Actor {
+        Actor(format!("token:{id}"))
+    }
 }
 
 #[cfg(test)]

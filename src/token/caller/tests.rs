@@ -12,7 +12,7 @@ fn token(number: u64, namespace: &str, held: &[&str]) -> Token {
 }
 
 fn credential(held: &[&str]) -> Caller {
-    Caller::credential(Arc::new(token(1, "system", held))).unwrap()
+    Caller::credential(Arc::new(token(1, "system", held)))
 }
 
 fn holder(held: &[&str], self_management: SelfManagement) -> Option<Caller> {
@@ -79,7 +79,7 @@ fn a_credential_makes_none_that_outlives_it() {
         expire_time: Some(end),
         ..token(1, "system", &["*"])
     };
-    let caller = Caller::credential(Arc::new(lent)).unwrap();
+    let caller = Caller::credential(Arc::new(lent));
     let issue = |namespace, end| caller.check_passing_on(&slug(namespace), &scopes(&[]), end);
     assert_eq!(issue("system", None), Err(Beyond::Outlives(end)));
     assert_eq!(issue("system", Some(instant(1001))), Err(Beyond::Outlives(end)));
@@ -98,7 +98,7 @@ fn whoever_presents_a_token_may_read_and_revoke_it() {
         let other = token(2, "system", &[]);
         assert_eq!(caller.check(right, &other), Err(Forbidden::Hidden), "{right}");
     }
-    let certificate = Caller::certificate(caller.actor().clone(), Arc::new(scopes(&[])));
+    let certificate = Caller::certificate(caller.actor(), Arc::new(scopes(&[])));
     assert!(!certificate.may_on_some_token(Right::TokensRevoke));
 }
 

@@ -17,20 +17,19 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 
 /// Shows every field but the one that is secret.
 macro_rules! redacted_debug {
-    ($message:ident { $($field:ident),* }) => {
+    ($message:ident { $($field:ident),* }, not $secret:ident) => {
         impl std::fmt::Debug for v1::$message {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($message))
                     $(.field(stringify!($field), &self.$field))*
-                    .field("secret", &format_args!("[redacted]"))
+                    .field(stringify!($secret), &format_args!("[redacted]"))
                     .finish()
             }
         }
     };
 }
-redacted_debug!(IssueResponse { token, cursor });
-redacted_debug!(RotateResponse { token, cursor });
-redacted_debug!(VerifyRequest {
-    namespace,
-    required_scopes
-});
+redacted_debug!(IssueRequest { namespace, name, subject, scopes, labels, expiration }, not request_id);
+redacted_debug!(IssueResponse { token, cursor }, not secret);
+redacted_debug!(RotateRequest { token_id, overlap }, not request_id);
+redacted_debug!(RotateResponse { token, cursor }, not secret);
+redacted_debug!(VerifyRequest { namespace, required_scopes }, not secret);

@@ -5,7 +5,7 @@ use crate::clock::random;
 use crate::journal::{Change, Draft, Entry, Origin, Stored};
 use crate::token::change::{self, TokenChange};
 use crate::token::format::{Body, Format, Prefix};
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace, Policy};
 use crate::token::scope::{Labels, Scope, Scopes};
 use crate::token::secret::Secret;
@@ -51,7 +51,7 @@ impl Authority {
     pub async fn bootstrap(&self, secret: &Secret, force: bool) -> Result<Token, BootstrapError> {
         self.found_credentials().await?;
         let origin = if force {
-            self.origin_of(RequestId::new(self.clock.now(), random(&*self.entropy)))?
+            self.origin_of(RequestDigest::new(self.clock.now(), random(&*self.entropy)))?
         } else {
             self.origin_of(fixed(FIRST_ADMIN)?)?
         };
@@ -65,7 +65,7 @@ impl Authority {
         })?;
         let draft = Draft::of_token(origin, None, change).map_err(AuthorityError::from)?;
         match self.commit(draft, token_of).await? {
-            Some(Step::Done(changed)) => Ok(changed.record),
+            Some(Step::Done(changed) | Step::Unchanged(changed)) => Ok(changed.record),
             Some(Step::Repeated(Entry {
                 change:
                     Change::Token {
@@ -117,7 +117,7 @@ impl Authority {
         Ok(Draft::of_new_namespace(origin, stored.version, namespace))
     }
 
-    fn origin_of(&self, request_id: RequestId) -> Result<Origin, BootstrapError> {
+    fn origin_of(&self, request_id: RequestDigest) -> Result<Origin, BootstrapError> {
         Ok(Origin {
             request_id,
             time: self.clock.now(),
@@ -155,8 +155,10 @@ fn slug() -> Result<Slug, BootstrapError> {
     Slug::try_from(Slug::SYSTEM.to_owned()).map_err(name)
 }
 
-fn fixed(id: &str) -> Result<RequestId, BootstrapError> {
-    RequestId::parse(id).map_err(name)
+fn fixed(id: &str) -> Result<RequestDigest, BootstrapError> {
+    RequestId::parse(id)
+        .map(|id| RequestDigest::of(&id))
+        .map_err(name)
 }
 
 fn name(error: impl std::fmt::Display) -> BootstrapError {

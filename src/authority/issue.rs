@@ -10,7 +10,7 @@ use crate::token::change::{self, Refused, TokenChange};
 use crate::token::id::{Slug, TokenId};
 use crate::token::scope::{Labels, Scopes};
 use crate::token::text::{Name, Subject};
-use crate::token::time::Timestamp;
+use crate::token::time::{Timestamp, TimestampOutOfRange};
 
 /// What is to be issued.
 #[derive(Clone, Debug)]
@@ -31,13 +31,34 @@ pub enum Lifetime {
     For(Duration),
 }
 
-impl Authority {
-    /// Issues a token, in a namespace that the caller may issue in; its secret exists in the answer and
-    /// nowhere else.
-    pub async fn issue(&self, ask: &Ask, issue: Issue) -> Result<Changed<Minted>, AuthorityError> {
-        if let Some(entry) = self.earlier(ask).await? {
-            return Err(repeated(&entry, &issue));
+impl Lifetime {
+    /// When a token ends that is issued at `now`; `None`: never.
+    fn end(self, now: Timestamp) -> Result<Option<Timestamp>, TimestampOutOfRange> {
+        match self {
+            Lifetime::Unlimited => Ok(None),
+            Lifetime::Until(instant) => Ok(Some(instant)),
+            Lifetime::For(ttl) => now.after(ttl).map(Some),
         }
+    }
+}
+
+impl Authority {
+    /// Issues a token, in a namespace that the caller may issue in. Its secret is in the answer and, if there is
+    /// a request id, sealed for a retry; nowhere else.
+    pub async fn issue(&self, ask: &Ask, issue: Issue) -> Result<Changed<Minted>, AuthorityError> {
+        match self.once(ask, self.issue_anew(ask, &issue)).await? {
+            Step::Done(issued) | Step::Unchanged(issued) => Ok(issued),
+            Step::Repeated(entry) => {
+                let token = issued_before(&entry, &issue).ok_or(AuthorityError::RequestIdReused)?;
+                // Whoever may not have it any more is not shown it again.
+                ask.caller
+                    .check_passing_on(&token.namespace, &token.scopes, token.expire_time)?;
+                self.shown_before(ask, token.id, &entry).await
+            }
+        }
+    }
+
+    async fn issue_anew(&self, ask: &Ask, issue: &Issue) -> Result<Step<Minted>, AuthorityError> {
         let directory = self.store.directory().await?.record;
         let namespace = directory
             .get(&issue.namespace)
@@ -46,7 +67,7 @@ impl Authority {
         // A second try is for the unheard-of case that the new id is taken.
         for _ in 0..DECISIONS_MAX {
             let secret = self.mint(&namespace.format);
-            let mut token = self.token_to_issue(&issue, &origin)?;
+            let mut token = self.token_to_issue(issue, &origin)?;
             ask.caller
                 .check_passing_on(&token.namespace, &token.scopes, token.expire_time)?;
             token
@@ -54,18 +75,9 @@ impl Authority {
                 .push(self.keep(&namespace.format, &secret, 1, &origin));
             let change = change::issue(token).map_err(refused)?;
             let draft = Draft::of_token(origin.clone(), None, change)?;
-            match self.commit(draft, token_of).await? {
-                Some(Step::Done(Changed { record, cursor })) => {
-                    return Ok(Changed {
-                        record: Minted {
-                            token: record,
-                            secret,
-                        },
-                        cursor,
-                    });
-                }
-                Some(Step::Repeated(entry)) => return Err(repeated(&entry, &issue)),
-                None => {}
+            let draft = self.with_answer(ask, &secret, draft)?;
+            if let Some(step) = self.commit(draft, token_of).await? {
+                return Ok(step.map(|token| Minted { token, secret }));
             }
         }
         Err(AuthorityError::Contention)
@@ -80,11 +92,9 @@ impl Authority {
             labels,
             lifetime,
         } = issue.clone();
-        let expire_time = match lifetime {
-            Lifetime::Unlimited => None,
-            Lifetime::Until(instant) => Some(instant),
-            Lifetime::For(ttl) => Some(origin.time.after(ttl).map_err(|_| refused(Refused::BeyondTime))?),
-        };
+        let expire_time = lifetime
+            .end(origin.time)
+            .map_err(|_| refused(Refused::BeyondTime))?;
         Ok(Token {
             id: TokenId::new(origin.time, random(&*self.entropy)),
             namespace,
@@ -108,21 +118,20 @@ fn refused(refused: Refused) -> AuthorityError {
     }
 }
 
-/// The token was issued before, and its secret shown; or the request id belongs to something else.
-fn repeated(entry: &Entry, issue: &Issue) -> AuthorityError {
-    match &entry.change {
-        Change::Token {
-            token_id,
-            change: TokenChange::Issued(token),
-            ..
-        } if token.namespace == issue.namespace
-            && token.name == issue.name
-            && token.subject == issue.subject
-            && token.scopes == issue.scopes
-            && token.labels == issue.labels =>
-        {
-            AuthorityError::SecretAlreadyShown { token_id: *token_id }
-        }
-        _ => AuthorityError::RequestIdReused,
-    }
+/// The token that `entry` issued, if it is just what is asked for.
+fn issued_before<'a>(entry: &'a Entry, issue: &Issue) -> Option<&'a Token> {
+    let Change::Token {
+        change: TokenChange::Issued(token),
+        ..
+    } = &entry.change
+    else {
+        return None;
+    };
+    let same = token.namespace == issue.namespace
+        && token.name == issue.name
+        && token.subject == issue.subject
+        && token.scopes == issue.scopes
+        && token.labels == issue.labels
+        && issue.lifetime.end(entry.time) == Ok(token.expire_time);
+    same.then_some(token)
 }

@@ -4,6 +4,7 @@ mod bootstrap;
 mod issue;
 mod list;
 mod namespace;
+mod retry;
 mod revoke;
 mod rotate;
 #[cfg(test)]
@@ -19,10 +20,11 @@ use crate::journal::cursor::{Cursor, Epoch};
 use crate::journal::fold::Misfit;
 use crate::journal::{Draft, Entry, Origin, Record, Revision, Stored};
 use crate::store::{Outcome, Store, StoreError};
+use crate::token::answer::NotSealed;
 use crate::token::caller::{Beyond, Caller, Forbidden};
 use crate::token::change::{Refused, TokenChange};
 use crate::token::format::Format;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
 use crate::token::permission::Right;
 use crate::token::scope::Scope;
 use crate::token::secret::{Pepper, Secret};
@@ -32,6 +34,7 @@ pub use bootstrap::BootstrapError;
 use bootstrap::CREDENTIAL_PREFIX;
 pub use issue::{Issue, Lifetime};
 pub use list::{TokenPage, TokenQuery};
+pub use retry::ANSWER_KEPT;
 pub use writer::Writer;
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
@@ -49,7 +52,7 @@ pub struct Authority {
     epoch: Epoch,
 }
 
-/// Who asks for a change; `request_id` makes a retry safe.
+/// Who asks for a change; `request_id` makes a retry safe, and is not kept.
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub caller: Caller,
@@ -99,11 +102,13 @@ pub enum AuthorityError {
     #[error("the request id was used for another change")]
     RequestIdReused,
     #[error(
-        "the request was carried out before, and its secret cannot be shown again: rotate token {token_id}"
+        "the request was carried out before, and its answer is not kept any more: rotate token {token_id}"
     )]
     SecretAlreadyShown { token_id: TokenId },
     #[error("too many changes are waiting to be written")]
     Overloaded,
+    #[error(transparent)]
+    NotSealed(#[from] NotSealed),
     #[error("the record changed {DECISIONS_MAX} times while the change was decided")]
     Contention,
     #[error(transparent)]
@@ -158,22 +163,15 @@ impl Authority {
 
     fn origin(&self, ask: &Ask) -> Origin {
         let time = self.clock.now();
-        // Chosen here it sorts by time, which keeps the journal's index of requests compact.
-        let request_id = ask
-            .request_id
-            .unwrap_or_else(|| RequestId::new(time, random(&*self.entropy)));
+        let request_id = match &ask.request_id {
+            Some(request_id) => RequestDigest::of(request_id),
+            // Chosen here it sorts by time, which keeps the journal's index of requests compact.
+            None => RequestDigest::new(time, random(&*self.entropy)),
+        };
         Origin {
             request_id,
             time,
             actor: ask.caller.actor(),
-        }
-    }
-
-    /// The entry an earlier try of this request was written as.
-    async fn earlier(&self, ask: &Ask) -> Result<Option<Entry>, AuthorityError> {
-        match ask.request_id {
-            Some(request_id) => Ok(self.store.entry_of_request(request_id).await?),
-            None => Ok(None),
         }
     }
 
@@ -193,13 +191,15 @@ impl Authority {
         }
     }
 
-    /// Changes a token, if the caller has `right` over it: decides on what it is now, again if that changed before it was written.
+    /// Changes a token, if the caller has `right` over it: decides on what it is now, again if that changed
+    /// before it was written. `complete` adds to the draft what it needs besides.
     async fn change_token(
         &self,
         (ask, right): (&Ask, Right),
         id: TokenId,
         origin: Origin,
         decide: impl Fn(&Token) -> Result<Option<TokenChange>, Refused>,
+        complete: impl Fn(Draft) -> Result<Draft, AuthorityError>,
     ) -> Result<Step<Token>, AuthorityError> {
         for _ in 0..DECISIONS_MAX {
             let stored = self.token_for(&ask.caller, right, id).await?;
@@ -208,9 +208,9 @@ impl Authority {
                 refused,
             };
             let Some(change) = decide(&stored.record).map_err(refused)? else {
-                return Ok(Step::Done(self.changed(stored.record, stored.version)));
+                return Ok(Step::Unchanged(self.changed(stored.record, stored.version)));
             };
-            let draft = Draft::of_token(origin.clone(), Some(&stored), change)?;
+            let draft = complete(Draft::of_token(origin.clone(), Some(&stored), change)?)?;
             if let Some(step) = self.commit(draft, token_of).await? {
                 return Ok(step);
             }
@@ -247,6 +247,8 @@ impl Authority {
 #[expect(clippy::large_enum_variant, reason = "it lives for a line")]
 enum Step<T> {
     Done(Changed<T>),
+    /// There was nothing to do, and nothing was written.
+    Unchanged(Changed<T>),
     /// The request was written before, as this entry.
     Repeated(Entry),
 }
@@ -256,6 +258,20 @@ impl From<Beyond> for AuthorityError {
         match beyond {
             Beyond::Scope(scope) => AuthorityError::NotGrantable(scope),
             Beyond::Outlives(end) => AuthorityError::Outlives(end),
+        }
+    }
+}
+
+impl<T> Step<T> {
+    fn map<U>(self, with: impl FnOnce(T) -> U) -> Step<U> {
+        let map = |Changed { record, cursor }| Changed {
+            record: with(record),
+            cursor,
+        };
+        match self {
+            Step::Done(changed) => Step::Done(map(changed)),
+            Step::Unchanged(changed) => Step::Unchanged(map(changed)),
+            Step::Repeated(entry) => Step::Repeated(entry),
         }
     }
 }

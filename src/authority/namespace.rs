@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step};
-use crate::journal::{Change, Draft, Entry, Origin, Record, Stored};
+use crate::journal::{Change, Draft, Origin, Record, Stored};
 use crate::token::format::Format;
 use crate::token::id::Slug;
 use crate::token::namespace::{Directory, Namespace, Policy};
@@ -20,15 +20,6 @@ impl Authority {
         format: Format,
         policy: Policy,
     ) -> Result<Changed<Namespace>, AuthorityError> {
-        let same = |namespace: &Namespace| {
-            namespace.slug == slug
-                && namespace.display_name == display_name
-                && namespace.format == format
-                && namespace.policy == policy
-        };
-        if let Some(entry) = self.earlier(ask).await? {
-            return self.written_before(&entry, same);
-        }
         let decide = |origin: Origin, directory: &Stored<Directory>| {
             may_create(&directory.record, &slug, &format)?;
             let namespace = Namespace {
@@ -41,10 +32,17 @@ impl Authority {
             };
             Ok(Draft::of_new_namespace(origin, directory.version, namespace))
         };
-        match self.change_directory(ask, decide).await? {
-            Step::Done(changed) => Ok(changed),
-            Step::Repeated(entry) => self.written_before(&entry, same),
-        }
+        let step = self.once(ask, self.change_directory(ask, decide)).await?;
+        self.answered(step, |change| match change {
+            Change::NamespaceCreated(written) => {
+                let same = written.slug == slug
+                    && written.display_name == display_name
+                    && written.format == format
+                    && written.policy == policy;
+                same.then_some(written)
+            }
+            _ => None,
+        })
     }
 
     /// Changes what people call the namespace, and its rules; what is `None` stays. `etag`, if given, must be
@@ -57,16 +55,6 @@ impl Authority {
         display_name: Option<Name>,
         policy: Option<Policy>,
     ) -> Result<Changed<Namespace>, AuthorityError> {
-        let same = |namespace: &Namespace| {
-            namespace.slug == slug
-                && display_name
-                    .as_ref()
-                    .is_none_or(|name| namespace.display_name == *name)
-                && policy.is_none_or(|policy| namespace.policy == policy)
-        };
-        if let Some(entry) = self.earlier(ask).await? {
-            return self.written_before(&entry, same);
-        }
         let decide = |origin: Origin, directory: &Stored<Directory>| {
             let found = directory.record.get(&slug);
             let before = found.ok_or_else(|| AuthorityError::NamespaceNotFound(slug.clone()))?;
@@ -89,10 +77,18 @@ impl Authority {
                 }
             }
         };
-        match self.change_directory(ask, decide).await? {
-            Step::Done(changed) => Ok(changed),
-            Step::Repeated(entry) => self.written_before(&entry, same),
-        }
+        let step = self.once(ask, self.change_directory(ask, decide)).await?;
+        self.answered(step, |change| match change {
+            Change::NamespaceUpdated(written) => {
+                let same = written.slug == slug
+                    && display_name
+                        .as_ref()
+                        .is_none_or(|name| written.display_name == *name)
+                    && policy.is_none_or(|policy| written.policy == policy);
+                same.then_some(written)
+            }
+            _ => None,
+        })
     }
 
     pub async fn namespace(&self, slug: Slug) -> Result<Arc<Namespace>, AuthorityError> {
@@ -139,16 +135,18 @@ impl Authority {
         Err(AuthorityError::Contention)
     }
 
-    fn written_before(
+    /// The answer to a change; `same` finds in one that was made before just what is asked for.
+    fn answered(
         &self,
-        entry: &Entry,
-        same: impl Fn(&Namespace) -> bool,
+        step: Step<Namespace>,
+        same: impl Fn(&Change) -> Option<&Namespace>,
     ) -> Result<Changed<Namespace>, AuthorityError> {
-        match &entry.change {
-            Change::NamespaceCreated(namespace) | Change::NamespaceUpdated(namespace) if same(namespace) => {
-                Ok(self.changed(namespace.clone(), entry.revision))
-            }
-            _ => Err(AuthorityError::RequestIdReused),
+        match step {
+            Step::Done(changed) | Step::Unchanged(changed) => Ok(changed),
+            Step::Repeated(entry) => match same(&entry.change) {
+                Some(namespace) => Ok(self.changed(namespace.clone(), entry.revision)),
+                None => Err(AuthorityError::RequestIdReused),
+            },
         }
     }
 }

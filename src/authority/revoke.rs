@@ -16,22 +16,26 @@ impl Authority {
         token_id: TokenId,
         reason: Reason,
     ) -> Result<Changed<Token>, AuthorityError> {
-        if let Some(entry) = self.earlier(ask).await? {
-            return self.revoked_before(ask, &entry, token_id).await;
+        match self.once(ask, self.revoke_anew(ask, token_id, &reason)).await? {
+            Step::Done(changed) | Step::Unchanged(changed) => Ok(changed),
+            Step::Repeated(entry) => self.revoked_before(ask, &entry, token_id, &reason).await,
         }
+    }
+
+    async fn revoke_anew(
+        &self,
+        ask: &Ask,
+        token_id: TokenId,
+        reason: &Reason,
+    ) -> Result<Step<Token>, AuthorityError> {
         let origin = self.origin(ask);
         let withdrawal = Withdrawal {
             time: origin.time,
-            reason,
+            reason: reason.clone(),
         };
         let decide = |token: &Token| Ok(change::revoke(token, withdrawal.clone()));
-        match self
-            .change_token((ask, Right::TokensRevoke), token_id, origin.clone(), decide)
-            .await?
-        {
-            Step::Done(changed) => Ok(changed),
-            Step::Repeated(entry) => self.revoked_before(ask, &entry, token_id).await,
-        }
+        self.change_token((ask, Right::TokensRevoke), token_id, origin.clone(), decide, Ok)
+            .await
     }
 
     async fn revoked_before(
@@ -39,13 +43,14 @@ impl Authority {
         ask: &Ask,
         entry: &Entry,
         asked: TokenId,
+        reason: &Reason,
     ) -> Result<Changed<Token>, AuthorityError> {
         match &entry.change {
             Change::Token {
                 token_id,
-                change: TokenChange::Revoked(_),
+                change: TokenChange::Revoked(withdrawal),
                 ..
-            } if *token_id == asked => {
+            } if *token_id == asked && withdrawal.reason == *reason => {
                 let token = self.token_for(&ask.caller, Right::TokensRevoke, asked).await?;
                 Ok(self.changed(token.record, entry.revision))
             }

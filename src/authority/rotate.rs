@@ -17,12 +17,25 @@ impl Authority {
         token_id: TokenId,
         overlap: Duration,
     ) -> Result<Changed<Minted>, AuthorityError> {
-        if let Some(entry) = self.earlier(ask).await? {
-            return Err(repeated(&entry, token_id));
+        match self.once(ask, self.rotate_anew(ask, token_id, overlap)).await? {
+            Step::Done(rotated) | Step::Unchanged(rotated) => Ok(rotated),
+            Step::Repeated(entry) if rotated_before(&entry, token_id, overlap) => {
+                // Whoever may not have the secret any more is not shown it again.
+                self.token_for(&ask.caller, Right::TokensRotate, token_id).await?;
+                self.shown_before(ask, token_id, &entry).await
+            }
+            Step::Repeated(_) => Err(AuthorityError::RequestIdReused),
         }
-        let right = Right::TokensRotate;
+    }
+
+    async fn rotate_anew(
+        &self,
+        ask: &Ask,
+        token_id: TokenId,
+        overlap: Duration,
+    ) -> Result<Step<Minted>, AuthorityError> {
         let namespace = self
-            .token_for(&ask.caller, right, token_id)
+            .token_for(&ask.caller, Right::TokensRotate, token_id)
             .await?
             .record
             .namespace;
@@ -42,29 +55,28 @@ impl Authority {
             };
             change::rotate(token, kept, overlap).map(Some)
         };
-        match self
-            .change_token((ask, right), token_id, origin.clone(), decide)
-            .await?
-        {
-            Step::Done(Changed { record, cursor }) => Ok(Changed {
-                record: Minted {
-                    token: record,
-                    secret,
-                },
-                cursor,
-            }),
-            Step::Repeated(entry) => Err(repeated(&entry, token_id)),
-        }
+        let complete = |draft| self.with_answer(ask, &secret, draft);
+        let step = self
+            .change_token(
+                (ask, Right::TokensRotate),
+                token_id,
+                origin.clone(),
+                decide,
+                complete,
+            )
+            .await?;
+        Ok(step.map(|token| Minted { token, secret }))
     }
 }
 
-fn repeated(entry: &Entry, asked: TokenId) -> AuthorityError {
+/// Whether `entry` is just the rotation that is asked for.
+fn rotated_before(entry: &Entry, asked: TokenId, overlap: Duration) -> bool {
     match &entry.change {
         Change::Token {
             token_id,
-            change: TokenChange::Rotated { .. },
+            change: TokenChange::Rotated { retire_time, .. },
             ..
-        } if *token_id == asked => AuthorityError::SecretAlreadyShown { token_id: asked },
-        _ => AuthorityError::RequestIdReused,
+        } => *token_id == asked && entry.time.after(overlap) == Ok(*retire_time),
+        _ => false,
     }
 }

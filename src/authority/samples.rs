@@ -104,10 +104,10 @@ pub(super) fn ask() -> Ask {
 /// Ann asks, under a request id that no other call gives.
 pub(super) fn request() -> Ask {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    let mut random = [1; 10];
-    random[2..].copy_from_slice(&REQUESTS.fetch_add(1, Ordering::SeqCst).to_be_bytes());
+    let mut random = [1; 16];
+    random[..8].copy_from_slice(&REQUESTS.fetch_add(1, Ordering::SeqCst).to_be_bytes());
     Ask {
-        request_id: Some(RequestId::new(instant(0), random)),
+        request_id: Some(RequestId::new(random)),
         ..ask()
     }
 }

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use tonic::Status;
 
-use crate::clock::{Clock, SystemClock, SystemEntropy, random};
+use crate::clock::{SystemEntropy, random};
 use crate::token::id::RequestId;
 use crate::token::secret::Secret;
 use connect::{Address, Wire};
@@ -273,7 +273,7 @@ fn completions(shell: clap_complete::Shell) -> Outcome {
 
 /// The id given, or a fresh one: with an id, a change whose answer was lost can be repeated.
 fn request_id(given: Option<String>) -> String {
-    given.unwrap_or_else(|| RequestId::new(SystemClock.now(), random(&SystemEntropy)).to_string())
+    given.unwrap_or_else(|| RequestId::new(random(&SystemEntropy)).expose())
 }
 
 /// The failure of a change: where it may have been made all the same, how to find out.
@@ -282,7 +282,7 @@ fn repeatable(status: Status, request_id: &str) -> Failure {
     let failure = Failure::from(status);
     if unknown {
         failure.but(format_args!(
-            "it may have been done: repeat the command with --request-id {request_id}"
+            "it may have been done: repeat the command within 24 hours with --request-id {request_id}"
         ))
     } else {
         failure

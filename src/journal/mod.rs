@@ -13,8 +13,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::token::Token;
+use crate::token::answer::SealedAnswer;
 use crate::token::change::TokenChange;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Namespace;
 use crate::token::text::Actor;
 use crate::token::time::Timestamp;
@@ -29,18 +30,19 @@ pub struct Revision(u64);
 /// A change about to be written, with what it was decided on and what it makes of its record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Draft {
-    pub request_id: RequestId,
+    pub request_id: RequestDigest,
     pub time: Timestamp,
     pub actor: Actor,
     guard: Revision,
     change: Change,
     after: Record,
+    answer: Option<SealedAnswer>,
 }
 
-/// Who asks for a change, when, and under which idempotency key.
+/// Who asks for a change, when, and under which idempotency key, of which only a digest is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Origin {
-    pub request_id: RequestId,
+    pub request_id: RequestDigest,
     pub time: Timestamp,
     pub actor: Actor,
 }
@@ -90,7 +92,7 @@ pub struct Entry {
     pub revision: Revision,
     pub time: Timestamp,
     pub actor: Actor,
-    pub request_id: RequestId,
+    pub request_id: RequestDigest,
     pub change: Change,
     /// The canonical bytes: hashed exactly as stored, and read again from them.
     pub body: Vec<u8>,
@@ -104,7 +106,7 @@ struct EntryBody<D> {
     revision: Revision,
     time: Timestamp,
     actor: Actor,
-    request_id: RequestId,
+    request_id: RequestDigest,
     change: D,
 }
 
@@ -203,6 +205,15 @@ impl Draft {
             guard,
             change,
             after,
+            answer: None,
+        }
+    }
+
+    /// The same change, with what a retry is to be answered with.
+    pub fn with_answer(self, answer: SealedAnswer) -> Draft {
+        Draft {
+            answer: Some(answer),
+            ..self
         }
     }
 
@@ -217,6 +228,10 @@ impl Draft {
 
     pub fn after(&self) -> &Record {
         &self.after
+    }
+
+    pub fn answer(&self) -> Option<&SealedAnswer> {
+        self.answer.as_ref()
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn origin() -> Origin {
     let mut random = [0; 10];
     random[2..].copy_from_slice(&REQUESTS.fetch_add(1, Ordering::SeqCst).to_be_bytes());
     Origin {
-        request_id: RequestId::new(instant(0), random),
+        request_id: RequestDigest::new(instant(0), random),
         time: instant(0),
         actor: Actor::try_from("ann".to_owned()).unwrap(),
     }

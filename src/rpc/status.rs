@@ -290,6 +290,10 @@ fn authority(error: AuthorityError) -> Status {
         }
         AuthorityError::Overloaded => Reason::Overloaded.status(message),
         AuthorityError::Contention => Reason::Contention.status(message),
+        AuthorityError::NotSealed(not_sealed) => {
+            tracing::error!(%not_sealed, "nothing was written, for it could not have been answered again");
+            Reason::Internal.status("the answer could not be sealed; nothing was done")
+        }
         AuthorityError::Misfit(misfit) => {
             tracing::error!(%misfit, "a stored token does not fit its own history");
             Reason::Internal.status("the store is corrupt")

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::bootstrap::{FirstAdminError, bootstrap};
@@ -25,6 +25,9 @@ use crate::watch::Watch;
 
 /// How long the store may take to let go of its file, after all is written.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// How often answers are forgotten that are kept no longer.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Runs a server on the current runtime, until `shutdown` is cancelled.
 pub(super) async fn supervise(
@@ -52,15 +55,16 @@ pub(super) async fn supervise(
     )
     .await?;
     let verifier = Arc::new(verifier);
-    let authority = Authority::new(
+    let authority = Arc::new(Authority::new(
         Arc::clone(&detached),
         writer,
         Arc::clone(&clock),
         entropy,
         pepper,
         head.epoch,
-    );
+    ));
     first_admin(&options, &authority).await?;
+    let sweeping = tokio::spawn(sweep(Arc::clone(&authority)));
     let drain = CancellationToken::new();
     let forked = CancellationToken::new();
     tokio::spawn(cancel_when_forked(verifier.following(), forked.clone()));
@@ -72,7 +76,7 @@ pub(super) async fn supervise(
         options.watch,
     );
     let api = Api::new(
-        Arc::new(authority),
+        authority,
         Arc::clone(&verifier),
         in_force,
         Arc::new(watch),
@@ -95,6 +99,7 @@ pub(super) async fn supervise(
     if let Some(metrics) = metrics {
         metrics.end().await;
     }
+    sweeping.abort();
     // What was queued is written, also for calls that were cut off.
     stop_writing.cancel();
     let VerifierTasks { follower, misses } = tasks;
@@ -148,6 +153,20 @@ fn membership(
         terms,
     );
     (in_force, seat)
+}
+
+/// Forgets sealed answers as their time ends, a little later. None of them is shown meanwhile.
+async fn sweep(authority: Arc<Authority>) {
+    let mut pace = interval(SWEEP_INTERVAL);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        match authority.sweep_answers().await {
+            Ok(0) => {}
+            Ok(answers) => tracing::debug!(answers, "forgot what retries are not answered with any more"),
+            Err(error) => tracing::warn!(%error, "old answers could not be forgotten; trying again later"),
+        }
+    }
 }
 
 async fn cancel_when_forked(mut following: watch::Receiver<Following>, forked: CancellationToken) {

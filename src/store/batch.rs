@@ -5,15 +5,16 @@ use std::collections::{HashMap, HashSet};
 use super::{Head, Outcome, StoreError};
 use crate::journal::{Change, Draft, Entry, Record, Revision};
 use crate::token::Token;
+use crate::token::answer::SealedAnswer;
 use crate::token::change::TokenChange;
-use crate::token::id::{RequestId, TokenId};
+use crate::token::id::{RequestDigest, TokenId};
 use crate::token::namespace::Namespace;
 
 /// What a transaction has read, under its write lock, of the records its drafts concern.
 #[derive(Default, Debug)]
 pub(super) struct Seen {
     /// Entries written earlier for a request of the batch.
-    pub repeated: HashMap<RequestId, Entry>,
+    pub repeated: HashMap<RequestDigest, Entry>,
     /// The versions of the batch's tokens, those that exist.
     pub versions: HashMap<TokenId, Revision>,
     /// The newest change to any namespace.
@@ -83,6 +84,8 @@ pub(super) struct Rows<'a> {
     pub changed: Vec<TokenRow<'a>>,
     /// Those of the changed whose secrets are not what they were.
     pub rotated: Vec<TokenRow<'a>>,
+    /// What their retries are answered with.
+    pub answers: Vec<(Revision, &'a SealedAnswer)>,
 }
 
 /// A token as it is to lie in its row.
@@ -98,6 +101,8 @@ impl<'a> Rows<'a> {
     pub(super) fn of(writes: &'a [(Draft, Entry)]) -> Rows<'a> {
         let mut rows = Rows::default();
         for (draft, entry) in writes {
+            rows.answers
+                .extend(draft.answer().map(|answer| (entry.revision, answer)));
             let token = match draft.after() {
                 Record::Token(token) => token,
                 Record::Namespace(namespace) => {

@@ -11,9 +11,11 @@ use super::roll::{Member, MemberId, Roll};
 use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
+use crate::token::time::Timestamp;
 
 /// A store between its callers and the one that does the work.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub(crate) struct Faulty {
 struct Script {
     calls: HashMap<Call, usize>,
     faults: HashMap<(Call, usize), Fault>,
-    refused: HashSet<RequestId>,
+    refused: HashSet<RequestDigest>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -40,6 +42,8 @@ pub(crate) enum Call {
     Directory,
     Entries,
     EntryOfRequest,
+    Answer,
+    SweepAnswers,
     Head,
     Trim,
     Join,
@@ -137,7 +141,7 @@ impl Faulty {
     }
 
     /// Every commit with a draft of this request fails, and writes nothing.
-    pub(crate) fn refuse(&self, request_id: RequestId) {
+    pub(crate) fn refuse(&self, request_id: RequestDigest) {
         self.script().refused.insert(request_id);
     }
 
@@ -263,8 +267,17 @@ impl Store for Faulty {
         suffer(fault, self.store().entries(after, filter, limit)).await
     }
 
-    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+    async fn entry_of_request(&self, request_id: RequestDigest) -> Result<Option<Entry>, StoreError> {
         self.meet(Call::EntryOfRequest, self.store().entry_of_request(request_id))
+            .await
+    }
+
+    async fn answer(&self, revision: Revision) -> Result<Option<SealedAnswer>, StoreError> {
+        self.meet(Call::Answer, self.store().answer(revision)).await
+    }
+
+    async fn sweep_answers(&self, until: Timestamp) -> Result<u64, StoreError> {
+        self.meet(Call::SweepAnswers, self.store().sweep_answers(until))
             .await
     }
 

@@ -9,14 +9,16 @@ use tokio::sync::watch;
 
 use super::batch::{Plan, Seen, plan};
 use super::roll::{Member, MemberId, Roll};
-use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
+use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Record, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
+use crate::token::time::Timestamp;
 
 /// A store in memory.
 #[derive(Debug)]
@@ -30,10 +32,11 @@ pub struct MemoryStore {
 struct Kept {
     head: Head,
     entries: BTreeMap<Revision, Entry>,
-    requests: HashMap<RequestId, Revision>,
+    requests: HashMap<RequestDigest, Revision>,
     tokens: BTreeMap<TokenId, Stored<Token>>,
     digests: HashMap<Digest, TokenId>,
     directory: Stored<Directory>,
+    answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
 }
 
@@ -55,6 +58,7 @@ impl MemoryStore {
                 record: Directory::default(),
                 version: Revision::ZERO,
             },
+            answers: BTreeMap::new(),
             members: BTreeMap::new(),
         };
         MemoryStore {
@@ -112,6 +116,8 @@ impl Kept {
                 self.directory.version = version;
             }
         }
+        self.answers
+            .extend(draft.answer().map(|answer| (version, answer.clone())));
         self.requests.insert(entry.request_id, version);
         self.entries.insert(version, entry);
     }
@@ -188,13 +194,33 @@ impl Store for MemoryStore {
         Ok(wanted.take(limit as usize).cloned().collect())
     }
 
-    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+    async fn entry_of_request(&self, request_id: RequestDigest) -> Result<Option<Entry>, StoreError> {
         let kept = self.kept();
         Ok(kept
             .requests
             .get(&request_id)
             .and_then(|revision| kept.entries.get(revision))
             .cloned())
+    }
+
+    async fn answer(&self, revision: Revision) -> Result<Option<SealedAnswer>, StoreError> {
+        Ok(self.kept().answers.get(&revision).cloned())
+    }
+
+    async fn sweep_answers(&self, until: Timestamp) -> Result<u64, StoreError> {
+        let mut kept = self.kept();
+        let mut over: Vec<_> = kept
+            .answers
+            .iter()
+            .map(|(revision, answer)| (answer.expire_time, *revision))
+            .filter(|(expire_time, _)| *expire_time <= until)
+            .collect();
+        over.sort_unstable();
+        over.truncate(SWEEP_MAX as usize);
+        for (_, revision) in &over {
+            kept.answers.remove(revision);
+        }
+        Ok(over.len() as u64)
     }
 
     async fn head(&self) -> Result<Head, StoreError> {

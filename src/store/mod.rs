@@ -27,9 +27,11 @@ use crate::journal::cursor::{Cursor, Epoch};
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::Digest;
+use crate::token::time::Timestamp;
 use roll::Roll;
 
 /// The keeper of tokens and their journal.
@@ -42,7 +44,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// Entries are dense and in commit order. A draft whose guard is stale conflicts and writes nothing; a
     /// draft whose request id is in the journal already gets the entry it was first written as, and
-    /// writes nothing. An error says nothing about any of the drafts: all may be written, or none.
+    /// writes nothing. A sealed answer is kept with the entry of its draft, or not at all. An error says
+    /// nothing about any of the drafts: all may be written, or none.
     async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError>;
 
     /// The token with this id.
@@ -73,7 +76,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Entry>, StoreError>;
 
     /// The entry that was written for this request.
-    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError>;
+    async fn entry_of_request(&self, request_id: RequestDigest) -> Result<Option<Entry>, StoreError>;
+
+    /// The sealed answer that was written with this entry, until it is swept.
+    async fn answer(&self, revision: Revision) -> Result<Option<SealedAnswer>, StoreError>;
+
+    /// Forgets sealed answers that expire at `until` or before it, the oldest [`SWEEP_MAX`] of them; how many.
+    async fn sweep_answers(&self, until: Timestamp) -> Result<u64, StoreError>;
 
     /// Where the journal ends.
     async fn head(&self) -> Result<Head, StoreError>;
@@ -168,6 +177,9 @@ fn hint_at(committed: &watch::Sender<Revision>, head: Revision) {
 
 /// The most entries, tokens or digests any one read may ask for.
 pub const READ_MAX: u32 = 1000;
+
+/// The most sealed answers that one call forgets: what is written meanwhile waits no longer than for these.
+pub const SWEEP_MAX: u32 = 1000;
 
 /// The store could not do what was asked. What the driver said is for the log, not for callers.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,11 @@ use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
+use crate::token::time::Timestamp;
 
 /// Runs every call of a store in a task of its own, on a runtime of the store's own.
 ///
@@ -87,8 +89,18 @@ impl Store for Spawned {
             .await
     }
 
-    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+    async fn entry_of_request(&self, request_id: RequestDigest) -> Result<Option<Entry>, StoreError> {
         self.run(move |store| async move { store.entry_of_request(request_id).await })
+            .await
+    }
+
+    async fn answer(&self, revision: Revision) -> Result<Option<SealedAnswer>, StoreError> {
+        self.run(move |store| async move { store.answer(revision).await })
+            .await
+    }
+
+    async fn sweep_answers(&self, until: Timestamp) -> Result<u64, StoreError> {
+        self.run(move |store| async move { store.sweep_answers(until).await })
             .await
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::time::Timestamp;
@@ -13,10 +14,17 @@ use super::time::Timestamp;
 #[serde(transparent)]
 pub struct TokenId(Uuid);
 
-/// Makes a mutation idempotent: a UUID of version 4 or 7, chosen by the caller (AIP-155).
+/// Makes a mutation idempotent: a UUID of version 4 or 7, chosen by the caller (AIP-155). It opens the answer
+/// that is kept for a retry, so it is itself a secret: no `Display`, no `Serialize`, and a `Debug` that says
+/// nothing. [`RequestId::expose`] is the one way to its text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(Uuid);
+
+/// What is kept of a request: a UUID of version 8 (RFC 9562) made of a digest of the caller's id, or of version
+/// 7 where the caller gave none. Opens nothing; safe to log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RequestId(Uuid);
+pub struct RequestDigest(Uuid);
 
 /// Why a text is not an identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -54,9 +62,9 @@ impl TokenId {
 }
 
 impl RequestId {
-    /// A fresh id, for callers that sent none; `random` is 80 bits from the entropy source.
-    pub fn new(now: Timestamp, random: [u8; 10]) -> RequestId {
-        RequestId(version_7(now, random))
+    /// A fresh id of version 4; `random` is from the entropy source.
+    pub fn new(random: [u8; 16]) -> RequestId {
+        RequestId(uuid::Builder::from_random_bytes(random).into_uuid())
     }
 
     pub fn parse(text: &str) -> Result<RequestId, IdError> {
@@ -65,6 +73,39 @@ impl RequestId {
             4 | 7 => Ok(RequestId(id)),
             _ => Err(IdError::WrongVersion { wanted: "4 or 7" }),
         }
+    }
+
+    pub fn expose(&self) -> String {
+        self.0.to_string()
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestId(…)")
+    }
+}
+
+impl RequestDigest {
+    /// Of an id that a caller chose: the first 122 bits of a SHA-256, about the version and the variant.
+    pub fn of(request_id: &RequestId) -> RequestDigest {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(b"tokenward request id v1")
+            .chain_update(request_id.as_bytes())
+            .finalize()
+            .into();
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        RequestDigest(uuid::Builder::from_custom_bytes(first).into_uuid())
+    }
+
+    /// For a request whose caller gave no id; `random` is 80 bits from the entropy source.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> RequestDigest {
+        RequestDigest(version_7(now, random))
     }
 
     pub fn as_bytes(&self) -> &[u8; 16] {
@@ -101,7 +142,7 @@ macro_rules! shown_as_uuid {
     };
 }
 shown_as_uuid!(TokenId);
-shown_as_uuid!(RequestId);
+shown_as_uuid!(RequestDigest);
 
 /// The name of a namespace: `[a-z][a-z0-9-]{0,62}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -178,6 +219,17 @@ mod tests {
             assert_eq!(RequestId::parse(text), Err(IdError::NotUuid), "{text}");
         }
         assert!(RequestId::parse("00000000-0000-0000-0000-000000000000").is_err());
+    }
+
+    #[test]
+    fn a_request_leaves_a_digest_that_does_not_show_it() -> Result<(), IdError> {
+        let id = RequestId::parse("7d444840-9dc0-41d1-b245-5ffdce74fad2")?;
+        // Computed with Python: sha256(b"tokenward request id v1" + uuid.UUID(id).bytes), then version and variant.
+        let digest = RequestDigest::of(&id);
+        assert_eq!(digest.to_string(), "7552f96a-44e3-8cfd-85fe-a8d093e5db43");
+        assert_eq!((digest.0.get_version_num(), id.expose().len()), (8, 36));
+        assert!(!format!("{id:?} {digest:?}").contains("7d44"));
+        Ok(())
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub struct Pepper {
     id: PepperId,
     digests: Hmac<Sha256>,
     tags: Hmac<Sha256>,
+    answers: Zeroizing<[u8; 32]>,
 }
 
 impl fmt::Debug for Pepper {
@@ -96,18 +97,18 @@ impl Pepper {
             <Hmac<Sha256> as KeyInit>::new((&*block).into())
         };
         let digests = keyed(key);
-        // A key of its own, so that a tag printed in a token says nothing about a digest.
-        let tag_key = Zeroizing::new(<[u8; 32]>::from(
-            digests
-                .clone()
-                .chain_update(b"tokenward native tag v1")
-                .finalize()
-                .into_bytes(),
-        ));
+        // A key of its own for each use, so that a tag printed in a token says nothing about a digest.
+        let derived = |label: &[u8]| {
+            let key = digests.clone().chain_update(label).finalize().into_bytes();
+            Zeroizing::new(<[u8; 32]>::from(key))
+        };
+        let tag_key = derived(b"tokenward native tag v1");
+        let answers = derived(b"tokenward answer salt v1");
         Pepper {
             id,
             digests,
             tags: keyed(&tag_key),
+            answers,
         }
     }
 
@@ -126,6 +127,11 @@ impl Pepper {
                 .into_bytes()
                 .into(),
         )
+    }
+
+    /// What the keys of sealed answers are salted with: see [`super::answer`].
+    pub(super) fn answer_salt(&self) -> &[u8; 32] {
+        &self.answers
     }
 
     /// The keyed tag over the prefix and random part of a native token: 64 bits, of which the text keeps some.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection};
-use tokenward::clock::{Entropy, ManualEntropy, random};
+use tokenward::clock::{ManualEntropy, random};
 use tokenward::proto::v1::{self, EntryKind, TokenState, Verdict};
+use tokenward::token::id::{RequestDigest, RequestId};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tonic::Status;
-use uuid::Builder;
 
 use crate::fleet::{Fleet, Told, issue_request, revoke_request};
 use crate::proxy::{Proxy, Target};
@@ -54,7 +54,7 @@ enum Wish {
     Revoke { token_id: String },
 }
 
-/// What was asked for, by request id, and what was answered.
+/// What was asked for, by the digest of the request id, and what was answered.
 #[derive(Default)]
 struct Asked {
     wishes: BTreeMap<String, Wish>,
@@ -90,7 +90,9 @@ async fn callers_that_vanish_leave_whole_changes_and_the_connections_as_they_wer
                 Wish::Issue
             }
         });
-        let wishes = wishes.map(|wish| (request_id(&entropy), wish)).collect();
+        let wishes = wishes
+            .map(|wish| (RequestId::new(random(&entropy)), wish))
+            .collect();
         asked.round(&front, wishes, vanish, after).await?;
     }
     // Whoever came before it has been dealt with when this is answered.
@@ -133,11 +135,6 @@ async fn no_open_transaction(database: &mut PgConnection) -> Result<(), sqlx::Er
     }
 }
 
-fn request_id(entropy: &ManualEntropy) -> String {
-    let bytes = random(entropy as &dyn Entropy);
-    Builder::from_random_bytes(bytes).into_uuid().to_string()
-}
-
 impl Wish {
     async fn ask(self, mut client: Client, request_id: String) -> Result<(String, Option<String>), Status> {
         match self {
@@ -159,7 +156,7 @@ impl Asked {
     async fn round(
         &mut self,
         front: &Proxy,
-        wishes: Vec<(String, Wish)>,
+        wishes: Vec<(RequestId, Wish)>,
         vanish: Vanish,
         after: Duration,
     ) -> Outcome {
@@ -169,11 +166,12 @@ impl Asked {
         }
         let mut calls = JoinSet::new();
         for (number, (request_id, wish)) in wishes.into_iter().enumerate() {
-            self.wishes.insert(request_id.clone(), wish.clone());
+            let in_journal = RequestDigest::of(&request_id).to_string();
+            self.wishes.insert(in_journal.clone(), wish.clone());
             let client = clients[number % CONNECTIONS].clone();
             calls.spawn(async move {
-                let answer = wish.ask(client, request_id.clone()).await;
-                (request_id, answer)
+                let answer = wish.ask(client, request_id.expose()).await;
+                (in_journal, answer)
             });
         }
         sleep(after).await;
@@ -182,8 +180,8 @@ impl Asked {
             Vanish::Cancel => calls.abort_all(),
         }
         while let Some(ended) = calls.join_next().await {
-            if let Ok((request_id, Ok(answer))) = ended {
-                self.answered.insert(request_id, answer);
+            if let Ok((in_journal, Ok(answer))) = ended {
+                self.answered.insert(in_journal, answer);
             }
         }
         Ok(())

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokenward::clock::{Clock, Entropy, ManualEntropy, SystemClock, random};
+use tokenward::clock::{Clock, ManualEntropy, SystemClock, random};
 use tokenward::proto::v1::{self, EntryKind};
+use tokenward::token::id::{RequestDigest, RequestId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
-use uuid::Builder;
 
 use crate::cluster::Mode;
-use crate::fleet::{Fleet, Recorder, Token, Told, issue_request, reason, revoke_request};
+use crate::fleet::{Fleet, Recorder, Token, Told, issue_request, revoke_request};
 use crate::history::Answer;
 use crate::server::{Client, Outcome};
 use crate::{below, journal, report, sized};
@@ -43,12 +42,10 @@ struct Ledger {
 /// What was acknowledged.
 #[derive(Default)]
 struct Written {
-    /// By request id, in the journal's spelling: what, and to which token.
+    /// By the digest of the request id, as the journal has it: what, and to which token.
     changes: HashMap<String, (EntryKind, String)>,
     /// Uptime of each acknowledgement.
     times: Vec<Duration>,
-    /// Those that turned out to have been made by a call without a clear answer.
-    found_done: usize,
 }
 
 #[tokio::test]
@@ -95,11 +92,10 @@ async fn nothing_is_lost_or_done_twice_when_postgres_is_restarted() -> Outcome {
     assert_eq!(ledger.recorder.violations(), [], "seed {SEED:#x}");
     let written = ledger.written.borrow();
     report(format_args!(
-        "{restarts} restarts, {} changes acknowledged: {} calls without a clear answer, {} changes found done by \
-         asking again; {:?} at most without an acknowledgement",
+        "{restarts} restarts, {} changes acknowledged: {} calls without a clear answer, and asked again; {:?} at most \
+         without an acknowledgement",
         written.times.len(),
         ledger.unknown.load(Ordering::SeqCst),
-        written.found_done,
         written.longest_gap(),
     ));
     Ok(())
@@ -115,11 +111,11 @@ impl Ledger {
         Ok(())
     }
 
-    fn acknowledged(&self, request_id: String, kind: EntryKind, token_id: &str, found_done: bool) {
+    fn acknowledged(&self, request_id: &RequestId, kind: EntryKind, token_id: &str) {
+        let in_journal = RequestDigest::of(request_id).to_string();
         self.written.send_modify(|written| {
-            written.changes.insert(request_id, (kind, token_id.to_owned()));
+            written.changes.insert(in_journal, (kind, token_id.to_owned()));
             written.times.push(SystemClock.uptime());
-            written.found_done += usize::from(found_done);
         });
     }
 
@@ -162,14 +158,13 @@ impl Caller {
 
     async fn one_token(&mut self) -> Result<(), Status> {
         let (id, mut secret) = self.until_known(Wish::Issue).await?;
-        // A secret that was shown to nobody is replaced by one that is.
-        while secret.is_none() || below(&self.ledger.entropy, 2) == 0 {
+        while below(&self.ledger.entropy, 2) == 0 {
             secret = self.until_known(Wish::Rotate(&id)).await?.1;
         }
         let token = Token {
             number: self.ledger.tokens.fetch_add(1, Ordering::SeqCst),
             id,
-            secret: secret.unwrap_or_default(),
+            secret,
         };
         self.judge(&token).await;
         self.until_known(Wish::Revoke(&token)).await?;
@@ -185,32 +180,23 @@ impl Caller {
     }
 
     /// Asks for a change until it is known to have been made, each time with the same request id: the token
-    /// it was made to, and its secret. `None`: it cannot be shown again.
-    async fn until_known(&mut self, wish: Wish<'_>) -> Result<(String, Option<String>), Status> {
-        let request_id = random(&self.ledger.entropy as &dyn Entropy);
-        let request_id = Builder::from_random_bytes(request_id).into_uuid().to_string();
-        let mut had_been_done = false;
+    /// it was made to, and its secret, which an answer that was lost may have shown before.
+    async fn until_known(&mut self, wish: Wish<'_>) -> Result<(String, String), Status> {
+        let request_id = RequestId::new(random(&self.ledger.entropy));
         let answer = loop {
             self.clients.rotate_left(1);
             match wish
-                .ask(&self.ledger.recorder, &mut self.clients[0], &request_id)
+                .ask(&self.ledger.recorder, &mut self.clients[0], request_id.expose())
                 .await
             {
-                Ok((token_id, secret)) => break (token_id, Some(secret)),
-                Err(status) if reason(&status) == "SECRET_ALREADY_SHOWN" => {
-                    had_been_done = true;
-                    let info = status.get_details_error_info();
-                    let token_id = info.and_then(|info| info.metadata.get("token_id").cloned());
-                    break (token_id.unwrap_or_default(), None);
-                }
+                Ok(answer) => break answer,
                 Err(status) if may_be_asked_again(&status) => {
                     self.ledger.unknown.fetch_add(1, Ordering::SeqCst);
                 }
                 Err(status) => return Err(status),
             }
         };
-        self.ledger
-            .acknowledged(request_id, wish.kind(), &answer.0, had_been_done);
+        self.ledger.acknowledged(&request_id, wish.kind(), &answer.0);
         Ok(answer)
     }
 }
@@ -237,9 +223,8 @@ impl Wish<'_> {
         self,
         recorder: &Recorder,
         client: &mut Client,
-        request_id: &str,
+        request_id: String,
     ) -> Result<(String, String), Status> {
-        let request_id = request_id.to_owned();
         match self {
             Wish::Issue => {
                 let issued = client.tokens.issue(issue_request(request_id)).await?.into_inner();

@@ -1,6 +1,7 @@
 //! A retry with the same `request_id` has the effect of one call.
 
 use tokenward::proto::v1;
+use tokenward::proto::v1::issue_request::Expiration;
 use tonic::Code;
 
 use crate::refusal::refused;
@@ -9,8 +10,15 @@ use crate::server::{Outcome, Server, hex, native};
 const FIRST: &str = "7d444840-9dc0-41d1-b245-5ffdce74fad2";
 const SECOND: &str = "7d444840-9dc0-41d1-b245-5ffdce74fad3";
 
+fn minutes(minutes: i64) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: minutes * 60,
+        nanos: 0,
+    }
+}
+
 #[tokio::test]
-async fn a_repeated_issue_makes_one_token_and_names_it() -> Outcome {
+async fn a_repeated_issue_makes_one_token_and_shows_it_again() -> Outcome {
     let server = Server::start()?;
     let mut client = server.client().await?;
     client.create_namespace("notes", "kn_", hex(40)).await?;
@@ -21,17 +29,22 @@ async fn a_repeated_issue_makes_one_token_and_names_it() -> Outcome {
         ..Default::default()
     };
     let issued = client.tokens.issue(request.clone()).await?.into_inner();
+    assert_eq!(client.tokens.issue(request.clone()).await?.into_inner(), issued);
     let id = issued.token.unwrap_or_default().id;
-    let again = refused(client.tokens.issue(request.clone()).await)?;
-    assert_eq!(again.code, Code::AlreadyExists);
-    assert_eq!(again.reason, "SECRET_ALREADY_SHOWN");
-    assert_eq!(again.metadata.get("token_id"), Some(&id));
-    let other = v1::IssueRequest {
-        subject: "bob".to_owned(),
-        ..request
-    };
-    let other = refused(client.tokens.issue(other).await)?;
-    assert_eq!(other.reason, "REQUEST_ID_REUSED");
+    for other in [
+        v1::IssueRequest {
+            subject: "bob".to_owned(),
+            ..request.clone()
+        },
+        v1::IssueRequest {
+            expiration: Some(Expiration::Ttl(minutes(1))),
+            ..request
+        },
+    ] {
+        let other = refused(client.tokens.issue(other).await)?;
+        assert_eq!(other.code, Code::AlreadyExists);
+        assert_eq!(other.reason, "REQUEST_ID_REUSED");
+    }
     let list = v1::ListRequest {
         namespace: "notes".to_owned(),
         ..Default::default()
@@ -42,7 +55,7 @@ async fn a_repeated_issue_makes_one_token_and_names_it() -> Outcome {
     server.stop().await
 }
 
-/// Several tries at once are one as well, and exactly one of them gets the secret.
+/// Several tries at once are one as well, and all of them get the secret.
 #[tokio::test]
 async fn a_request_sent_many_times_at_once_is_carried_out_once() -> Outcome {
     let server = Server::start()?;
@@ -59,10 +72,9 @@ async fn a_request_sent_many_times_at_once_is_carried_out_once() -> Outcome {
         let (mut tokens, request) = (client.tokens.clone(), request.clone());
         tries.spawn(async move { tokens.issue(request).await });
     }
-    let (shown, repeated): (Vec<_>, Vec<_>) = tries.join_all().await.into_iter().partition(Result::is_ok);
-    assert_eq!(shown.len(), 1);
-    for answer in repeated {
-        assert_eq!(refused(answer)?.reason, "SECRET_ALREADY_SHOWN");
+    let first = client.tokens.issue(request).await?.into_inner();
+    for answer in tries.join_all().await {
+        assert_eq!(answer?.into_inner(), first);
     }
     server.stop().await
 }
@@ -92,15 +104,20 @@ async fn a_revocation_can_be_repeated_and_its_id_serves_no_other() -> Outcome {
     ] {
         assert_eq!(client.tokens.revoke(retry).await?.into_inner(), first);
     }
-    let reused = refused(client.tokens.revoke(request(&other.id, FIRST, "")).await)?;
-    assert_eq!(reused.code, Code::AlreadyExists);
-    assert_eq!(reused.reason, "REQUEST_ID_REUSED");
+    for reuse in [
+        request(&other.id, FIRST, "leaked"),
+        request(&token.id, FIRST, "left"),
+    ] {
+        let reused = refused(client.tokens.revoke(reuse).await)?;
+        assert_eq!(reused.code, Code::AlreadyExists);
+        assert_eq!(reused.reason, "REQUEST_ID_REUSED");
+    }
     assert_eq!(client.verdict(&other_secret).await?, v1::Verdict::Accepted);
     server.stop().await
 }
 
 #[tokio::test]
-async fn a_repeated_rotation_leaves_the_secret_of_the_first() -> Outcome {
+async fn a_repeated_rotation_rotates_once_and_shows_the_secret_again() -> Outcome {
     let server = Server::start()?;
     let mut client = server.client().await?;
     client.create_namespace("notes", "tw_", native()).await?;
@@ -110,11 +127,15 @@ async fn a_repeated_rotation_leaves_the_secret_of_the_first() -> Outcome {
         request_id: FIRST.to_owned(),
         ..Default::default()
     };
-    let secret = client.tokens.rotate(request.clone()).await?.into_inner().secret;
-    let again = refused(client.tokens.rotate(request).await)?;
-    assert_eq!(again.code, Code::AlreadyExists);
-    assert_eq!(again.reason, "SECRET_ALREADY_SHOWN");
-    assert_eq!(again.metadata.get("token_id"), Some(&token.id));
+    let rotated = client.tokens.rotate(request.clone()).await?.into_inner();
+    assert_eq!(client.tokens.rotate(request.clone()).await?.into_inner(), rotated);
+    let longer = v1::RotateRequest {
+        overlap: Some(minutes(1)),
+        ..request
+    };
+    let reused = refused(client.tokens.rotate(longer).await)?;
+    assert_eq!(reused.reason, "REQUEST_ID_REUSED");
+    let secret = rotated.secret;
     assert_eq!(client.verdict(&secret).await?, v1::Verdict::Accepted);
     let get = v1::GetRequest {
         token_id: token.id.clone(),

@@ -1,4 +1,4 @@
-//! `tokenward issue` and `rotate`: the two commands that show a secret, once.
+//! `tokenward issue` and `rotate`: the two commands that show a secret.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) struct ShowArgs {
     /// Write the secret to this new file, which only its owner can read, and print the rest
     #[arg(long, value_name = "PATH", conflicts_with = "secret_only")]
     secret_file: Option<PathBuf>,
-    /// Makes a retry safe: a UUID, version 4 or 7
+    /// Makes a retry safe, which shows the same secret for 24 hours: a UUID, version 4 or 7, random, and as secret
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
 }
@@ -157,7 +157,7 @@ impl ShowArgs {
     }
 
     fn show(&self, shown: &Shown<'_>, output: Output) -> Outcome {
-        // A secret that was made and not shown is lost: unlike any other output, that is worth an error
+        // A secret that was made and not shown is soon lost: unlike any other output, that is worth an error
         // even when nobody is there to read.
         self.print(shown, output).map_err(|error| {
             let (id, done) = (&shown.token.id, shown.done);
@@ -184,7 +184,7 @@ impl ShowArgs {
         output.print(shown, || output::facts(token.facts()))?;
         if output == Output::Table {
             output::line(&format!(
-                "\n{}\n\nThis is the secret. It is shown this once and cannot be read again: keep it now.",
+                "\n{}\n\nThis is the secret. It cannot be looked up later: keep it now.",
                 shown.secret
             ))?;
         }

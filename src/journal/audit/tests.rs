@@ -6,7 +6,7 @@ use crate::clock::{ManualEntropy, random};
 use crate::journal::{Draft, Origin};
 use crate::token::change::TokenChange;
 use crate::token::format::{Body, Format, Prefix};
-use crate::token::id::RequestId;
+use crate::token::id::RequestDigest;
 use crate::token::secret::{Pepper, PepperId};
 use crate::token::text::{Actor, Name, Reason, Subject};
 use crate::token::time::Timestamp;
@@ -77,7 +77,7 @@ impl Journal {
 
     fn origin(&self) -> Fallible<Origin> {
         Ok(Origin {
-            request_id: RequestId::new(self.now()?, random(&self.entropy)),
+            request_id: RequestDigest::new(self.now()?, random(&self.entropy)),
             time: self.now()?,
             actor: Actor::try_from("ops".to_owned())?,
         })

@@ -3,6 +3,7 @@
 //! A new law is one line in `every_law!`; a new store is one line in `store_laws!`, and it may skip a law
 //! only with a reason. Every law begins with the namespace `notes`, at revision 1.
 
+mod answers;
 mod commits;
 mod identity;
 mod journal;
@@ -51,6 +52,10 @@ macro_rules! every_law {
             reads::a_look_is_the_state_at_its_fence,
             reads::pages_neither_repeat_nor_skip,
             reads::a_listing_keeps_to_its_namespace,
+            answers::an_answer_is_what_was_given,
+            answers::an_answer_is_there_with_its_entry_or_not_at_all,
+            answers::a_sweep_forgets_what_has_expired_and_nothing_else,
+            answers::a_sweep_takes_so_many_the_oldest_first,
             identity::text_survives,
             identity::names_are_compared_byte_for_byte,
             identity::instants_are_exact,

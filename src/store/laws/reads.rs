@@ -9,7 +9,7 @@ use crate::journal::{Change, Draft, Revision, fold};
 use crate::store::{Look, READ_MAX, Store};
 use crate::token::Token;
 use crate::token::change::TokenChange;
-use crate::token::id::{RequestId, TokenId};
+use crate::token::id::{RequestDigest, TokenId};
 use crate::token::samples::{instant, kept, namespace, slug, token, withdrawal};
 
 pub(super) async fn strangers_are_absent(store: Arc<dyn Store>) -> Law {
@@ -17,7 +17,7 @@ pub(super) async fn strangers_are_absent(store: Arc<dyn Store>) -> Law {
     assert_eq!(store.token(token(2).id).await?, None);
     assert_eq!(
         store
-            .entry_of_request(RequestId::new(instant(0), [0xff; 10]))
+            .entry_of_request(RequestDigest::new(instant(0), [0xff; 10]))
             .await?,
         None
     );

@@ -11,15 +11,16 @@ use uuid::Uuid;
 
 use super::super::batch::{Plan, Rows, Seen, all_written, plan};
 use super::super::columns::{revision, sql};
-use super::super::{Head, Outcome, StoreError};
+use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
 use super::fault::{Class, Fault};
 use super::ground::not_behind;
 use super::lane::Lane;
 use super::read::{self, uuid};
-use super::rows::{Statement, insert_entries, insert_secrets, insert_tokens, update_tokens};
+use super::rows::{Statement, insert_answers, insert_entries, insert_secrets, insert_tokens, update_tokens};
 use crate::journal::{Draft, Entry, Revision};
 use crate::token::id::TokenId;
 use crate::token::namespace::Namespace;
+use crate::token::time::Timestamp;
 
 /// How often a transaction that was in somebody's way, or lost its connection, is tried in all.
 const TRIES_MAX: u32 = 4;
@@ -65,6 +66,13 @@ pub(super) const ROLLBACK: &str = "ROLLBACK";
 pub(super) const TRIM: &str = "
     DELETE FROM journal WHERE revision <= $1 AND revision < (SELECT revision FROM journal_head)";
 
+// Servers that sweep at once do not wait for one another: what one has locked is gone soon enough.
+pub(super) const SWEEP_ANSWERS: &str = "
+    DELETE FROM answer WHERE revision = ANY (ARRAY(
+        SELECT revision FROM answer WHERE expire_time <= $1 ORDER BY expire_time LIMIT $2
+        FOR UPDATE SKIP LOCKED
+    ))";
+
 /// Writes `drafts`; answers with the head they leave behind.
 pub(super) async fn commit(lane: &Lane, drafts: &[Draft]) -> Result<(Vec<Outcome>, Head), Fault> {
     let mut tries = 1;
@@ -85,6 +93,13 @@ pub(super) async fn commit(lane: &Lane, drafts: &[Draft]) -> Result<(Vec<Outcome
 pub(super) async fn trim(connection: &mut PgConnection, through: Revision) -> Result<(), Fault> {
     sqlx::query(TRIM).bind(sql(through)).execute(connection).await?;
     Ok(())
+}
+
+pub(super) async fn sweep_answers(connection: &mut PgConnection, until: Timestamp) -> Result<u64, Fault> {
+    let query = sqlx::query(SWEEP_ANSWERS)
+        .bind(until.micros())
+        .bind(i64::from(SWEEP_MAX));
+    Ok(query.execute(connection).await?.rows_affected())
 }
 
 async fn attempt(
@@ -160,6 +175,7 @@ async fn write(connection: &mut PgConnection, writes: &[(Draft, Entry)]) -> Resu
         mut issued,
         changed,
         mut rotated,
+        answers,
     } = Rows::of(writes);
     for (namespace, version) in namespaces {
         put_namespace(connection, namespace, version).await?;
@@ -184,7 +200,11 @@ async fn write(connection: &mut PgConnection, writes: &[(Draft, Entry)]) -> Resu
         execute(connection, insert_secrets(&kept), kept.len()).await?;
     }
     let entries: Vec<_> = writes.iter().map(|(_, entry)| entry).collect();
-    execute(connection, insert_entries(&entries), entries.len()).await
+    execute(connection, insert_entries(&entries), entries.len()).await?;
+    if !answers.is_empty() {
+        execute(connection, insert_answers(&answers), answers.len()).await?;
+    }
+    Ok(())
 }
 
 /// Runs `statement`, and insists on how many rows it wrote.

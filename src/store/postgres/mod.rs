@@ -23,9 +23,11 @@ use super::roll::{Member, MemberId, Roll};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
+use crate::token::time::Timestamp;
 use fault::Fault;
 use ground::{Ground, not_behind};
 use lane::{Lane, LaneOptions};
@@ -217,10 +219,22 @@ impl Store for PostgresStore {
         ))
     }
 
-    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+    async fn entry_of_request(&self, request_id: RequestDigest) -> Result<Option<Entry>, StoreError> {
         ask!(self.misses, |connection| read::entry_of_request(
             &mut connection,
             request_id
+        ))
+    }
+
+    async fn answer(&self, revision: Revision) -> Result<Option<SealedAnswer>, StoreError> {
+        ask!(self.misses, |connection| read::answer(&mut connection, revision))
+    }
+
+    /// On the lane for what takes as long as it takes: nobody's change waits for it.
+    async fn sweep_answers(&self, until: Timestamp) -> Result<u64, StoreError> {
+        ask!(self.lists, |connection| commit::sweep_answers(
+            &mut connection,
+            until
         ))
     }
 

@@ -10,9 +10,11 @@ use super::fault::Fault;
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
-use crate::token::secret::Digest;
+use crate::token::secret::{Digest, PepperId};
+use crate::token::time::Timestamp;
 
 pub(super) const TOKEN: &str = "SELECT version, record FROM token_record WHERE id = $1";
 
@@ -50,6 +52,8 @@ pub(super) const ENTRIES_OF_NAMESPACE: &str =
     "SELECT body, link FROM journal WHERE namespace = $1 AND revision > $2 ORDER BY revision LIMIT $3";
 
 pub(super) const ENTRY_OF_REQUEST: &str = "SELECT body, link FROM journal WHERE request_id = $1";
+
+pub(super) const ANSWER: &str = "SELECT pepper, sealed, expire_time FROM answer WHERE revision = $1";
 
 pub(super) const HEAD: &str = "
     SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
@@ -124,11 +128,28 @@ pub(super) async fn entries(
 
 pub(super) async fn entry_of_request(
     connection: &mut PgConnection,
-    request_id: RequestId,
+    request_id: RequestDigest,
 ) -> Result<Option<Entry>, Fault> {
     let query = sqlx::query(ENTRY_OF_REQUEST).bind(Uuid::from_bytes(*request_id.as_bytes()));
     let row = query.fetch_optional(connection).await?;
     row.as_ref().map(entry).transpose()
+}
+
+pub(super) async fn answer(
+    connection: &mut PgConnection,
+    revision: Revision,
+) -> Result<Option<SealedAnswer>, Fault> {
+    let query = sqlx::query(ANSWER).bind(sql(revision));
+    let Some(row) = query.fetch_optional(connection).await? else {
+        return Ok(None);
+    };
+    let pepper: i32 = row.try_get("pepper")?;
+    let expire_time = Timestamp::from_micros(row.try_get("expire_time")?);
+    Ok(Some(SealedAnswer {
+        pepper: PepperId(u16::try_from(pepper).map_err(StoreError::corrupt)?),
+        sealed: row.try_get("sealed")?,
+        expire_time: expire_time.map_err(StoreError::corrupt)?,
+    }))
 }
 
 pub(super) async fn head(connection: &mut PgConnection) -> Result<Head, Fault> {

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::super::batch::TokenRow;
 use super::super::columns::sql;
 use super::read::uuid;
-use crate::journal::Entry;
+use crate::journal::{Entry, Revision};
+use crate::token::answer::SealedAnswer;
 use crate::token::id::TokenId;
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Withdrawal};
@@ -55,6 +56,10 @@ pub(super) const INSERT_ENTRIES: &str = "
         $1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
         $9::bytea[]
     )";
+
+pub(super) const INSERT_ANSWERS: &str = "
+    INSERT INTO answer (revision, pepper, sealed, expire_time)
+    SELECT * FROM UNNEST($1::bigint[], $2::integer[], $3::bytea[], $4::bigint[])";
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
@@ -115,6 +120,14 @@ pub(super) fn insert_entries<'q>(entries: &[&'q Entry]) -> Statement<'q> {
         .bind(column(entries, |entry| entry.change.token_id().map(uuid)))
         .bind(column(entries, |entry| &entry.body[..]))
         .bind(column(entries, |entry| &entry.link.as_bytes()[..]))
+}
+
+pub(super) fn insert_answers<'q>(rows: &[(Revision, &'q SealedAnswer)]) -> Statement<'q> {
+    sqlx::query(INSERT_ANSWERS)
+        .bind(column(rows, |(revision, _)| sql(*revision)))
+        .bind(column(rows, |(_, answer)| i32::from(answer.pepper.0)))
+        .bind(column(rows, |(_, answer)| &answer.sealed[..]))
+        .bind(column(rows, |(_, answer)| answer.expire_time.micros()))
 }
 
 fn time(withdrawal: Option<&Withdrawal>) -> Option<i64> {

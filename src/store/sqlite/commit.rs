@@ -4,18 +4,21 @@
 
 use std::collections::HashMap;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
 use super::super::batch::{Plan, Rows, Seen, TokenRow, all_written, plan};
-use super::super::{Head, Outcome, StoreError};
+use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
 use super::{read, revision, sql};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision};
+use crate::token::answer::SealedAnswer;
 use crate::token::id::TokenId;
 use crate::token::namespace::Namespace;
+use crate::token::time::Timestamp;
 
 pub(super) const BEGIN_JOURNAL: &str = "
     INSERT INTO journal_head (id, epoch, revision, link) VALUES (1, $1, 0, $2)
@@ -84,10 +87,20 @@ pub(super) const INSERT_ENTRIES: &str = "
         CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
     FROM json_each($1)";
 
+pub(super) const INSERT_ANSWERS: &str = "
+    INSERT INTO answer (revision, pepper, sealed, expire_time)
+    SELECT value->>'$.revision', value->>'$.pepper', unhex(value->>'$.sealed'), value->>'$.expire_time'
+    FROM json_each($1)";
+
 pub(super) const MOVE_HEAD: &str = "UPDATE journal_head SET revision = $1, link = $2 WHERE revision = $3";
 
 pub(super) const TRIM: &str = "
     DELETE FROM journal WHERE revision <= $1 AND revision < (SELECT revision FROM journal_head)";
+
+pub(super) const SWEEP_ANSWERS: &str = "
+    DELETE FROM answer WHERE revision IN (
+        SELECT revision FROM answer WHERE expire_time <= $1 ORDER BY expire_time LIMIT $2
+    )";
 
 /// Writes the head row of a new journal; answers with the head of this one.
 pub(super) async fn begin_journal(pool: &SqlitePool, epoch: Epoch) -> Result<Revision, sqlx::Error> {
@@ -130,6 +143,11 @@ pub(super) async fn commit(
 pub(super) async fn trim(pool: &SqlitePool, through: Revision) -> Result<(), StoreError> {
     sqlx::query(TRIM).bind(sql(through)).execute(pool).await?;
     Ok(())
+}
+
+pub(super) async fn sweep_answers(pool: &SqlitePool, until: Timestamp) -> Result<u64, StoreError> {
+    let query = sqlx::query(SWEEP_ANSWERS).bind(until.micros()).bind(SWEEP_MAX);
+    Ok(query.execute(pool).await?.rows_affected())
 }
 
 async fn seen(connection: &mut SqliteConnection, drafts: &[Draft]) -> Result<Seen, StoreError> {
@@ -176,6 +194,7 @@ async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> 
         issued,
         changed,
         rotated,
+        answers,
     } = Rows::of(writes);
     for (namespace, version) in namespaces {
         put_namespace(connection, namespace, version).await?;
@@ -188,7 +207,9 @@ async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> 
     issued.append(&mut rotated);
     execute(connection, INSERT_SECRETS, &issued, None).await?;
     let entries: Vec<Value> = writes.iter().map(|(_, entry)| entry_row(entry)).collect();
-    execute(connection, INSERT_ENTRIES, &entries, Some(entries.len())).await
+    execute(connection, INSERT_ENTRIES, &entries, Some(entries.len())).await?;
+    let answers: Vec<Value> = answers.into_iter().map(answer_row).collect();
+    execute(connection, INSERT_ANSWERS, &answers, Some(answers.len())).await
 }
 
 fn token_row(row: TokenRow<'_>) -> Value {
@@ -206,6 +227,15 @@ fn entry_row(entry: &Entry) -> Value {
         "token_id": entry.change.token_id(),
         "body": String::from_utf8_lossy(&entry.body),
         "link": entry.link.to_string(),
+    })
+}
+
+fn answer_row((revision, answer): (Revision, &SealedAnswer)) -> Value {
+    json!({
+        "revision": revision,
+        "pepper": answer.pepper,
+        "sealed": HEXLOWER.encode(&answer.sealed),
+        "expire_time": answer.expire_time,
     })
 }
 

@@ -25,9 +25,11 @@ use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
+use crate::token::time::Timestamp;
 pub use ground::Shaky;
 pub use snapshot::{Snapshot, Unreadable};
 
@@ -239,8 +241,16 @@ impl Store for SqliteStore {
         read::entries(&self.readers, after, &filter, limit).await
     }
 
-    async fn entry_of_request(&self, request_id: RequestId) -> Result<Option<Entry>, StoreError> {
+    async fn entry_of_request(&self, request_id: RequestDigest) -> Result<Option<Entry>, StoreError> {
         read::entry_of_request(&self.readers, request_id).await
+    }
+
+    async fn answer(&self, revision: Revision) -> Result<Option<SealedAnswer>, StoreError> {
+        read::answer(&self.readers, revision).await
+    }
+
+    async fn sweep_answers(&self, until: Timestamp) -> Result<u64, StoreError> {
+        commit::sweep_answers(&self.writer, until).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {

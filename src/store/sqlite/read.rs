@@ -8,9 +8,11 @@ use super::{link, revision, sql};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::answer::SealedAnswer;
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
-use crate::token::secret::Digest;
+use crate::token::secret::{Digest, PepperId};
+use crate::token::time::Timestamp;
 
 pub(super) const TOKEN: &str = "SELECT version, record FROM token_record WHERE id = $1";
 
@@ -48,6 +50,8 @@ pub(super) const ENTRIES_OF_NAMESPACE: &str =
     "SELECT body, link FROM journal WHERE namespace = $1 AND revision > $2 ORDER BY revision LIMIT $3";
 
 pub(super) const ENTRY_OF_REQUEST: &str = "SELECT body, link FROM journal WHERE request_id = $1";
+
+pub(super) const ANSWER: &str = "SELECT pepper, sealed, expire_time FROM answer WHERE revision = $1";
 
 pub(super) const HEAD: &str = "
     SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
@@ -127,13 +131,28 @@ pub(super) async fn entries<'e>(
 
 pub(super) async fn entry_of_request(
     pool: &SqlitePool,
-    request_id: RequestId,
+    request_id: RequestDigest,
 ) -> Result<Option<Entry>, StoreError> {
     let row = sqlx::query(ENTRY_OF_REQUEST)
         .bind(&request_id.as_bytes()[..])
         .fetch_optional(pool)
         .await?;
     row.as_ref().map(entry).transpose()
+}
+
+pub(super) async fn answer(
+    pool: &SqlitePool,
+    revision: Revision,
+) -> Result<Option<SealedAnswer>, StoreError> {
+    let query = sqlx::query(ANSWER).bind(sql(revision));
+    let Some(row) = query.fetch_optional(pool).await? else {
+        return Ok(None);
+    };
+    Ok(Some(SealedAnswer {
+        pepper: PepperId(row.try_get("pepper")?),
+        sealed: row.try_get("sealed")?,
+        expire_time: Timestamp::from_micros(row.try_get("expire_time")?).map_err(StoreError::corrupt)?,
+    }))
 }
 
 pub(super) async fn head<'e>(executor: impl SqliteExecutor<'e>) -> Result<Head, StoreError> {

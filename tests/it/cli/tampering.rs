@@ -12,7 +12,7 @@ use tokenward::store::sqlite::{Snapshot, SqliteStore};
 use tokenward::store::{Outcome as Committed, Store};
 use tokenward::token::change::TokenChange;
 use tokenward::token::format::{Body, Format, Prefix};
-use tokenward::token::id::{RequestId, Slug, TokenId};
+use tokenward::token::id::{RequestDigest, Slug, TokenId};
 use tokenward::token::namespace::{Namespace, Policy};
 use tokenward::token::scope::Labels;
 use tokenward::token::secret::{Pepper, PepperId};
@@ -99,7 +99,7 @@ impl Journal {
         self.now += 1_000_000;
         let time = Timestamp::from_micros(self.now)?;
         Ok(Origin {
-            request_id: RequestId::new(time, random(&self.entropy)),
+            request_id: RequestDigest::new(time, random(&self.entropy)),
             time,
             actor: Actor::try_from("ops".to_owned())?,
         })

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 use super::super::{commit, ground, read, roll, rows, schema};
 use super::*;
 
-const STATEMENTS: [&str; 34] = [
+const STATEMENTS: [&str; 37] = [
     commit::BEGIN,
     commit::LOCK_NAMESPACES,
     commit::REPEATED,
@@ -18,10 +18,12 @@ const STATEMENTS: [&str; 34] = [
     rows::INSERT_SECRETS,
     commit::PUT_NAMESPACE,
     rows::INSERT_ENTRIES,
+    rows::INSERT_ANSWERS,
     commit::MOVE_HEAD,
     commit::COMMIT,
     commit::ROLLBACK,
     commit::TRIM,
+    commit::SWEEP_ANSWERS,
     ground::GROUND,
     read::TOKEN,
     read::TOKENS_BY_DIGEST,
@@ -31,6 +33,7 @@ const STATEMENTS: [&str; 34] = [
     read::ENTRIES_OF_TOKEN,
     read::ENTRIES_OF_NAMESPACE,
     read::ENTRY_OF_REQUEST,
+    read::ANSWER,
     read::HEAD,
     roll::JOIN,
     roll::RENEW,
@@ -108,7 +111,7 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
             continue;
         }
         let plan = plan(&mut connection, statement).await?;
-        for table in ["token", "secret", "journal"] {
+        for table in ["token", "secret", "journal", "answer"] {
             for walk in [format!("Seq Scan on {table}\n"), format!("Seq Scan on {table} ")] {
                 assert!(!format!("{plan}\n").contains(&walk), "{statement}: {plan}");
             }
@@ -141,6 +144,9 @@ async fn each_read_goes_by_its_index() -> Tested {
         (rows::UPDATE_TOKENS, "token_pkey"),
         (commit::DELETE_SECRETS, "secret_by_token"),
         (commit::TRIM, "journal_pkey"),
+        (commit::SWEEP_ANSWERS, "answer_by_expiry"),
+        (commit::SWEEP_ANSWERS, "answer_pkey"),
+        (read::ANSWER, "answer_pkey"),
         (roll::RENEW, "member_pkey"),
     ] {
         let plan = plan(&mut connection, statement).await?;

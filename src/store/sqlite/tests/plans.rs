@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 use super::super::{commit, read, snapshot};
 use super::*;
 
-const STATEMENTS: [&str; 22] = [
+const STATEMENTS: [&str; 25] = [
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
     commit::REPEATED,
@@ -17,8 +17,10 @@ const STATEMENTS: [&str; 22] = [
     commit::INSERT_SECRETS,
     commit::PUT_NAMESPACE,
     commit::INSERT_ENTRIES,
+    commit::INSERT_ANSWERS,
     commit::MOVE_HEAD,
     commit::TRIM,
+    commit::SWEEP_ANSWERS,
     read::TOKEN,
     read::TOKENS_BY_DIGEST,
     read::TOKENS,
@@ -27,6 +29,7 @@ const STATEMENTS: [&str; 22] = [
     read::ENTRIES_OF_TOKEN,
     read::ENTRIES_OF_NAMESPACE,
     read::ENTRY_OF_REQUEST,
+    read::ANSWER,
     read::HEAD,
 ];
 
@@ -72,7 +75,7 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
     for statement in STATEMENTS {
         let plan = plan(&store, statement).await?;
         for step in &plan {
-            let walks = ["token", "token_record", "secret", "journal"]
+            let walks = ["token", "token_record", "secret", "journal", "answer"]
                 .iter()
                 .any(|table| step.split(' ').take(2).eq(["SCAN", table]));
             // What was asked, and the few secrets of one token, may be sorted; a page never.
@@ -122,6 +125,15 @@ async fn each_read_goes_by_its_index() -> Tested {
         (
             commit::DELETE_SECRETS,
             "SEARCH secret USING INDEX secret_by_token (token_id=?)",
+        ),
+        (read::ANSWER, "SEARCH answer USING INTEGER PRIMARY KEY (rowid=?)"),
+        (
+            commit::SWEEP_ANSWERS,
+            "SEARCH answer USING COVERING INDEX answer_by_expiry (expire_time<?)",
+        ),
+        (
+            commit::SWEEP_ANSWERS,
+            "SEARCH answer USING INTEGER PRIMARY KEY (rowid=?)",
         ),
         (commit::TRIM, "SEARCH journal USING INTEGER PRIMARY KEY (rowid<?)"),
     ] {

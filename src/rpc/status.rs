@@ -132,13 +132,13 @@ impl Reason {
             Reason::RequestIdReused => ("REQUEST_ID_REUSED", Code::AlreadyExists, false),
             Reason::SecretAlreadyShown => ("SECRET_ALREADY_SHOWN", Code::AlreadyExists, false),
             Reason::CursorExpired => ("CURSOR_EXPIRED", Code::OutOfRange, false),
-            Reason::WatcherTooSlow => ("WATCHER_TOO_SLOW", Code::ResourceExhausted, false),
-            Reason::Draining => ("DRAINING", Code::Unavailable, false),
+            Reason::WatcherTooSlow => ("WATCHER_TOO_SLOW", Code::ResourceExhausted, true),
+            Reason::Draining => ("DRAINING", Code::Unavailable, true),
             Reason::StoreUnavailable => ("STORE_UNAVAILABLE", Code::Unavailable, true),
             Reason::Overloaded => ("OVERLOADED", Code::ResourceExhausted, true),
-            Reason::Contention => ("CONTENTION", Code::Aborted, false),
-            Reason::NotYetApplied => ("NOT_YET_APPLIED", Code::Unavailable, false),
-            Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, false),
+            Reason::Contention => ("CONTENTION", Code::Aborted, true),
+            Reason::NotYetApplied => ("NOT_YET_APPLIED", Code::Unavailable, true),
+            Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, true),
             Reason::Internal => ("INTERNAL", Code::Internal, false),
             Reason::LeaseLost => ("LEASE_LOST", Code::Unavailable, true),
             Reason::ReplicaBehind => ("REPLICA_BEHIND", Code::Unavailable, true),
@@ -345,6 +345,8 @@ problem_from!(
 mod tests {
     use std::collections::BTreeSet;
 
+    use tonic_types::StatusExt;
+
     use super::Reason;
     use crate::proto::v1::ErrorReason;
 
@@ -360,5 +362,21 @@ mod tests {
             .map(|reason| reason.as_str_name().to_owned())
             .collect();
         assert_eq!(used, documented);
+    }
+
+    /// Where a retry as it is makes sense, callers are told how long to wait, and the contract says so.
+    #[test]
+    fn retry_info_is_sent_where_it_is_promised() {
+        let contract = include_str!("../../proto/tokenward/v1/error.proto");
+        let values = contract
+            .split_once("enum ErrorReason {")
+            .map_or("", |(_, values)| values);
+        for reason in Reason::ALL {
+            let value = format!("ERROR_REASON_{} = ", reason.as_str());
+            let before = values.split_once(&value).map_or("", |(before, _)| before);
+            let comment = before.rsplit(';').next().unwrap_or_default();
+            let sent = reason.status("").get_details_retry_info().is_some();
+            assert_eq!(sent, comment.contains("RetryInfo"), "{reason:?}: {comment}");
+        }
     }
 }

@@ -16,8 +16,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+use tokenward::clock::{SystemEntropy, random};
 use tokenward::proto::v1;
 use tokenward::proto::v1::watch_revocations_response::Event;
+use tokenward::token::id::{RequestDigest, RequestId};
 use tonic::Status;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -124,34 +126,46 @@ fn latin(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// The flow: everything that handles a secret, done right and done wrong. The secrets it made.
-async fn flow(client: &mut Client, left: &mut Left) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+/// The flow: everything that handles a secret, done right and done wrong. The secrets it made, and the request
+/// ids that show them again.
+async fn flow(
+    client: &mut Client,
+    left: &mut Left,
+) -> Result<(Vec<String>, Vec<String>), Box<dyn std::error::Error>> {
     client.create_namespace("notes", "kn_", hex(40)).await?;
     client.create_namespace("tasks", "tw_", native()).await?;
     let watched = client
         .revocations
         .watch_revocations(v1::WatchRevocationsRequest::default());
     let mut watched = watched.await?.into_inner();
-    let mut secrets = Vec::new();
+    let (mut secrets, mut request_ids) = (Vec::new(), Vec::new());
     let mut revoked = 0;
     for namespace in ["notes", "tasks"] {
         let issue = v1::IssueRequest {
             namespace: namespace.to_owned(),
             subject: "ada".to_owned(),
             scopes: vec!["read".to_owned()],
+            request_id: RequestId::new(random(&SystemEntropy)).expose(),
             ..Default::default()
         };
-        let issued = client.tokens.issue(issue).await?.into_inner();
+        left.shown("messages", &issue);
+        let issued = client.tokens.issue(issue.clone()).await?.into_inner();
         left.shown("messages", &issued);
+        assert_eq!(client.tokens.issue(issue.clone()).await?.into_inner(), issued);
+        request_ids.push(issue.request_id);
         let id = issued.token.unwrap_or_default().id;
         secrets.push(issued.secret);
         for _ in 0..2 {
             let rotate = v1::RotateRequest {
                 token_id: id.clone(),
+                request_id: RequestId::new(random(&SystemEntropy)).expose(),
                 ..Default::default()
             };
-            let rotated = client.tokens.rotate(rotate).await?.into_inner();
+            left.shown("messages", &rotate);
+            let rotated = client.tokens.rotate(rotate.clone()).await?.into_inner();
             left.shown("messages", &rotated);
+            assert_eq!(client.tokens.rotate(rotate.clone()).await?.into_inner(), rotated);
+            request_ids.push(rotate.request_id);
             secrets.push(rotated.secret);
         }
         verify_all(client, left, &secrets).await?;
@@ -180,7 +194,7 @@ async fn flow(client: &mut Client, left: &mut Left) -> Result<Vec<String>, Box<d
             .or_default()
             .extend(&entry.body);
     }
-    Ok(secrets)
+    Ok((secrets, request_ids))
 }
 
 /// Verifies each secret as it is, cut off, mistyped, too long, for too much, and in a batch.
@@ -295,7 +309,7 @@ fn no_secret_is_found_in_anything_the_flow_leaves_behind() -> Outcome {
         .init();
     let runtime = tokio::runtime::Runtime::new()?;
     let mut left = Left::default();
-    let (secrets, folder) = runtime.block_on(async {
+    let ((secrets, request_ids), folder) = runtime.block_on(async {
         // As people start it: with files of its own.
         let server = Server::start_with(|options| {
             options.pepper_file = None;
@@ -303,11 +317,11 @@ fn no_secret_is_found_in_anything_the_flow_leaves_behind() -> Outcome {
         })?;
         let credential = std::fs::read_to_string(server.folder.path().join("tokenward.db.admin"))?;
         let mut client = Client::with(server.endpoint()?.connect().await?, Bearer::new(&credential));
-        let mut secrets = flow(&mut client, &mut left).await?;
-        secrets.push(credential);
+        let mut made = flow(&mut client, &mut left).await?;
+        made.0.push(credential);
         left.files("while it ran", server.folder.path())?;
         drop(client);
-        Ok::<_, Box<dyn std::error::Error>>((secrets, server.stop_keeping_folder().await?))
+        Ok::<_, Box<dyn std::error::Error>>((made, server.stop_keeping_folder().await?))
     })?;
     left.files("afterwards", folder.path())?;
     let log = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -339,6 +353,15 @@ fn no_secret_is_found_in_anything_the_flow_leaves_behind() -> Outcome {
         .filter(|place| !place.starts_with("tokenward.db.admin "))
         .collect();
     assert_eq!(elsewhere, Vec::<&str>::new());
+    assert_eq!(request_ids.len(), 6);
+    for id in &request_ids {
+        let (id, raw) = (id.clone().into_bytes(), RequestId::parse(id)?.as_bytes().to_vec());
+        let encoded = [HEXLOWER.encode(&raw).into(), BASE64.encode(&raw).into(), id, raw];
+        assert_eq!(left.with(&encoded), Vec::<&str>::new());
+    }
+    // Else what is not found says nothing: the journal has digests of them.
+    let digest = RequestDigest::of(&RequestId::parse(&request_ids[0])?);
+    assert_ne!(left.with(&[digest.to_string().into_bytes()]), Vec::<&str>::new());
 
     let file = folder.path().join("tokenward.db.pepper");
     assert_eq!(std::fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);

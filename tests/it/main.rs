@@ -12,9 +12,11 @@ mod layers;
 mod life;
 mod limits;
 mod lists;
+mod lost_answers;
 mod metrics;
 mod permissions;
 mod refusal;
+mod relay;
 #[path = "../support/server.rs"]
 mod server;
 mod shared;

@@ -374,7 +374,7 @@ mod tests {
         for reason in Reason::ALL {
             let value = format!("ERROR_REASON_{} = ", reason.as_str());
             let before = values.split_once(&value).map_or("", |(before, _)| before);
-            let comment = before.rsplit(';').next().unwrap_or_default();
+            let comment = before.rsplit("ERROR_REASON_").next().unwrap_or_default();
             let sent = reason.status("").get_details_retry_info().is_some();
             assert_eq!(sent, comment.contains("RetryInfo"), "{reason:?}: {comment}");
         }

@@ -156,3 +156,55 @@ async fn nobody_waits_for_a_server_that_was_stopped() -> Outcome {
     assert_eq!(revoked.propagation(), Propagation::Acknowledged);
     fleet.stop().await
 }
+
+/// Whoever sent it first may have died waiting: who sends it again must not be told sooner.
+#[tokio::test]
+async fn what_is_repeated_at_another_server_waits_as_the_first_did() -> Outcome {
+    let mut fleet = Fleet::start(2).await?;
+    let (token, _) = fleet.known_everywhere().await?;
+    let rotate = v1::RotateRequest {
+        token_id: token.id.clone(),
+        request_id: "7d444840-9dc0-41d1-b245-5ffdce74fad2".to_owned(),
+        ..Default::default()
+    };
+    let revoke = v1::RevokeRequest {
+        token_id: token.id,
+        request_id: "7d444840-9dc0-41d1-b245-5ffdce74fad3".to_owned(),
+        ..Default::default()
+    };
+    let first = &mut fleet.clients[0].tokens;
+    let rotated = first.rotate(rotate.clone()).await?.into_inner();
+    let revoked = first.revoke(revoke.clone()).await?.into_inner();
+    assert_eq!(rotated.propagation(), Propagation::Acknowledged);
+    // A member that lives, and applies nothing.
+    let mut connection = fleet
+        .store
+        .database
+        .connect()
+        .await
+        .map_err(|error| error.to_string())?;
+    sqlx::query(
+        "INSERT INTO member (id, name, beat, acked) VALUES (decode(md5('slow'), 'hex'), 'slow', 0, 0)",
+    )
+    .execute(&mut connection)
+    .await?;
+    let beating = tokio::spawn(async move {
+        let beat = "UPDATE member SET beat = beat + 1 WHERE name = 'slow'";
+        while sqlx::query(beat).execute(&mut connection).await.is_ok() {}
+    });
+    let second = &mut fleet.clients[1].tokens;
+    let rotated_again = second.rotate(rotate).await?.into_inner();
+    let revoked_again = second.revoke(revoke).await?.into_inner();
+    beating.abort();
+    assert_eq!(rotated_again.propagation(), Propagation::WaitedOut);
+    assert_eq!(revoked_again.propagation(), Propagation::WaitedOut);
+    assert_eq!(
+        (rotated_again.token, rotated_again.secret, rotated_again.cursor),
+        (rotated.token, rotated.secret, rotated.cursor)
+    );
+    assert_eq!(
+        (revoked_again.token, revoked_again.cursor),
+        (revoked.token, revoked.cursor)
+    );
+    fleet.stop().await
+}

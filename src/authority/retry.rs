@@ -105,7 +105,7 @@ impl Authority {
 
 /// An id is good for one change by one caller: what another asked for is nobody else's business.
 fn repeated<T>(ask: &Ask, entry: Entry) -> Result<Step<T>, AuthorityError> {
-    if entry.actor == *ask.caller.actor() {
+    if entry.actor == ask.caller.actor() {
         Ok(Step::Repeated(entry))
     } else {
         Err(AuthorityError::RequestIdReused)

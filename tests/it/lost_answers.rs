@@ -12,6 +12,7 @@ use tokenward::token::id::{RequestDigest, RequestId};
 use tokio::time::timeout;
 use tonic::Code;
 
+use crate::admin;
 use crate::refusal::refused;
 use crate::relay::Relay;
 use crate::server::{Client, Outcome, hex};
@@ -35,10 +36,12 @@ enum Place {
 impl Place {
     async fn start(&self) -> Answer<(Running, Client)> {
         let options = match self {
-            Place::Sqlite(folder) => Options::new(
-                StoreAddress::Sqlite(folder.path().join("tokenward.db")),
-                ([127, 0, 0, 1], 0).into(),
-            ),
+            Place::Sqlite(folder) => {
+                let address = StoreAddress::Sqlite(folder.path().join("tokenward.db"));
+                let mut options = Options::new(address, ([127, 0, 0, 1], 0).into());
+                admin::known_to(&mut options);
+                options
+            }
             Place::Postgres(store) => store.server()?,
         };
         let running = Running::start(options)?;
@@ -142,7 +145,7 @@ async fn a_copy_of_the_database_shows_nothing(place: Place) -> Outcome {
             Vec::<&str>::new()
         );
     }
-    let pepper = dump::pepper(&place)?;
+    let pepper = dump::pepper()?;
     let answers = dump::answers(&place).await?;
     assert_eq!(answers.len(), ids.len());
     for (answer, id) in answers.iter().zip(&ids) {

@@ -18,9 +18,8 @@ use crate::store::samples::{Answer, EPOCH, write};
 use crate::token::Token;
 use crate::token::caller::Caller;
 use crate::token::change::TokenChange;
-use crate::token::format::Format;
 use crate::token::namespace::{Namespace, Policy, SelfManagement};
-use crate::token::samples::{instant, name, namespace, pepper, prefix, scopes, slug, token};
+use crate::token::samples::{instant, name, namespace, pepper, scopes, slug, token};
 use crate::token::scope::{LabelKey, Labels};
 use crate::token::secret::{Pepper, PepperId};
 use crate::token::text::{Actor, LabelValue, Reason, Subject};
@@ -87,7 +86,7 @@ impl Scene {
         let origin = Origin {
             request_id: RequestDigest::of(&ask.request_id.ok_or("no id")?),
             time: instant(0),
-            actor: ask.caller.actor().clone(),
+            actor: ask.caller.actor(),
         };
         let draft = Draft::of_token(origin, None, TokenChange::Issued(Box::new(issued)))?;
         write(&self.store, draft.with_answer(answer)).await?;

@@ -10,6 +10,7 @@ use tokenward::token::secret::{Pepper, PepperId};
 use tokenward::token::time::Timestamp;
 
 use super::{Answer, Outcome, Place};
+use crate::admin::FILES;
 
 const TABLES: &str = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
 
@@ -33,12 +34,8 @@ impl Dump {
                 for file in std::fs::read_dir(folder.path())? {
                     let file = file?;
                     let name = file.file_name().to_string_lossy().into_owned();
-                    if !name.ends_with(".pepper") {
-                        self.0
-                            .entry(name)
-                            .or_default()
-                            .extend(std::fs::read(file.path())?);
-                    }
+                    let kept = self.0.entry(name).or_default();
+                    kept.extend(std::fs::read(file.path())?);
                 }
             }
             Place::Postgres(store) => {
@@ -116,12 +113,8 @@ fn raw(row: &str) -> Vec<u8> {
 }
 
 /// The pepper that the thief has not.
-pub(super) fn pepper(place: &Place) -> Answer<Pepper> {
-    let path = match place {
-        Place::Sqlite(folder) => folder.path().join("tokenward.db.pepper"),
-        Place::Postgres(store) => store.server()?.pepper_file.ok_or("no pepper")?,
-    };
-    let text = std::fs::read_to_string(path)?;
+pub(super) fn pepper() -> Answer<Pepper> {
+    let text = std::fs::read_to_string(&FILES.pepper)?;
     let (id, key) = text.trim_end().split_once(' ').ok_or("no pepper")?;
     let key = HEXLOWER.decode(key.as_bytes())?;
     Ok(Pepper::new(PepperId(id.parse()?), key.as_slice().try_into()?))

@@ -105,108 +105,61 @@ async fn a_request_id_is_good_for_one_change_by_one_caller() -> Answer<()> {
     Ok(())
 }
 
+/// What a namespace is to be: its slug, its name, its prefix, and who may manage its tokens.
+type Wanted = (&'static str, &'static str, &'static str, SelfManagement);
+
+const TASKS: Wanted = ("tasks", "Tasks", "kt_", SelfManagement::Off);
+
+impl Scene {
+    async fn creates(&self, ask: &Ask, wanted: Wanted) -> Result<Changed<Namespace>, AuthorityError> {
+        let (slug_text, name_text, prefix_text, self_management) = wanted;
+        let format = namespace(slug_text, prefix_text).format;
+        let policy = Policy { self_management };
+        self.authority
+            .create_namespace(ask, slug(slug_text), name(name_text), format, policy)
+            .await
+    }
+
+    async fn updates(&self, ask: &Ask, wanted: Wanted) -> Result<Changed<Namespace>, AuthorityError> {
+        let (slug_text, name_text, _, self_management) = wanted;
+        let policy = Some(Policy { self_management });
+        self.authority
+            .update_namespace(ask, slug(slug_text), None, Some(name(name_text)), policy)
+            .await
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_id_of_a_change_to_a_namespace_is_good_for_that_change() -> Answer<()> {
     let scene = Scene::start().await?;
-    let authority = &scene.authority;
-    let Namespace {
-        slug: tasks,
-        display_name,
-        format,
-        ..
-    } = notes_like("tasks");
-    let policy = Policy::default();
-    let open = Policy {
-        self_management: SelfManagement::Own,
-    };
     let (creating, updating) = (request(), request());
-    let created = authority
-        .create_namespace(
-            &creating,
-            tasks.clone(),
-            display_name.clone(),
-            format.clone(),
-            policy,
-        )
-        .await?;
-    let updated = authority
-        .update_namespace(
-            &updating,
-            tasks.clone(),
-            None,
-            Some(display_name.clone()),
-            Some(policy),
-        )
-        .await?;
-    let elsewhere = Format {
-        prefix: prefix("ku_"),
-        ..format.clone()
-    };
-    let create = |ask: Ask, slug, display_name, format, policy| async move {
-        authority
-            .create_namespace(&ask, slug, display_name, format, policy)
-            .await
-    };
-    let update = |ask: Ask, slug, display_name, policy| async move {
-        authority
-            .update_namespace(&ask, slug, None, Some(display_name), Some(policy))
-            .await
-    };
+    let created = scene.creates(&creating, TASKS).await?;
+    let updated = scene.updates(&updating, TASKS).await?;
     let answers = [
-        create(
-            creating.clone(),
-            slug("task"),
-            display_name.clone(),
-            format.clone(),
-            policy,
-        )
-        .await,
-        create(
-            creating.clone(),
-            tasks.clone(),
-            name("Tasks"),
-            format.clone(),
-            policy,
-        )
-        .await,
-        create(
-            creating.clone(),
-            tasks.clone(),
-            display_name.clone(),
-            elsewhere,
-            policy,
-        )
-        .await,
-        create(
-            stranger(&creating),
-            tasks.clone(),
-            display_name.clone(),
-            format.clone(),
-            policy,
-        )
-        .await,
+        scene
+            .creates(&creating, ("task", TASKS.1, TASKS.2, TASKS.3))
+            .await,
+        scene
+            .creates(&creating, (TASKS.0, "Work", TASKS.2, TASKS.3))
+            .await,
+        scene.creates(&creating, (TASKS.0, TASKS.1, "ku_", TASKS.3)).await,
+        scene
+            .creates(&creating, (TASKS.0, TASKS.1, TASKS.2, SelfManagement::Own))
+            .await,
+        scene.creates(&stranger(&creating), TASKS).await,
         // Neither is the other, even where all they have in common is the same.
-        create(
-            updating.clone(),
-            tasks.clone(),
-            display_name.clone(),
-            format.clone(),
-            policy,
-        )
-        .await,
-        update(creating.clone(), tasks.clone(), display_name.clone(), policy).await,
-        update(updating.clone(), slug("notes"), display_name.clone(), policy).await,
-        update(updating.clone(), tasks.clone(), name("Tasks"), policy).await,
-        create(
-            creating.clone(),
-            tasks.clone(),
-            display_name.clone(),
-            format.clone(),
-            open,
-        )
-        .await,
-        update(updating.clone(), tasks.clone(), display_name.clone(), open).await,
-        update(stranger(&updating), tasks.clone(), display_name.clone(), policy).await,
+        scene.creates(&updating, TASKS).await,
+        scene.updates(&creating, TASKS).await,
+        scene
+            .updates(&updating, ("notes", TASKS.1, TASKS.2, TASKS.3))
+            .await,
+        scene
+            .updates(&updating, (TASKS.0, "Work", TASKS.2, TASKS.3))
+            .await,
+        scene
+            .updates(&updating, (TASKS.0, TASKS.1, TASKS.2, SelfManagement::Own))
+            .await,
+        scene.updates(&stranger(&updating), TASKS).await,
     ];
     for (n, answer) in answers.iter().enumerate() {
         assert!(
@@ -214,9 +167,39 @@ async fn the_id_of_a_change_to_a_namespace_is_good_for_that_change() -> Answer<(
             "{n}: {answer:?}"
         );
     }
-    let again = create(creating, tasks.clone(), display_name.clone(), format, policy).await?;
+    let again = scene.creates(&creating, TASKS).await?;
     assert_eq!((again.record, again.cursor), (created.record, created.cursor));
-    let again = update(updating, tasks, display_name, policy).await?;
+    let again = scene.updates(&updating, TASKS).await?;
     assert_eq!((again.record, again.cursor), (updated.record, updated.cursor));
+    Ok(())
+}
+
+/// Who asks again may have been stripped of a permission: the secret is not theirs any more.
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_not_shown_again_to_who_may_not_have_it_any_more() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let (issuing, rotating) = (request(), request());
+    let id = scene.authority.issue(&issuing, laptop()).await?.record.token.id;
+    scene.authority.rotate(&rotating, id, HOUR).await?;
+    let less = |ask: &Ask, permissions: &[&str]| Ask {
+        caller: Caller::certificate(ask.caller.actor(), Arc::new(scopes(permissions))),
+        ..ask.clone()
+    };
+    let may_not_grant = less(&issuing, &["tokens.issue:notes"]);
+    let refused = scene.authority.issue(&may_not_grant, laptop()).await.map(|_| ());
+    assert!(
+        matches!(refused, Err(AuthorityError::NotGrantable(_))),
+        "{refused:?}"
+    );
+    let may_not_rotate = less(&rotating, &["tokens.list:notes"]);
+    let refused = scene
+        .authority
+        .rotate(&may_not_rotate, id, HOUR)
+        .await
+        .map(|_| ());
+    assert!(
+        matches!(refused, Err(AuthorityError::TokenNotFound(_))),
+        "{refused:?}"
+    );
     Ok(())
 }

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::{Failure, Outcome};
 use super::output;
 use super::store::StoreArgs;
-use crate::serve::{Limits, Options, Running};
+use crate::serve::{Limits, Options, Running, TlsOptions};
 use crate::telemetry::{self, LogFormat};
 use crate::watch::WatchLimits;
 
@@ -31,9 +31,11 @@ pub(super) struct ServeArgs {
     /// Address and port to answer GET /metrics on, over plain HTTP [default: none]
     #[arg(long, env = "TOKENWARD_METRICS_LISTEN", value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
-    /// Listen beyond loopback although calls, and the credentials in them, are not encrypted
+    /// Listen beyond loopback although calls and the credentials in them, or metrics, are not encrypted
     #[arg(long)]
     insecure: bool,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// The file that keeps the pepper; a Postgres store needs one that is there [default: beside the SQLite
     /// file, with .pepper at the end]
     #[arg(long, env = "TOKENWARD_PEPPER_FILE", value_name = "PATH")]
@@ -88,6 +90,29 @@ pub(super) struct ServeArgs {
     log_format: LogForm,
 }
 
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "TLS: files in PEM, read again when they change and on SIGHUP")]
+struct TlsArgs {
+    /// The server's certificate, followed by those of the CAs between it and a root
+    #[arg(long, env = "TOKENWARD_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, which nobody but the owner may read
+    #[arg(long, env = "TOKENWARD_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// The CAs that sign the certificates of clients
+    #[arg(long, env = "TOKENWARD_CLIENT_CA", value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// Turn away clients without a certificate, bearers of credentials included
+    #[arg(long, env = "TOKENWARD_CLIENT_CERT_REQUIRED")]
+    client_cert_required: bool,
+    /// What callers may do who are known by their certificate, in TOML
+    #[arg(long, env = "TOKENWARD_IDENTITIES", value_name = "FILE")]
+    identities: Option<PathBuf>,
+    /// How long a handshake may take
+    #[arg(long, value_name = "SPAN", default_value_t = TlsOptions::default().handshake_max.into())]
+    handshake_max: humantime::Duration,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogForm {
     /// For people
@@ -134,6 +159,14 @@ impl ServeArgs {
         Ok(Options {
             metrics_listen: self.metrics_listen,
             insecure: self.insecure,
+            tls: TlsOptions {
+                certificate: self.tls.tls_cert.clone(),
+                key: self.tls.tls_key.clone(),
+                client_ca: self.tls.client_ca.clone(),
+                client_cert_required: self.tls.client_cert_required,
+                identities: self.tls.identities.clone(),
+                handshake_max: self.tls.handshake_max.into(),
+            },
             pepper_file: self.pepper_file.clone(),
             admin_file: self.admin_file.clone(),
             threads: self.threads.unwrap_or(default.threads),

@@ -10,6 +10,7 @@ mod issue;
 mod list;
 mod namespaces;
 mod page;
+mod peer;
 mod revoke;
 mod rotate;
 mod status;
@@ -32,6 +33,7 @@ use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
 pub use admission::AdmissionLayer;
 use decode::Fields;
+pub use peer::{Identities, Identity, IdentityTable, Peer};
 pub use status::{Problem, Reason};
 
 /// How long a mutation waits to be in force here before it says that it is not confirmed.

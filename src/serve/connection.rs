@@ -7,11 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::{Connected, TcpIncoming};
+
+use super::tls::{Acceptor, Io};
+use crate::rpc::Peer;
 
 /// What every HTTP/2 client sends first, in bytes, and how long it may take to.
 const PREFACE_BYTES: usize = 24;
@@ -49,7 +51,7 @@ impl Stream for Connections {
                 Some(Ok(stream)) => {
                     if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                         return Poll::Ready(Some(Ok(Connection {
-                            stream,
+                            stream: Io::Plain(stream),
                             preface: Some(Preface::awaited(self.drain.clone())),
                             _place: place,
                         })));
@@ -64,10 +66,21 @@ impl Stream for Connections {
 
 /// A connection that holds its place until it closes.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Io,
     /// `None` once it has come.
     preface: Option<Preface>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// The same connection after its handshake; `None` when that came to nothing.
+    pub(super) async fn secured(self, acceptor: &Acceptor) -> Option<Connection> {
+        let stream = match self.stream {
+            Io::Plain(tcp) => acceptor.accept(tcp).await?,
+            secured @ Io::Tls(_) => secured,
+        };
+        Some(Connection { stream, ..self })
+    }
 }
 
 /// The beginning of a connection. Until it has come the HTTP/2 server waits without a bound, and does not
@@ -92,10 +105,10 @@ impl Preface {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.stream.peer()
     }
 }
 

@@ -25,6 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::connection::Connections;
 use super::deadline::DeadlineLayer;
+use super::tls::{Acceptor, Handshakes};
 use super::{Options, ServeError};
 use crate::proto::DESCRIPTORS;
 use crate::proto::v1::audit_service_server::AuditServiceServer;
@@ -92,6 +93,7 @@ impl Serving {
         options: &Options,
         api: Api,
         admission: AdmissionLayer,
+        acceptor: Option<Acceptor>,
         drain: &CancellationToken,
     ) -> Result<Serving, ServeError> {
         let limits = options.limits;
@@ -107,9 +109,10 @@ impl Serving {
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let ended = CancellationToken::new();
         let threads = listeners.into_iter().enumerate().map(|(number, listener)| {
-            let (routes, admission, places, drain) = (
+            let (routes, admission, acceptor, places, drain) = (
                 routes.clone(),
                 admission.clone(),
+                acceptor.clone(),
                 Arc::clone(&places),
                 CancellationToken::clone(drain),
             );
@@ -119,7 +122,7 @@ impl Serving {
                 .spawn(move || {
                     let _ended = ended;
                     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-                    runtime.block_on(serve(listener, routes, admission, limits, places, drain))
+                    runtime.block_on(serve(listener, routes, admission, limits, acceptor, places, drain))
                 })
         });
         Ok(Serving {
@@ -200,10 +203,12 @@ async fn serve(
     routes: Routes,
     admission: AdmissionLayer,
     limits: Limits,
+    acceptor: Option<Acceptor>,
     places: Arc<Semaphore>,
     drain: CancellationToken,
 ) -> Result<(), ServeError> {
     let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener)?).with_nodelay(Some(true));
+    let connections = Connections::new(incoming, places, drain.clone());
     Server::builder()
         .max_concurrent_streams(limits.streams_max)
         .http2_max_header_list_size(limits.header_bytes_max)
@@ -215,10 +220,7 @@ async fn serve(
         })
         .layer(admission)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(
-            Connections::new(incoming, places, drain.clone()),
-            drain.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(Handshakes::new(connections, acceptor), drain.cancelled_owned())
         .await?;
     Ok(())
 }

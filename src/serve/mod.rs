@@ -4,6 +4,7 @@ mod bootstrap;
 mod connection;
 mod deadline;
 mod drain;
+mod identities;
 mod listen;
 mod metrics;
 mod open;
@@ -11,8 +12,8 @@ mod options;
 mod pepper;
 pub mod private_file;
 mod supervise;
+mod tls;
 
-use std::iter;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
@@ -22,11 +23,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{StoreError, postgres, sqlite};
 pub use bootstrap::FirstAdminError;
+pub use identities::IdentitiesError;
 pub use listen::{BindError, Limits};
 pub use open::bootstrap_store;
 pub use options::{Options, StoreAddress};
 pub use pepper::{PepperError, create as create_pepper};
 use supervise::supervise;
+pub use tls::{TlsError, TlsOptions};
 
 /// Threads for the store, the follower and the streams. They wait more than they work.
 const STORE_THREADS: usize = 2;
@@ -35,9 +38,15 @@ const STORE_THREADS: usize = 2;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(
-        "{listen} is not a loopback address, and calls are not encrypted: listen on 127.0.0.1 or [::1], or say --insecure"
+        "{listen} is not a loopback address, and calls are not encrypted: give it --tls-cert and --tls-key, listen on 127.0.0.1 or [::1], or say --insecure"
     )]
     NotLoopback { listen: SocketAddr },
+    #[error(
+        "{listen} is not a loopback address, and metrics are not encrypted: listen for them on 127.0.0.1 or [::1], or say --insecure"
+    )]
+    MetricsNotLoopback { listen: SocketAddr },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     OpenSqlite(#[from] sqlite::OpenError),
     #[error(transparent)]
@@ -77,12 +86,7 @@ pub struct Running {
 impl Running {
     /// Starts a server, and returns when it accepts calls.
     pub fn start(options: Options) -> Result<Running, ServeError> {
-        let mut listens = iter::once(options.listen).chain(options.metrics_listen);
-        if !options.insecure
-            && let Some(listen) = listens.find(|listen| !listen.ip().is_loopback())
-        {
-            return Err(ServeError::NotLoopback { listen });
-        }
+        refuse_exposure(&options)?;
         let (shutdown, ended) = (CancellationToken::new(), CancellationToken::new());
         let (ready, started) = mpsc::sync_channel(1);
         let supervisor = {
@@ -133,6 +137,18 @@ impl Running {
     pub fn stop(self) -> Result<(), ServeError> {
         self.shutdown.cancel();
         join(self.supervisor)
+    }
+}
+
+/// Encrypted or on loopback: nothing else, unless it was asked for in so many words.
+fn refuse_exposure(options: &Options) -> Result<(), ServeError> {
+    let beyond = |listen: &SocketAddr| !options.insecure && !listen.ip().is_loopback();
+    if let Some(listen) = options.metrics_listen.filter(beyond) {
+        return Err(ServeError::MetricsNotLoopback { listen });
+    }
+    match Some(options.listen).filter(beyond) {
+        Some(listen) if !options.tls.is_on() => Err(ServeError::NotLoopback { listen }),
+        _ => Ok(()),
     }
 }
 

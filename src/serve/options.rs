@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::bootstrap;
 use super::listen::Limits;
+use super::tls::TlsOptions;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
 use crate::watch::WatchLimits;
 
@@ -23,6 +24,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where metrics are answered for, over plain HTTP. `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    pub tls: TlsOptions,
     /// Listen beyond loopback although calls, and the credentials in them, are not encrypted.
     pub insecure: bool,
     /// `None`: beside the embedded store. A shared store has no such place, so it must be named.
@@ -61,6 +63,7 @@ impl Options {
             store,
             listen,
             metrics_listen: None,
+            tls: TlsOptions::default(),
             insecure: false,
             pepper_file: None,
             admin_file: None,

@@ -13,7 +13,7 @@ use super::bootstrap::{FirstAdminError, bootstrap};
 use super::metrics::{self, Metrics};
 use super::open::open;
 use super::options::Options;
-use super::{Bound, ServeError, drain, listen};
+use super::{Bound, ServeError, drain, listen, tls};
 use crate::authority::{Authority, Writer};
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::membership::{Barrier, Seat, Terms};
@@ -37,6 +37,7 @@ pub(super) async fn supervise(
 ) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let (acceptor, _identities) = tls::start(&options.tls)?;
     let (store, pepper) = open(&options, &*entropy).await?;
     let head = store.head().await?;
     let stop_writing = CancellationToken::new();
@@ -87,8 +88,8 @@ pub(super) async fn supervise(
         Some(listen) => Some(Metrics::start(listen, metrics::registry(Arc::clone(&verifier))).await?),
         None => None,
     };
-    let serving =
-        listen::Serving::start(&options, api, AdmissionLayer::new(Arc::clone(&verifier)), &drain).await?;
+    let admission = AdmissionLayer::new(Arc::clone(&verifier));
+    let serving = listen::Serving::start(&options, api, admission, acceptor, &drain).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.
     let _ = ready.send(Bound {

@@ -3,6 +3,8 @@
 #[path = "../support/admin.rs"]
 mod admin;
 mod bad_input;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod cli;
 #[path = "../support/postgres.rs"]
 mod database;
@@ -24,3 +26,4 @@ mod shared;
 mod shared_store;
 mod slow_watcher;
 mod start;
+mod tls;

@@ -4,13 +4,16 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 use super::credential::Bearer;
+use super::dial::{Heard, dial};
 use super::failure::Failure;
+use super::tls::{self, ClientTls};
 
 /// Where a server listens unless it is told otherwise.
 pub(super) const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7117";
@@ -24,9 +27,13 @@ pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A connection that carries a stream is found dead after this silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Where a server listens: `http://host:port`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Address(http::Uri);
+/// Where a server listens, `http://host:port` or `https://host:port`, and how it is known.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    uri: http::Uri,
+    tls: ClientTls,
+    heard: Heard,
+}
 
 impl FromStr for Address {
     type Err = String;
@@ -39,15 +46,23 @@ impl FromStr for Address {
         };
         let uri: http::Uri = text.parse().map_err(|error| format!("{error}"))?;
         match (uri.scheme_str(), uri.authority(), uri.path()) {
-            (Some("http"), Some(_), "/") if uri.query().is_none() => Ok(Address(uri)),
-            _ => Err(format!("must be http://HOST:PORT, such as {DEFAULT_ADDRESS}")),
+            (Some("http" | "https"), Some(_), "/") if uri.query().is_none() => Ok(Address {
+                uri,
+                tls: ClientTls::default(),
+                heard: Heard::default(),
+            }),
+            _ => Err(format!(
+                "must be http://HOST:PORT or https://HOST:PORT, such as {DEFAULT_ADDRESS}"
+            )),
         }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0.authority().map_or("", |it| it.as_str()))
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        let authority = self.uri.authority().map_or("", |it| it.as_str());
+        write!(f, "{scheme}://{authority}")
     }
 }
 
@@ -55,18 +70,47 @@ impl fmt::Display for Address {
 pub(super) type Wire = InterceptedService<Channel, Bearer>;
 
 impl Address {
+    /// The same server, to be known and called in this way.
+    pub(super) fn with(self, tls: ClientTls, heard: Heard) -> Address {
+        Address { tls, heard, ..self }
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.uri.scheme_str() == Some("https")
+    }
+
     pub(super) async fn connect(&self, bearer: Bearer) -> Result<Wire, Failure> {
-        let endpoint = Endpoint::from(self.0.clone())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
-        let channel = endpoint.connect().await;
-        let channel = channel.map_err(|error| self.unreached(&error))?;
+        let channel = if self.is_encrypted() {
+            self.connect_encrypted().await?
+        } else if self.tls.is_asked_for() {
+            let plain = Failure::usage(format_args!(
+                "--ca, --client-cert and --client-key do nothing at {self}, which is not encrypted"
+            ));
+            return Err(plain.but("write https:// in --address, or leave them out"));
+        } else {
+            let connected = endpoint(self.uri.clone()).connect().await;
+            connected.map_err(|error| self.unreached(&error))?
+        };
         Ok(InterceptedService::new(channel, bearer))
     }
 
+    async fn connect_encrypted(&self) -> Result<Channel, Failure> {
+        let config = Arc::new(self.tls.config()?);
+        let (uri, heard) = (self.uri.clone(), Arc::clone(&self.heard));
+        let connector = tower::service_fn(move |_| {
+            let (uri, config, heard) = (uri.clone(), Arc::clone(&config), Arc::clone(&heard));
+            async move { dial(&uri, config, heard).await }
+        });
+        // What it is given is encrypted already: it would not have it be so twice.
+        let endpoint = endpoint(http::Uri::from_static("http://encrypted")).origin(self.uri.clone());
+        let connected = endpoint.connect_with_connector(connector).await;
+        connected.map_err(|error| self.unreached(&error))
+    }
+
     fn unreached(&self, error: &tonic::transport::Error) -> Failure {
+        if let Some(failure) = tls::refused(&self.to_string(), error) {
+            return failure;
+        }
         let failure = match root_cause(error) {
             (_, Some(io::ErrorKind::ConnectionRefused)) => {
                 Failure::new(format_args!("nothing listens at {self}"))
@@ -75,6 +119,14 @@ impl Address {
         };
         failure.but("start a server with `tokenward serve`, or name another with --address")
     }
+}
+
+fn endpoint(uri: http::Uri) -> Endpoint {
+    Endpoint::from(uri)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(ANSWER_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
 }
 
 /// What lies at the bottom of an error, and of which kind it is if the system reported it.
@@ -101,8 +153,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>()?.to_string(), "http://127.0.0.1:7117");
         }
+        assert_eq!("https://a:1".parse::<Address>()?.to_string(), "https://a:1");
         for text in [
-            "https://a:1",
+            "ftp://a:1",
             "unix:///a",
             "http://a/b",
             "http://a?b",

@@ -7,6 +7,7 @@ mod confirm;
 mod connect;
 mod credential;
 mod demo;
+mod dial;
 mod failure;
 mod login;
 mod migrate;
@@ -19,6 +20,7 @@ mod recover;
 mod serve;
 mod spelling;
 mod store;
+mod tls;
 mod token;
 mod verify;
 mod view;
@@ -27,6 +29,7 @@ mod watch;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 use tonic::Status;
@@ -36,6 +39,7 @@ use crate::token::id::RequestId;
 use crate::token::secret::Secret;
 use connect::{Address, Wire};
 use credential::Bearer;
+use dial::Heard;
 use failure::{Failure, Outcome};
 use output::Output;
 use profile::Profile;
@@ -86,6 +90,8 @@ struct Cli {
         default_value = profile::DEFAULT
     )]
     profile: String,
+    #[command(flatten)]
+    tls: tls::ClientTls,
     /// How answers are printed
     #[arg(
         long,
@@ -158,6 +164,8 @@ struct Caller {
     address: Option<Address>,
     credential_file: Option<PathBuf>,
     profile: String,
+    tls: tls::ClientTls,
+    heard: Heard,
     output: Output,
 }
 
@@ -167,12 +175,21 @@ impl Caller {
     }
 
     fn address(&self) -> Result<Address, Failure> {
-        if let Some(address) = &self.address {
-            return Ok(address.clone());
-        }
-        match Profile::load(&self.profile)? {
-            Some(profile) => profile.address(&self.profile),
-            None => connect::DEFAULT_ADDRESS.parse().map_err(Failure::new),
+        let address = match &self.address {
+            Some(address) => address.clone(),
+            None => match Profile::load(&self.profile)? {
+                Some(profile) => profile.address(&self.profile)?,
+                None => connect::DEFAULT_ADDRESS.parse().map_err(Failure::new)?,
+            },
+        };
+        Ok(address.with(self.tls.clone(), Arc::clone(&self.heard)))
+    }
+
+    /// What a failure was, where the server cut the connection off and said why.
+    fn explain(&self, failure: Failure) -> Failure {
+        match (self.heard.get(), self.address()) {
+            (Some(alert), Ok(address)) => tls::turned_away(&address.to_string(), *alert),
+            _ => failure,
         }
     }
 
@@ -221,6 +238,7 @@ fn dispatch(cli: Cli) -> Outcome {
         address,
         credential_file,
         profile,
+        tls,
         output,
         command,
     } = cli;
@@ -228,9 +246,11 @@ fn dispatch(cli: Cli) -> Outcome {
         address,
         credential_file,
         profile,
+        tls,
+        heard: Heard::default(),
         output,
     };
-    match command {
+    let outcome = match command {
         Command::Serve(args) => wait(serve::run(*args)),
         Command::Migrate(args) => wait(migrate::run(args, output)),
         Command::Bootstrap(args) => wait(bootstrap::run(args, output)),
@@ -252,7 +272,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Verify(args) => wait(verify::run(args, &caller)),
         Command::Watch(args) => wait(watch::run(args, &caller)),
         Command::Audit(command) => wait(audit::run(command, &caller)),
-    }
+    };
+    outcome.map_err(|failure| caller.explain(failure))
 }
 
 /// Runs one command; it has one thing to do, so one thread is enough.

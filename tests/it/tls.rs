@@ -1,5 +1,6 @@
 //! TLS as clients meet it: who gets in, what is said of those who do not, and certificates that change.
 
+mod command_line;
 mod handshakes;
 mod refused;
 mod rotation;

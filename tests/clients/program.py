@@ -52,10 +52,11 @@ class Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor
 
 
 class Client:
-    """One channel, a stub for each service, and the messages of the package by name."""
+    """One channel, by TLS if told how, a stub for each service, and the messages of the package by name."""
 
-    def __init__(self, address, credential, *options):
-        channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0), *options])
+    def __init__(self, address, credential, *options, tls=None):
+        options = [("grpc.enable_http_proxy", 0), *options]
+        channel = grpc.secure_channel(address, tls, options) if tls else grpc.insecure_channel(address, options)
         self.channel = grpc.intercept_channel(channel, Bearer(credential)) if credential else channel
         self._close = channel.close
         for service in SERVICES:

@@ -27,6 +27,8 @@ fi
 
 export PYTHONDONTWRITEBYTECODE=1
 "$venv/bin/python" tests/clients/life.py "$binary"
+# gRPC itself would print each refusal that is provoked there.
+GRPC_VERBOSITY=NONE "$venv/bin/python" tests/clients/tls.py "$binary"
 # On a Postgres of its own, whichever there is: it is all theirs.
 env -u TOKENWARD_TEST_POSTGRES_URL scripts/with-postgres bash -c \
     'TOKENWARD_STORE=$TOKENWARD_TEST_POSTGRES_URL "$@"' bash "$venv/bin/python" tests/clients/fleet.py "$binary"

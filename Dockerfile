@@ -9,6 +9,6 @@ COPY --from=build --chown=nonroot:nonroot /data /data
 VOLUME /data
 EXPOSE 7117
 ENTRYPOINT ["/usr/local/bin/tokenward"]
-# Loopback, which inside a container reaches nobody. Calls are neither authenticated nor encrypted yet, so listening
-# wider is for whoever runs it to say: serve --store sqlite:/data/tokenward.db --listen 0.0.0.0:7117 --insecure
+# Loopback, which inside a container reaches nobody. Calls are not encrypted unless there is a certificate, so
+# listening wider is for whoever runs it to say: serve --store sqlite:/data/tokenward.db --listen 0.0.0.0:7117 --insecure
 CMD ["serve", "--store", "sqlite:/data/tokenward.db"]

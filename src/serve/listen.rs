@@ -25,7 +25,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::connection::Connections;
 use super::deadline::DeadlineLayer;
-use super::tls::{Acceptor, Handshakes};
+use super::handshakes::Handshakes;
+use super::tls::Acceptor;
 use super::{Options, ServeError};
 use crate::proto::DESCRIPTORS;
 use crate::proto::v1::audit_service_server::AuditServiceServer;

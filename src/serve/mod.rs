@@ -4,6 +4,7 @@ mod bootstrap;
 mod connection;
 mod deadline;
 mod drain;
+mod handshakes;
 mod identities;
 mod listen;
 mod metrics;

@@ -1,8 +1,8 @@
 //! TLS: what a server is told about it, and the configuration that new connections get.
 
+mod acceptor;
 mod certificate;
 mod files;
-mod handshake;
 mod io;
 mod refusal;
 mod reload;
@@ -11,8 +11,8 @@ mod verifier;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(super) use acceptor::Acceptor;
 pub use files::TlsError;
-pub(super) use handshake::{Acceptor, Handshakes};
 pub(super) use io::Io;
 
 use super::identities;

@@ -10,6 +10,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::guard::{self, Needs};
+use super::peer::Identities;
 use super::status::Problem;
 use crate::token::caller::Caller;
 use crate::verify::Verifier;
@@ -18,17 +19,24 @@ use crate::verify::Verifier;
 #[derive(Clone, Debug)]
 pub struct AdmissionLayer {
     verifier: Arc<Verifier>,
+    identities: Identities,
 }
 
 #[derive(Clone, Debug)]
 pub struct Admission<S> {
     service: S,
-    verifier: Arc<Verifier>,
+    callers: AdmissionLayer,
 }
 
 impl AdmissionLayer {
-    pub fn new(verifier: Arc<Verifier>) -> AdmissionLayer {
-        AdmissionLayer { verifier }
+    pub fn new(verifier: Arc<Verifier>, identities: Identities) -> AdmissionLayer {
+        AdmissionLayer { verifier, identities }
+    }
+
+    async fn admit(&self, needs: Needs, request: &mut Request<Body>) -> Result<Caller, Problem> {
+        let caller = guard::recognise(&self.verifier, &self.identities, request).await?;
+        guard::check(needs, &caller)?;
+        Ok(caller)
     }
 }
 
@@ -38,7 +46,7 @@ impl<S> Layer<S> for AdmissionLayer {
     fn layer(&self, service: S) -> Admission<S> {
         Admission {
             service,
-            verifier: Arc::clone(&self.verifier),
+            callers: self.clone(),
         }
     }
 }
@@ -61,12 +69,12 @@ where
         if needs == Needs::Nothing {
             return Box::pin(self.service.call(request));
         }
-        let verifier = Arc::clone(&self.verifier);
+        let callers = self.callers.clone();
         // The one that said it is ready makes the call; the clone says so for itself next time.
         let next = self.service.clone();
         let mut service = std::mem::replace(&mut self.service, next);
         Box::pin(async move {
-            match admit(&verifier, needs, &mut request).await {
+            match callers.admit(needs, &mut request).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(Arc::new(caller));
                     service.call(request).await
@@ -75,10 +83,4 @@ where
             }
         })
     }
-}
-
-async fn admit(verifier: &Verifier, needs: Needs, request: &mut Request<Body>) -> Result<Caller, Problem> {
-    let caller = guard::recognise(verifier, request.headers_mut()).await?;
-    guard::check(needs, &caller)?;
-    Ok(caller)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use super::peer::{Identities, Peer};
 use super::status::Problem;
 use crate::token::caller::Caller;
 use crate::token::id::Slug;
@@ -135,13 +136,30 @@ pub(super) fn everywhere(caller: &Caller, right: Right) -> Result<(), Problem> {
     }
 }
 
-/// Recognises who calls, by the credential in the headers. Its text is taken out of them: nobody behind this
-/// has a use for it.
-pub(super) async fn recognise(verifier: &Verifier, headers: &mut HeaderMap) -> Result<Caller, Problem> {
-    match bearer(headers)? {
-        Some(secret) => holder_of(verifier, secret).await,
-        None => Err(Problem::Unauthenticated {
+/// Recognises who calls, by the credential in the headers, else by the certificate of the connection. The
+/// text of the credential is taken out of the headers: nobody behind this has a use for it.
+pub(super) async fn recognise<B>(
+    verifier: &Verifier,
+    identities: &Identities,
+    request: &mut http::Request<B>,
+) -> Result<Caller, Problem> {
+    if let Some(secret) = bearer(request.headers_mut())? {
+        return holder_of(verifier, secret).await;
+    }
+    let peer = request.extensions().get::<Peer>();
+    let names = peer.and_then(|peer| peer.names.as_deref());
+    let (Some(peer), Some(names)) = (peer, names) else {
+        return Err(Problem::Unauthenticated {
             what: "the call carries no credential",
+        });
+    };
+    match identities.of(peer) {
+        Some(identity) => Ok(Caller::certificate(
+            identity.actor.clone(),
+            Arc::clone(&identity.permissions),
+        )),
+        None => Err(Problem::NotIdentified {
+            names: names.join(", "),
         }),
     }
 }

@@ -48,6 +48,7 @@ pub struct Api {
     watch: Arc<Watch>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    identities: Identities,
 }
 
 /// Where a change must be in force before it is answered.
@@ -70,6 +71,7 @@ impl Api {
         watch: Arc<Watch>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
+        identities: Identities,
     ) -> Api {
         Api {
             authority,
@@ -78,6 +80,7 @@ impl Api {
             watch,
             store,
             clock,
+            identities,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::token::caller::Caller;
 use crate::token::scope::Scopes;
 use crate::token::text::Actor;
 
@@ -43,6 +44,13 @@ impl Identities {
         let names = peer.names.as_ref()?;
         let table = self.0.borrow();
         names.iter().find_map(|name| table.get(name)).cloned()
+    }
+
+    /// Whether a caller who was found before would still be, with what it could do then.
+    pub(super) fn still_have(&self, caller: &Caller) -> bool {
+        let table = self.0.borrow();
+        let row = table.get(caller.actor().as_str());
+        row.is_some_and(|row| *row.permissions == *caller.permitted())
     }
 }
 

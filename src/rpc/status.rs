@@ -37,6 +37,10 @@ pub enum Problem {
     PermissionDenied {
         permission: String,
     },
+    /// A good certificate, but of nobody who may call.
+    NotIdentified {
+        names: String,
+    },
     Authority(AuthorityError),
     Verify(VerifyError),
     Watch(WatchError),
@@ -191,6 +195,10 @@ impl From<Problem> for Status {
             Problem::PermissionDenied { permission } => {
                 let message = format!("the caller lacks the permission {permission}");
                 Reason::PermissionDenied.about(message, "permission", &permission)
+            }
+            Problem::NotIdentified { names } => {
+                let message = format!("{names}, in the client certificate, is not in the identities file");
+                Reason::PermissionDenied.about(message, "names", &names)
             }
             Problem::Authority(error) => authority(error),
             Problem::Verify(error) => match error {

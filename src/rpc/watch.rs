@@ -10,7 +10,7 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::decode::Fields;
-use super::{Api, Problem, convert, guard};
+use super::{Api, Identities, Problem, convert, guard};
 use crate::authority::AuthorityError;
 use crate::clock::Clock;
 use crate::journal::cursor::Cursor;
@@ -34,6 +34,8 @@ pub struct Revocations {
     /// When the credential of the watcher ends.
     until: Option<Timestamp>,
     clock: Arc<dyn Clock>,
+    /// Whom the watcher was found among by a certificate.
+    identified: Option<(Identities, Caller)>,
 }
 
 pub(super) async fn watch_revocations(
@@ -78,6 +80,7 @@ pub(super) async fn watch_revocations(
         messages: api.watch.open(wanted).await?,
         until: token.and_then(|token| token.expire_time),
         clock: Arc::clone(&api.clock),
+        identified: token.is_none().then(|| (api.identities.clone(), caller.clone())),
     })
 }
 
@@ -100,15 +103,24 @@ fn namespaces_for(api: &Api, caller: &Caller, asked: Vec<Slug>) -> Result<BTreeS
     }
 }
 
+impl Revocations {
+    fn is_withdrawn(&self) -> bool {
+        let has_ended = self.until.is_some_and(|end| self.clock.now() >= end);
+        let identified = self.identified.as_ref();
+        has_ended || identified.is_some_and(|(identities, caller)| !identities.still_have(caller))
+    }
+}
+
 impl Stream for Revocations {
     type Item = Result<v1::WatchRevocationsResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = ready!(Pin::new(&mut self.messages).poll_next(context));
         // A heartbeat comes often enough to see the end in time.
-        let next = match self.until {
-            Some(end) if self.clock.now() >= end => next.map(|_| Err(Ended::CallerWithdrawn)),
-            _ => next,
+        let next = if self.is_withdrawn() {
+            next.map(|_| Err(Ended::CallerWithdrawn))
+        } else {
+            next
         };
         Poll::Ready(next.map(|next| {
             next.map(message)

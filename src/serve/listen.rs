@@ -123,7 +123,9 @@ impl Serving {
                 .spawn(move || {
                     let _ended = ended;
                     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-                    runtime.block_on(serve(listener, routes, admission, limits, acceptor, places, drain))
+                    runtime.block_on(serve(
+                        listener, routes, admission, limits, acceptor, places, drain,
+                    ))
                 })
         });
         Ok(Serving {

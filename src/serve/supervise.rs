@@ -37,7 +37,7 @@ pub(super) async fn supervise(
 ) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let (acceptor, _identities) = tls::start(&options.tls)?;
+    let (acceptor, identities) = tls::start(&options.tls)?;
     let (store, pepper) = open(&options, &*entropy).await?;
     let head = store.head().await?;
     let stop_writing = CancellationToken::new();
@@ -83,12 +83,13 @@ pub(super) async fn supervise(
         Arc::new(watch),
         detached,
         clock,
+        identities.clone(),
     );
     let metrics = match options.metrics_listen {
         Some(listen) => Some(Metrics::start(listen, metrics::registry(Arc::clone(&verifier))).await?),
         None => None,
     };
-    let admission = AdmissionLayer::new(Arc::clone(&verifier));
+    let admission = AdmissionLayer::new(Arc::clone(&verifier), identities);
     let serving = listen::Serving::start(&options, api, admission, acceptor, &drain).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.

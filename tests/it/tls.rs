@@ -2,6 +2,7 @@
 
 mod command_line;
 mod handshakes;
+mod identities;
 mod refused;
 mod rotation;
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,11 +14,14 @@ use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
 use super::super::identities::IdentitiesError;
+use super::super::private_file::{self, PrivateFileError};
 use super::certificate::{self, Malformed};
 use super::verifier::NamedClients;
 
 /// Bytes of one file; a bundle of every public CA has a quarter of it.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes of the file with the key; that of the longest RSA key has a tenth of it.
+const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why calls cannot be encrypted, or callers not told apart.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +40,8 @@ pub enum TlsError {
     Read { path: PathBuf, source: io::Error },
     #[error("{path} is longer than {FILE_BYTES_MAX} bytes", path = path.display())]
     TooLong { path: PathBuf },
-    #[error("{path} can be read by others (mode {mode:o}): chmod 600 it", path = path.display())]
-    Exposed { path: PathBuf, mode: u32 },
+    #[error(transparent)]
+    Key(#[from] PrivateFileError),
     #[error("{path} has no certificate: it must have one in PEM, after -----BEGIN CERTIFICATE-----", path = path.display())]
     NoCertificateThere { path: PathBuf },
     #[error("{path} has no private key: it must have one in PEM, and not encrypted", path = path.display())]
@@ -154,17 +156,10 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
         path: path.to_owned(),
         source,
     };
-    whole(path, &File::open(path).map_err(unreadable)?)
-}
-
-fn whole(path: &Path, file: &File) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let unreadable = |source| TlsError::Read {
-        path: path.to_owned(),
-        source,
-    };
     let too_long = || TlsError::TooLong {
         path: path.to_owned(),
     };
+    let file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let length = usize::try_from(length.min(FILE_BYTES_MAX)).map_err(|_| too_long())?;
     // As long as it will get: what a vector leaves behind when it grows is not erased.
@@ -194,20 +189,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let unreadable = |source| TlsError::Read {
+    let content = private_file::read(path, KEY_BYTES_MAX)?.ok_or_else(|| TlsError::Read {
         path: path.to_owned(),
-        source,
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(TlsError::Exposed {
-            path: path.to_owned(),
-            mode,
-        });
-    }
-    let content = whole(path, &file)?;
-    PrivateKeyDer::from_pem_slice(&content).map_err(|error| match error {
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    PrivateKeyDer::from_pem_slice(content.as_bytes()).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsError::NoKeyThere {
             path: path.to_owned(),
         },

@@ -59,8 +59,8 @@ impl<T: Told> Watched<T> {
         } else if settled || told {
             match (self.make)() {
                 Ok(made) => {
-                    made.tell();
                     self.current.send_replace(made);
+                    self.current.borrow().tell();
                     self.applied = now;
                     self.complaint = None;
                 }

@@ -8,7 +8,17 @@ use crate::certificates::Ca;
 /// Runs a command against the server at `address`; its exit code and what it said on stderr.
 fn said(address: &str, args: &[&str]) -> Result<(Option<i32>, String), Error> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
-    for name in ["ADDRESS", "CA", "CLIENT_CERT", "CLIENT_KEY"] {
+    // Nor does it find a profile.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
+    for name in [
+        "ADDRESS",
+        "CA",
+        "CLIENT_CERT",
+        "CLIENT_KEY",
+        "CREDENTIAL",
+        "CREDENTIAL_FILE",
+        "PROFILE",
+    ] {
         command.env_remove(format!("TOKENWARD_{name}"));
     }
     let output = command.args(["--address", address]).args(args).output()?;
@@ -23,10 +33,13 @@ fn https_addresses_are_called_with_a_ca_and_a_certificate() -> Outcome {
         ca: Ca::new("clients")?,
         required: true,
     };
-    let served = Served::start(Some(&clients), &[])?;
-    let folder = served.path("client");
-    std::fs::create_dir(&folder)?;
-    clients.ca.client(&["cli.example"])?.write(&folder)?;
+    let client = tempfile::tempdir()?;
+    let (folder, identities) = (client.path(), client.path().join("identities.toml"));
+    let row = "[[identity]]\nsan = \"cli.example\"\nrole = \"admin\"\n";
+    std::fs::write(&identities, row)?;
+    let identities = identities.display().to_string();
+    let served = Served::start(Some(&clients), &["--identities", &identities])?;
+    clients.ca.client(&["cli.example"])?.write(folder)?;
     let path = |path: std::path::PathBuf| path.display().to_string();
     let (ca, cert, key) = (
         path(served.path("ca.crt")),

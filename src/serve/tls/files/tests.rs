@@ -1,6 +1,7 @@
 //! What is said of files that do not do.
 
 use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use rcgen::{CertificateParams, KeyPair};
 
@@ -49,7 +50,7 @@ fn each_file_that_does_not_do_is_named() -> Outcome {
         ),
         (
             |it| fs::remove_file(&it.key),
-            "tls.key cannot be read: No such file",
+            "tls.key cannot be read: entity not found",
         ),
         (
             |it| fs::write(&it.certificate, ""),

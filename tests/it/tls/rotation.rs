@@ -110,18 +110,23 @@ async fn a_new_certificate_is_taken_up_under_load_and_no_call_is_lost() -> Outco
     let address = server.address.to_string();
     let (old, new) = (Load::default(), Load::default());
     let rotate = async {
-        assert_eq!(serial(&address, &ca).await?, 1);
-        for number in 2..=3 {
+        let outcome = async {
+            assert_eq!(serial(&address, &ca).await?, 1);
+            for number in 2..=3 {
+                old.another(100).await;
+                new.another(5).await;
+                relink(&link, &folder.path().join(number.to_string()))?;
+                while serial(&address, &ca).await? != number {}
+            }
             old.another(100).await;
             new.another(5).await;
-            relink(&link, &folder.path().join(number.to_string()))?;
-            while serial(&address, &ca).await? != number {}
+            Ok::<_, Error>(())
         }
-        old.another(100).await;
-        new.another(5).await;
+        .await;
+        // Also when it failed: the callers go on for ever otherwise.
         old.ended.store(true, Ordering::SeqCst);
         new.ended.store(true, Ordering::SeqCst);
-        Ok::<_, Error>(())
+        outcome
     };
     let (rotated, kept, fresh) = tokio::join!(
         rotate,

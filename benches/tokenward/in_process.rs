@@ -16,11 +16,12 @@ use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::Slug;
 use tokenward::token::namespace::Policy;
 use tokenward::token::scope::{Labels, Scope, Scopes};
-use tokenward::token::secret::{Pepper, PepperId, Secret};
+use tokenward::token::secret::{PepperId, Peppers, Secret};
 use tokenward::token::text::{Actor, Name, Subject};
 use tokenward::token::verdict::{Need, Verdict};
 use tokenward::verify::{Cache, Consistency, Verifier};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Tokens asked for in turn: more than fit the processor's nearest caches.
@@ -48,7 +49,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 
 async fn prepare() -> (Verifier, Vec<String>) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Epoch::new([1; 16])));
-    let pepper = Arc::new(Pepper::new(PepperId(1), &[7; 32]));
+    let pepper = Arc::new(Peppers::of_one(PepperId(1), &[7; 32]));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let seat = Seat::new(
@@ -86,9 +87,17 @@ async fn prepare() -> (Verifier, Vec<String>) {
         .await
         .expect("it is created");
     let cache = Cache::new(NonZeroUsize::new(TOKENS * 2).expect("not zero"));
-    let (verifier, _) = Verifier::start(store, seat, pepper, clock, cache, CancellationToken::new())
-        .await
-        .expect("it starts");
+    let (verifier, _) = Verifier::start(
+        store,
+        seat,
+        pepper,
+        mpsc::channel(1).0,
+        clock,
+        cache,
+        CancellationToken::new(),
+    )
+    .await
+    .expect("it starts");
     let mut secrets = Vec::with_capacity(TOKENS);
     for _ in 0..TOKENS {
         let issue = Issue {

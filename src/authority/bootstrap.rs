@@ -58,7 +58,7 @@ impl Authority {
         let format = credential_format()?;
         let kept = self.keep(&format, secret, 1, &origin);
         let token = admin(TokenId::new(origin.time, random(&*self.entropy)), kept, &origin)?;
-        let digest = self.pepper.digest(secret);
+        let digest = self.peppers.digest(secret);
         let change = change::issue(token).map_err(|refused| AuthorityError::Refused {
             token_id: None,
             refused,

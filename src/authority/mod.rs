@@ -4,6 +4,7 @@ mod bootstrap;
 mod issue;
 mod list;
 mod namespace;
+mod redigest;
 mod retry;
 mod revoke;
 mod rotate;
@@ -27,7 +28,7 @@ use crate::token::format::Format;
 use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
 use crate::token::permission::Right;
 use crate::token::scope::Scope;
-use crate::token::secret::{Pepper, Secret};
+use crate::token::secret::{Peppers, Secret};
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Token};
 pub use bootstrap::BootstrapError;
@@ -48,7 +49,7 @@ pub struct Authority {
     writer: Writer,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    pepper: Arc<Pepper>,
+    peppers: Arc<Peppers>,
     epoch: Epoch,
 }
 
@@ -123,7 +124,7 @@ impl Authority {
         writer: Writer,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        pepper: Arc<Pepper>,
+        peppers: Arc<Peppers>,
         epoch: Epoch,
     ) -> Authority {
         Authority {
@@ -131,7 +132,7 @@ impl Authority {
             writer,
             clock,
             entropy,
-            pepper,
+            peppers,
             epoch,
         }
     }
@@ -176,15 +177,15 @@ impl Authority {
     }
 
     fn mint(&self, format: &Format) -> Secret {
-        format.mint(&self.pepper, &mut |bytes| self.entropy.fill(bytes))
+        format.mint(&self.peppers, &mut |bytes| self.entropy.fill(bytes))
     }
 
     /// What is kept of `secret`, as version `version` of its token.
     fn keep(&self, format: &Format, secret: &Secret, version: u32, origin: &Origin) -> KeptSecret {
         KeptSecret {
             version,
-            digest: self.pepper.digest(secret),
-            pepper: self.pepper.id(),
+            digest: self.peppers.digest(secret),
+            pepper: self.peppers.current().id(),
             hint: format.hint(secret),
             create_time: origin.time,
             retire_time: None,

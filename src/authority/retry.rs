@@ -57,7 +57,14 @@ impl Authority {
         };
         let expire_time = draft.time.after(ANSWER_KEPT).unwrap_or(Timestamp::MAX);
         let nonce = random(&*self.entropy);
-        let answer = SealedAnswer::seal(&self.pepper, request_id, nonce, token, secret, expire_time)?;
+        let answer = SealedAnswer::seal(
+            self.peppers.current(),
+            request_id,
+            nonce,
+            token,
+            secret,
+            expire_time,
+        )?;
         Ok(draft.with_answer(answer))
     }
 
@@ -75,11 +82,14 @@ impl Authority {
         let Some(answer) = self.store.answer(entry.revision).await? else {
             return Err(gone);
         };
-        // One that another pepper has sealed is no less intact, but cannot be opened here.
-        if answer.expire_time <= self.clock.now() || answer.pepper != self.pepper.id() {
+        if answer.expire_time <= self.clock.now() {
             return Err(gone);
         }
-        match answer.open(&self.pepper, request_id) {
+        // One that a pepper has sealed which is gone is no less intact, but cannot be opened any more.
+        let Some(pepper) = self.peppers.with_id(answer.pepper) else {
+            return Err(gone);
+        };
+        match answer.open(pepper, request_id) {
             Ok((token, secret)) if token.id == token_id => {
                 Ok(self.changed(Minted { token, secret }, entry.revision))
             }

@@ -43,7 +43,7 @@ async fn a_secret_is_shown_though_the_commit_that_kept_it_erred() -> Answer<()> 
         let Minted { token, secret } = issued.record;
         assert!(
             token
-                .secret_with(&scene.authority.pepper.digest(&secret))
+                .secret_with(&scene.authority.peppers.digest(&secret))
                 .is_some()
         );
         assert_eq!(scene.authority.token(&ask.caller, token.id).await?, token);
@@ -51,7 +51,7 @@ async fn a_secret_is_shown_though_the_commit_that_kept_it_erred() -> Answer<()> 
         let rotated = scene.authority.rotate(&ask_again(&ask), token.id, HOUR).await?;
         let Minted { token, secret } = rotated.record;
         let kept = token.current_secret().ok_or("no secret")?;
-        assert_eq!(kept.digest, scene.authority.pepper.digest(&secret));
+        assert_eq!(kept.digest, scene.authority.peppers.digest(&secret));
         assert_eq!(scene.authority.token(&ask.caller, token.id).await?, token);
         let head = scene.store.head().await?;
         assert_eq!(rotated.cursor, head.cursor());
@@ -93,7 +93,7 @@ async fn a_retry_after_an_unknown_end_changes_nothing_twice() -> Answer<()> {
     // The secret is that of the token that was written, though nobody had been shown it.
     let Minted { token, secret } = scene.authority.issue(&issue, laptop()).await?.record;
     let kept = token.current_secret().ok_or("no secret")?;
-    assert_eq!(kept.digest, scene.authority.pepper.digest(&secret));
+    assert_eq!(kept.digest, scene.authority.peppers.digest(&secret));
     let token_id = token.id;
     scene.faulty.nth(1, Call::Commit, Fault::After);
     scene.faulty.nth(2, Call::Commit, Fault::Before);
@@ -199,7 +199,7 @@ async fn two_rotations_at_once_make_two_versions() -> Answer<()> {
     let mut versions = Vec::new();
     for rotating in [one, other] {
         let Minted { token, secret } = rotating.await??.record;
-        let digest = scene.authority.pepper.digest(&secret);
+        let digest = scene.authority.peppers.digest(&secret);
         versions.push(token.secret_with(&digest).ok_or("not kept")?.version);
     }
     versions.sort_unstable();

@@ -3,6 +3,7 @@
 mod audit;
 mod bootstrap;
 mod check;
+mod closed;
 mod confirm;
 mod connect;
 mod credential;
@@ -121,7 +122,7 @@ enum Command {
     Whoami,
     /// After a backup was restored: refuse to go on from what it has forgotten
     Recover(recover::RecoverArgs),
-    /// Make the key that servers of one store share
+    /// Make and change the key over all digests
     #[command(subcommand)]
     Pepper(pepper::PepperCommand),
     /// Watch the whole life of a token, on a server and a store that are gone afterwards
@@ -223,7 +224,9 @@ pub fn run() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let judges = cli.command.judges();
-    let outcome = store::refuse_password(&matches).and_then(|()| dispatch(cli));
+    let outcome = closed::close()
+        .and_then(|()| store::refuse_password(&matches))
+        .and_then(|()| dispatch(cli));
     outcome.unwrap_or_else(|failure| {
         if let Some(line) = failure.line() {
             // With stderr gone too there is only the exit code left to tell.
@@ -258,7 +261,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Logout => login::logout(&caller),
         Command::Whoami => wait(login::whoami(&caller)),
         Command::Recover(args) => wait(recover::run(args, output)),
-        Command::Pepper(command) => pepper::run(command, output),
+        Command::Pepper(command) => wait(pepper::run(command, output)),
         Command::Demo => wait(demo::run()),
         Command::Check(args) => check::run(args, output),
         Command::Completions { shell } => completions(shell),
@@ -325,13 +328,15 @@ mod tests {
             let matches = Cli::command().try_get_matches_from(args)?;
             Ok::<_, clap::Error>(store::refuse_password(&matches).err())
         };
-        for command in ["serve", "migrate", "recover"] {
+        for command in ["serve", "migrate", "recover", "pepper retire file"] {
+            let command: Vec<_> = command.split(' ').collect();
+            let refused = |url| refused(&[&["tokenward"], &command[..], &["--store", url]].concat());
             for url in ["postgres://ann:s3cret@db/x", "postgresql://db/x?password=s3cret"] {
-                let failure = refused(&["tokenward", command, "--store", url])?;
+                let failure = refused(url)?;
                 let line = failure.and_then(|failure| failure.line()).unwrap_or_default();
                 assert!(line.contains("PGPASSWORD") && !line.contains("s3cret"), "{line}");
             }
-            assert!(refused(&["tokenward", command, "--store", "postgres://ann@db/x"])?.is_none());
+            assert!(refused("postgres://ann@db/x")?.is_none());
         }
         assert!(refused(&["tokenward", "demo"])?.is_none());
         Ok(())

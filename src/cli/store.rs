@@ -38,9 +38,12 @@ impl StoreArgs {
 
 /// Whoever lists the processes of the machine sees the arguments of each.
 pub(super) fn refuse_password(matches: &ArgMatches) -> Result<(), Failure> {
-    let Some((_, of_command)) = matches.subcommand() else {
+    let Some((_, mut of_command)) = matches.subcommand() else {
         return Ok(());
     };
+    while let Some((_, deeper)) = of_command.subcommand() {
+        of_command = deeper;
+    }
     let Ok(Some(store)) = of_command.try_get_one::<StoreText>("store") else {
         return Ok(());
     };

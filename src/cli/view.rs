@@ -305,6 +305,7 @@ mod tests {
             TokenRevoked,
             TokenSuspended,
             TokenResumed,
+            TokenRedigested,
         ];
         let named: Vec<_> = kinds.into_iter().map(kind).collect();
         let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

@@ -15,6 +15,8 @@ pub enum Misfit {
     AfterRevocation,
     #[error("the version of the new secret does not follow the current one")]
     SecretVersion,
+    #[error("the secret that was redigested is none of the token's")]
+    NoSuchSecret,
 }
 
 /// The token after `change`.
@@ -50,6 +52,18 @@ pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misf
         TokenChange::Revoked(withdrawal) => after.revocation = Some(withdrawal.clone()),
         TokenChange::Suspended(withdrawal) => after.suspension = Some(withdrawal.clone()),
         TokenChange::Resumed => after.suspension = None,
+        TokenChange::Redigested {
+            version,
+            digest,
+            pepper,
+        } => {
+            let mut kept = after.secrets.iter_mut();
+            let kept = kept
+                .find(|kept| kept.version == *version)
+                .ok_or(Misfit::NoSuchSecret)?;
+            kept.digest = *digest;
+            kept.pepper = *pepper;
+        }
     }
     Ok(after)
 }

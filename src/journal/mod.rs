@@ -70,6 +70,7 @@ pub enum Kind {
     TokenRevoked,
     TokenSuspended,
     TokenResumed,
+    TokenRedigested,
 }
 
 /// The record a change leaves behind.
@@ -143,6 +144,7 @@ impl Change {
                 TokenChange::Revoked(_) => Kind::TokenRevoked,
                 TokenChange::Suspended(_) => Kind::TokenSuspended,
                 TokenChange::Resumed => Kind::TokenResumed,
+                TokenChange::Redigested { .. } => Kind::TokenRedigested,
             },
         }
     }
@@ -286,7 +288,7 @@ impl Entry {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -294,6 +296,7 @@ impl Kind {
         Kind::TokenRevoked,
         Kind::TokenSuspended,
         Kind::TokenResumed,
+        Kind::TokenRedigested,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -305,6 +308,7 @@ impl Kind {
             Kind::TokenRevoked => "token.revoked",
             Kind::TokenSuspended => "token.suspended",
             Kind::TokenResumed => "token.resumed",
+            Kind::TokenRedigested => "token.redigested",
         }
     }
 }

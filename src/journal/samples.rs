@@ -32,6 +32,11 @@ pub(crate) fn any_token_change() -> impl Strategy<Value = TokenChange> {
         any_withdrawal().prop_map(TokenChange::Revoked),
         any_withdrawal().prop_map(TokenChange::Suspended),
         Just(TokenChange::Resumed),
+        any_kept().prop_map(|kept| TokenChange::Redigested {
+            version: kept.version,
+            digest: kept.digest,
+            pepper: kept.pepper,
+        }),
     ]
 }
 

@@ -8,7 +8,7 @@ use super::samples::{any_change, issue, origin};
 use super::*;
 use crate::token::change;
 use crate::token::id::RequestId;
-use crate::token::samples::{any_instant, any_text, instant, kept, namespace, token, withdrawal};
+use crate::token::samples::{any_instant, any_text, instant, kept, namespace, redigested, token, withdrawal};
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.
 fn any_draft() -> impl Strategy<Value = Draft> {
@@ -61,6 +61,10 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         (Kind::TokenRevoked, "{\"revoked\":{\"time\":"),
         (Kind::TokenSuspended, "{\"suspended\":{\"time\":"),
         (Kind::TokenResumed, "\"resumed\""),
+        (
+            Kind::TokenRedigested,
+            "{\"redigested\":{\"version\":1,\"digest\":",
+        ),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -79,6 +83,7 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         of_token(TokenChange::Revoked(withdrawal(instant(1))))?,
         of_token(TokenChange::Suspended(withdrawal(instant(1))))?,
         of_token(TokenChange::Resumed)?,
+        of_token(redigested(1))?,
     ];
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);

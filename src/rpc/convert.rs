@@ -164,6 +164,7 @@ fn kind(kind: Kind) -> v1::EntryKind {
         Kind::TokenRevoked => v1::EntryKind::TokenRevoked,
         Kind::TokenSuspended => v1::EntryKind::TokenSuspended,
         Kind::TokenResumed => v1::EntryKind::TokenResumed,
+        Kind::TokenRedigested => v1::EntryKind::TokenRedigested,
     }
 }
 

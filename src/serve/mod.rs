@@ -23,12 +23,13 @@ use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{StoreError, postgres, sqlite};
+use crate::token::text::TextError;
 pub use bootstrap::FirstAdminError;
 pub use identities::IdentitiesError;
 pub use listen::{BindError, Limits};
 pub use open::bootstrap_store;
 pub use options::{Options, StoreAddress};
-pub use pepper::{PepperError, create as create_pepper};
+pub use pepper::{PepperError, Retiring, Rotated, create as create_pepper, rotate as rotate_pepper};
 use supervise::supervise;
 pub use tls::{TlsError, TlsOptions};
 
@@ -60,6 +61,8 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     FirstAdmin(#[from] FirstAdminError),
+    #[error(transparent)]
+    Actor(#[from] TextError),
     #[error("a runtime could not be built: {0}")]
     Runtime(#[from] std::io::Error),
     #[error("the server failed: {0}")]

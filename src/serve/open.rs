@@ -13,31 +13,33 @@ use crate::journal::cursor::Epoch;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::PostgresStore;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite;
 use crate::token::Token;
-use crate::token::secret::Pepper;
+use crate::token::secret::Peppers;
 
 pub(super) async fn open(
     options: &Options,
     entropy: &dyn Entropy,
-) -> Result<(Arc<dyn Store>, Arc<Pepper>), ServeError> {
+) -> Result<(Arc<dyn Store>, Arc<Peppers>), ServeError> {
     let epoch = Epoch::new(random(entropy));
     match &options.store {
         StoreAddress::Sqlite(path) => {
-            let store = SqliteStore::open(path, epoch).await?;
+            let opened = sqlite::Opened::open(path, epoch).await?;
             let file = options
                 .pepper_file
                 .clone()
                 .unwrap_or_else(|| pepper::beside(path));
             // A store that holds anything was written with a pepper; a new one would make all of it unknown.
-            let fresh = store.head().await?.revision.get() == 0;
-            let pepper = pepper::load_or_create(&file, fresh, entropy)?;
-            Ok((Arc::new(store), Arc::new(pepper)))
+            let peppers = pepper::load_or_create(&file, opened.is_fresh(), entropy)?;
+            let store = opened.with(peppers.row_key());
+            pepper::belongs(&file, store.recognise(&peppers).await?)?;
+            Ok((Arc::new(store), Arc::new(peppers)))
         }
         StoreAddress::Postgres(database) => {
-            let pepper = pepper::load_shared(options.pepper_file.as_deref())?;
-            let store = PostgresStore::open(database).await?;
-            Ok((Arc::new(store), Arc::new(pepper)))
+            let (file, peppers) = pepper::load_shared(options.pepper_file.as_deref())?;
+            let store = PostgresStore::open(database, peppers.row_key()).await?;
+            pepper::belongs(file, store.recognise(&peppers).await?)?;
+            Ok((Arc::new(store), Arc::new(peppers)))
         }
         StoreAddress::Memory => {
             tracing::warn!("the store is in memory: nothing survives this process");
@@ -54,7 +56,7 @@ pub(super) async fn open(
 /// in the file at `path`. Servers of a shared store hear of it as of any change.
 pub async fn bootstrap_store(options: &Options, path: &Path, force: bool) -> Result<Token, ServeError> {
     let entropy = Arc::new(SystemEntropy);
-    let (store, pepper) = open(options, &*entropy).await?;
+    let (store, peppers) = open(options, &*entropy).await?;
     let head = store.head().await?;
     let stop = CancellationToken::new();
     let (writer, writing) = Writer::spawn(Arc::clone(&store), stop.clone());
@@ -63,7 +65,7 @@ pub async fn bootstrap_store(options: &Options, path: &Path, force: bool) -> Res
         writer,
         Arc::new(SystemClock),
         entropy,
-        pepper,
+        peppers,
         head.epoch,
     );
     let admin = bootstrap::bootstrap(&authority, path, force).await;

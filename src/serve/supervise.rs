@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::runtime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc as channel, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use crate::membership::{Barrier, Seat, Terms};
 use crate::rpc::{AdmissionLayer, Api, InForce};
 use crate::store::Store;
 use crate::store::spawned::Spawned;
+use crate::token::text::Actor;
 use crate::verify::{Cache, Following, Stop, Verifier, VerifierTasks};
 use crate::watch::Watch;
 
@@ -28,6 +29,11 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// How often answers are forgotten that are kept no longer.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+/// Secrets that wait to be kept under the current pepper; further ones wait for their next use.
+const REDIGESTS_MAX: usize = 1024;
+
+/// Who makes the changes that nobody asked for.
+const OWN_ACTOR: &str = "tokenward";
 
 /// Runs a server on the current runtime, until `shutdown` is cancelled.
 pub(super) async fn supervise(
@@ -38,7 +44,7 @@ pub(super) async fn supervise(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let (acceptor, identities) = tls::start(&options.tls)?;
-    let (store, pepper) = open(&options, &*entropy).await?;
+    let (store, peppers) = open(&options, &*entropy).await?;
     let head = store.head().await?;
     let stop_writing = CancellationToken::new();
     let (writer, writing) = Writer::spawn(Arc::clone(&store), stop_writing.clone());
@@ -46,10 +52,12 @@ pub(super) async fn supervise(
     let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), handle.clone()));
     let (in_force, seat) = membership(&options, &store, &clock, &entropy);
     let stop_following = CancellationToken::new();
+    let (redigests, redigests_asked) = channel::channel(REDIGESTS_MAX);
     let (verifier, tasks) = Verifier::start(
         Arc::clone(&store),
         seat,
-        Arc::clone(&pepper),
+        Arc::clone(&peppers),
+        redigests,
         Arc::clone(&clock),
         Cache::new(options.cache_tokens),
         stop_following.clone(),
@@ -61,11 +69,15 @@ pub(super) async fn supervise(
         writer,
         Arc::clone(&clock),
         entropy,
-        pepper,
+        peppers,
         head.epoch,
     ));
     first_admin(&options, &authority).await?;
     let sweeping = tokio::spawn(sweep(Arc::clone(&authority)));
+    let redigesting = {
+        let (authority, actor) = (Arc::clone(&authority), Actor::try_from(OWN_ACTOR.to_owned())?);
+        tokio::spawn(async move { authority.redigest_used(actor, redigests_asked).await })
+    };
     let drain = CancellationToken::new();
     let forked = CancellationToken::new();
     tokio::spawn(cancel_when_forked(verifier.following(), forked.clone()));
@@ -102,6 +114,7 @@ pub(super) async fn supervise(
         metrics.end().await;
     }
     sweeping.abort();
+    redigesting.abort();
     // What was queued is written, also for calls that were cut off.
     stop_writing.cancel();
     let VerifierTasks { follower, misses } = tasks;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::mac::{self, RowMac};
 use super::{Head, Outcome, StoreError};
 use crate::journal::{Change, Draft, Entry, Record, Revision};
 use crate::token::Token;
@@ -9,6 +10,7 @@ use crate::token::answer::SealedAnswer;
 use crate::token::change::TokenChange;
 use crate::token::id::{RequestDigest, TokenId};
 use crate::token::namespace::Namespace;
+use crate::token::secret::RowKey;
 
 /// What a transaction has read, under its write lock, of the records its drafts concern.
 #[derive(Default, Debug)]
@@ -79,13 +81,21 @@ pub(super) fn all_written(written: u64, planned: usize) -> Result<(), StoreError
 /// The records of a plan by what is done with their rows, in revision order.
 #[derive(Default, Debug)]
 pub(super) struct Rows<'a> {
-    pub namespaces: Vec<(&'a Namespace, Revision)>,
+    pub namespaces: Vec<NamespaceRow<'a>>,
     pub issued: Vec<TokenRow<'a>>,
     pub changed: Vec<TokenRow<'a>>,
     /// Those of the changed whose secrets are not what they were.
     pub rotated: Vec<TokenRow<'a>>,
     /// What their retries are answered with.
     pub answers: Vec<(Revision, &'a SealedAnswer)>,
+}
+
+/// A namespace as it is to lie in its row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NamespaceRow<'a> {
+    pub namespace: &'a Namespace,
+    pub version: Revision,
+    pub mac: RowMac,
 }
 
 /// A token as it is to lie in its row.
@@ -95,10 +105,11 @@ pub(super) struct TokenRow<'a> {
     pub version: Revision,
     /// The version that its row must still have.
     pub guard: Revision,
+    pub mac: RowMac,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn of(writes: &'a [(Draft, Entry)]) -> Rows<'a> {
+    pub(super) fn of(writes: &'a [(Draft, Entry)], key: &RowKey) -> Result<Rows<'a>, StoreError> {
         let mut rows = Rows::default();
         for (draft, entry) in writes {
             rows.answers
@@ -106,7 +117,12 @@ impl<'a> Rows<'a> {
             let token = match draft.after() {
                 Record::Token(token) => token,
                 Record::Namespace(namespace) => {
-                    rows.namespaces.push((namespace, entry.revision));
+                    let version = entry.revision;
+                    rows.namespaces.push(NamespaceRow {
+                        namespace,
+                        version,
+                        mac: mac::of_namespace(key, namespace, version)?,
+                    });
                     continue;
                 }
             };
@@ -114,6 +130,7 @@ impl<'a> Rows<'a> {
                 token,
                 version: entry.revision,
                 guard: draft.guard(),
+                mac: mac::of_token(key, token, entry.revision)?,
             };
             match draft.change() {
                 Change::Token {
@@ -121,7 +138,7 @@ impl<'a> Rows<'a> {
                     ..
                 } => rows.issued.push(row),
                 Change::Token {
-                    change: TokenChange::Rotated { .. },
+                    change: TokenChange::Rotated { .. } | TokenChange::Redigested { .. },
                     ..
                 } => {
                     rows.rotated.push(row);
@@ -130,6 +147,6 @@ impl<'a> Rows<'a> {
                 _ => rows.changed.push(row),
             }
         }
-        rows
+        Ok(rows)
     }
 }

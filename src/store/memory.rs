@@ -149,7 +149,7 @@ impl Store for MemoryStore {
         let kept = self.kept();
         let token = |digest| Some(kept.tokens.get(kept.digests.get(digest)?)?.record.clone());
         Ok(Look {
-            tokens: digests.iter().map(token).collect(),
+            tokens: digests.iter().map(|digest| Ok(token(digest))).collect(),
             fence: kept.head.revision,
         })
     }

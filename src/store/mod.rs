@@ -9,8 +9,10 @@ pub(crate) mod faulty;
 mod database;
 #[cfg(test)]
 mod laws;
+mod mac;
 pub mod memory;
 pub mod migrations;
+pub mod peppers;
 pub mod postgres;
 pub mod roll;
 #[cfg(test)]
@@ -133,9 +135,39 @@ impl Head {
 /// Tokens as they were at the fence.
 #[derive(Debug)]
 pub struct Look {
-    pub tokens: Vec<Option<Token>>,
+    /// One that was tampered with is no token, and leaves the others alone.
+    pub tokens: Vec<Result<Option<Token>, BadRow>>,
     /// Every entry up to this one is reflected in the tokens.
     pub fence: Revision,
+}
+
+/// A row that is not what this program wrote there last: whoever else did, it is not believed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{record}: {wrong}")]
+pub struct BadRow {
+    /// Which one, in the words of an audit.
+    pub record: String,
+    pub wrong: Wrong,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Wrong {
+    #[error("its row has no MAC")]
+    Unsealed,
+    #[error("its row is not the one its MAC was made for")]
+    Forged,
+    #[error("its row is of revision {version}, but revision {newest} was the last to concern it")]
+    Outdated { version: Revision, newest: Revision },
+    #[error("its row is of revision {version}, but the journal has no entry of it")]
+    UnheardOf { version: Revision },
+    #[error("its row cannot be read")]
+    Unreadable,
+}
+
+impl From<BadRow> for StoreError {
+    fn from(bad: BadRow) -> StoreError {
+        StoreError::corrupt(bad)
+    }
 }
 
 /// Which entries are wanted; `None` wants all.

@@ -105,7 +105,7 @@ impl fmt::Debug for SealedAnswer {
 
 fn cipher(pepper: &Pepper, request_id: &RequestId) -> Result<XChaCha20Poly1305, InvalidLength> {
     let mut key = Zeroizing::new([0; 32]);
-    Hkdf::<Sha256>::new(Some(pepper.answer_salt()), request_id.as_bytes())
+    Hkdf::<Sha256>::new(Some(&*pepper.answer_salt()), request_id.as_bytes())
         .expand(b"tokenward sealed answer v1", &mut *key)?;
     Ok(XChaCha20Poly1305::new((&*key).into()))
 }

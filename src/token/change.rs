@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::id::TokenId;
+use super::secret::{Digest, PepperId};
 use super::time::Timestamp;
 use super::{KeptSecret, State, Token, Withdrawal};
 
@@ -24,6 +26,21 @@ pub enum TokenChange {
     Revoked(Withdrawal),
     Suspended(Withdrawal),
     Resumed,
+    /// The secret of this version is kept as another digest, made with another pepper. It is the same secret.
+    Redigested {
+        version: u32,
+        digest: Digest,
+        pepper: PepperId,
+    },
+}
+
+/// A secret that was used, as it would be kept under the current pepper: only whoever has its text can tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Redigest {
+    pub token_id: TokenId,
+    pub version: u32,
+    pub digest: Digest,
+    pub pepper: PepperId,
 }
 
 /// Why a change may not happen.
@@ -78,6 +95,24 @@ pub fn suspend(token: &Token, withdrawal: Withdrawal) -> Result<Option<TokenChan
         (None, Some(_)) => Ok(None),
         (None, None) => Ok(Some(TokenChange::Suspended(withdrawal))),
     }
+}
+
+/// A secret that can still be used, or will be when its token is resumed, may be kept under a later pepper; `None`: it
+/// is, or it cannot be used any more.
+pub fn redigest(token: &Token, asked: &Redigest, now: Timestamp) -> Option<TokenChange> {
+    let &Redigest {
+        token_id: _,
+        version,
+        digest,
+        pepper,
+    } = asked;
+    let kept = token.secrets.iter().find(|kept| kept.version == version)?;
+    let usable = matches!(token.state(now), State::Active | State::Suspended) && kept.live(now);
+    (usable && kept.pepper < pepper).then_some(TokenChange::Redigested {
+        version,
+        digest,
+        pepper,
+    })
 }
 
 /// `None`: it is not suspended.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::secret::{Pepper, Secret};
+use super::secret::{Peppers, Secret};
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -176,13 +176,13 @@ impl Length {
 
 impl Format {
     /// A fresh secret. `fill` gives random bytes; none of them is used twice.
-    pub fn mint(&self, pepper: &Pepper, fill: &mut dyn FnMut(&mut [u8])) -> Secret {
+    pub fn mint(&self, peppers: &Peppers, fill: &mut dyn FnMut(&mut [u8])) -> Secret {
         let mut text = String::with_capacity(self.prefix.0.len() + self.body.chars());
         text.push_str(&self.prefix.0);
         match self.body {
             Body::Native => {
                 push_random(&mut text, BASE62, NATIVE_RANDOM, fill);
-                text.extend(base62(pepper.tag(&text)).map(char::from));
+                text.extend(base62(peppers.tag(&text)).map(char::from));
                 text.extend(base62(crc(&text)).map(char::from));
             }
             Body::Hex(_) | Body::Base64Url(_) | Body::Base62(_) => {
@@ -221,14 +221,14 @@ impl Format {
 
     /// Whether this server minted `secret`, which has been parsed, as far as can be told without a
     /// look-up: always true for a format without a keyed tag.
-    pub fn tag_holds(&self, secret: &Secret, pepper: &Pepper) -> bool {
+    pub fn tag_holds(&self, secret: &Secret, peppers: &Peppers) -> bool {
         match self.body {
             Body::Native => {
                 let text = secret.expose();
                 let (before, _crc) = text.split_at(text.len() - NATIVE_CRC);
                 let (tagged, found) = before.split_at(before.len() - NATIVE_TAG);
                 // Not constant in time: the tag only sorts forgeries from look-ups, the digest decides.
-                base62(pepper.tag(tagged)) == found.as_bytes()
+                base62(peppers.tag(tagged)) == found.as_bytes()
             }
             Body::Hex(_) | Body::Base64Url(_) | Body::Base62(_) => true,
         }

@@ -5,11 +5,12 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::change::TokenChange;
 use super::format::{Body, Format, Prefix};
 use super::id::{Slug, TokenId};
 use super::namespace::{Namespace, Policy, SelfManagement};
 use super::scope::{LabelKey, Labels, Scope, Scopes};
-use super::secret::{Digest, Pepper, PepperId, Secret};
+use super::secret::{Digest, Pepper, PepperId, Peppers, Secret};
 use super::text::{LabelValue, Name, Reason, Subject};
 use super::time::Timestamp;
 use super::{KeptSecret, Token, Withdrawal};
@@ -62,8 +63,8 @@ pub(crate) fn withdrawal(time: Timestamp) -> Withdrawal {
     }
 }
 
-pub(crate) fn pepper(key: u8) -> Pepper {
-    Pepper::new(PepperId(1), &[key; Pepper::KEY_BYTES])
+pub(crate) fn pepper(key: u8) -> Peppers {
+    Peppers::of_one(PepperId(1), &[key; Pepper::KEY_BYTES])
 }
 
 pub(crate) fn namespace(slug_text: &str, prefix_text: &str) -> Namespace {
@@ -109,6 +110,15 @@ pub(crate) fn kept(number: u64, version: u32, create_time: Timestamp) -> KeptSec
         hint: namespace("notes", "kn_").format.hint(&secret),
         create_time,
         retire_time: None,
+    }
+}
+
+/// The secret of this version under a second pepper.
+pub(crate) fn redigested(version: u32) -> TokenChange {
+    TokenChange::Redigested {
+        version,
+        digest: pepper(9).digest(&Secret::new("kn_again".to_owned())),
+        pepper: PepperId(2),
     }
 }
 

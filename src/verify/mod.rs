@@ -11,7 +11,7 @@ mod tests;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,14 +21,15 @@ use crate::journal::cursor::{Cursor, Epoch};
 use crate::membership::{Lease, LeaseLost, Seat};
 use crate::store::{Store, StoreError};
 use crate::token::Token;
+use crate::token::change::Redigest;
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
-use crate::token::secret::{Pepper, Secret};
+use crate::token::secret::{Digest, Peppers, Secret};
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
 pub use cache::Cache;
 use follower::Follower;
 pub use follower::{Following, Stop};
-use misses::{Found, Misses};
+use misses::{Digests, Found, Misses};
 
 /// Judges secrets, from a cache of facts that the journal keeps true.
 #[derive(Debug)]
@@ -38,7 +39,9 @@ pub struct Verifier {
     following: watch::Receiver<Following>,
     lease: Arc<Lease>,
     epoch: Epoch,
-    pepper: Arc<Pepper>,
+    peppers: Arc<Peppers>,
+    /// Where secrets go that were used and are kept under an earlier pepper.
+    redigests: mpsc::Sender<Redigest>,
     clock: Arc<dyn Clock>,
 }
 
@@ -130,7 +133,8 @@ impl Verifier {
     pub async fn start(
         store: Arc<dyn Store>,
         mut seat: Seat,
-        pepper: Arc<Pepper>,
+        peppers: Arc<Peppers>,
+        redigests: mpsc::Sender<Redigest>,
         clock: Arc<dyn Clock>,
         cache: Cache,
         end: CancellationToken,
@@ -163,7 +167,8 @@ impl Verifier {
                 following,
                 lease,
                 epoch: head.epoch,
-                pepper,
+                peppers,
+                redigests,
                 clock,
             },
             tasks,
@@ -227,37 +232,72 @@ impl Verifier {
             Ok(namespace) => namespace,
             Err(refusal) => return Ok(refused(refusal)),
         };
-        let digest = self.pepper.digest(&secret);
-        let cached = match consistency {
-            Consistency::Leased | Consistency::AtLeast(_) => self.known.cache.get(&digest),
-            Consistency::Strong => None,
-        };
-        if let Some(token) = cached {
-            let verdict = judge(&token, &digest, need, self.clock.now());
-            return Ok(Judged {
-                verdict,
-                token: Some(token),
-                revision: applied,
-            });
+        let may_cache = consistency != Consistency::Strong;
+        let current = self.peppers.digest(&secret);
+        if may_cache && let Some(token) = self.cached(&current) {
+            return Ok(self.judged(token, &current, current, need, applied));
         }
-        if !namespace.format.tag_holds(&secret, &self.pepper) {
+        let other = self.peppers.other().map(|pepper| pepper.digest(&secret));
+        if may_cache
+            && let Some(other) = other
+            && let Some(token) = self.cached(&other)
+        {
+            return Ok(self.judged(token, &other, current, need, applied));
+        }
+        if !namespace.format.tag_holds(&secret, &self.peppers) {
             return Ok(refused(Refusal::Unknown));
         }
         drop(secret);
-        let Found { token, fence } = self.misses.look_up(digest).await?;
+        let Found { token, digest, fence } = self.misses.look_up(Digests { current, other }).await?;
         // Read from where the store has not come as far: at a primary that was deposed, say.
         if fence < applied {
             return Err(StoreError::Unavailable("a look-up was older than the journal".into()).into());
         }
-        let verdict = match &token {
-            Some(token) => judge(token, &digest, need, self.clock.now()),
-            None => Verdict::Refused(Refusal::Unknown),
-        };
-        Ok(Judged {
-            verdict,
-            token,
-            revision: fence,
+        Ok(match token {
+            Some(token) => self.judged(token, &digest, current, need, fence),
+            None => Judged {
+                verdict: Verdict::Refused(Refusal::Unknown),
+                token: None,
+                revision: fence,
+            },
         })
+    }
+
+    /// The token that is known to have this digest. While there are two peppers, one that only had it before may have
+    /// been redigested, here or by a server that is ahead: it is found by the other digest.
+    fn cached(&self, digest: &Digest) -> Option<Arc<Token>> {
+        let token = self.known.cache.get(digest)?;
+        let may_judge = self.peppers.other().is_none() || token.secret_with(digest).is_some();
+        may_judge.then_some(token)
+    }
+
+    /// The verdict on a secret that is kept as `digest`, and would be as `current` if it were issued now.
+    fn judged(
+        &self,
+        token: Arc<Token>,
+        digest: &Digest,
+        current: Digest,
+        need: &Need,
+        revision: Revision,
+    ) -> Judged {
+        let verdict = judge(&token, digest, need, self.clock.now());
+        if matches!(verdict, Verdict::Accepted { .. })
+            && let Some(kept) = token.secret_with(digest)
+            && kept.pepper < self.peppers.current().id()
+        {
+            // No verdict waits for it, or fails with it: where there is no room, the next use asks again.
+            let _ = self.redigests.try_send(Redigest {
+                token_id: token.id,
+                version: kept.version,
+                digest: current,
+                pepper: self.peppers.current().id(),
+            });
+        }
+        Judged {
+            verdict,
+            token: Some(token),
+            revision,
+        }
     }
 
     /// What can be told of a secret from its text alone; garbage ends here.

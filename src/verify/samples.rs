@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -14,9 +15,9 @@ use crate::store::Store;
 use crate::store::faulty::{Call, Faulty};
 use crate::store::memory::MemoryStore;
 use crate::store::samples::{Answer, EPOCH, change, found_notes, write};
-use crate::token::change::TokenChange;
+use crate::token::change::{Redigest, TokenChange};
 use crate::token::samples::{chance, instant, kept, namespace, pepper, token, withdrawal};
-use crate::token::secret::Secret;
+use crate::token::secret::{Peppers, Secret};
 use crate::token::time::Timestamp;
 use crate::token::verdict::{Need, Verdict};
 use crate::token::{KeptSecret, Token};
@@ -33,28 +34,37 @@ pub(super) struct Scene {
     pub(super) verifier: Arc<Verifier>,
     pub(super) tasks: VerifierTasks,
     pub(super) end: CancellationToken,
+    /// What the verifier asks the authority for; there is room for one.
+    pub(super) redigests: mpsc::Receiver<Redigest>,
 }
 
 impl Scene {
     /// With the namespace `notes` and no tokens.
     pub(super) async fn start() -> Answer<Scene> {
-        Scene::with(MemoryStore::new(EPOCH), Faulty::over).await
+        Scene::with(MemoryStore::new(EPOCH), Faulty::over, pepper(7)).await
+    }
+
+    /// As above, with peppers of the test's own.
+    pub(super) async fn start_with(peppers: Peppers) -> Answer<Scene> {
+        Scene::with(MemoryStore::new(EPOCH), Faulty::over, peppers).await
     }
 
     /// As above, but no hint of a commit reaches the verifier.
     pub(super) async fn start_without_hints() -> Answer<Scene> {
-        Scene::with(MemoryStore::new(EPOCH), |store| {
-            Faulty::over(store).without_hints()
-        })
-        .await
+        let without_hints = |store| Faulty::over(store).without_hints();
+        Scene::with(MemoryStore::new(EPOCH), without_hints, pepper(7)).await
     }
 
     /// As the first, over a store that other processes answer for too.
     pub(super) async fn start_as_member() -> Answer<Scene> {
-        Scene::with(MemoryStore::new(EPOCH).shared(), Faulty::over).await
+        Scene::with(MemoryStore::new(EPOCH).shared(), Faulty::over, pepper(7)).await
     }
 
-    async fn with(store: MemoryStore, faulty: impl FnOnce(Arc<dyn Store>) -> Faulty) -> Answer<Scene> {
+    async fn with(
+        store: MemoryStore,
+        faulty: impl FnOnce(Arc<dyn Store>) -> Faulty,
+        peppers: Peppers,
+    ) -> Answer<Scene> {
         let store: Arc<dyn Store> = Arc::new(store);
         found_notes(&store).await?;
         let faulty = Arc::new(faulty(Arc::clone(&store)));
@@ -68,10 +78,12 @@ impl Scene {
             Terms::DEFAULT,
         );
         let end = CancellationToken::new();
+        let (redigests, redigests_asked) = mpsc::channel(1);
         let (verifier, tasks) = Verifier::start(
             Arc::<Faulty>::clone(&faulty),
             seat,
-            Arc::new(pepper(7)),
+            Arc::new(peppers),
+            redigests,
             Arc::<ManualClock>::clone(&clock),
             cache,
             end.clone(),
@@ -84,6 +96,7 @@ impl Scene {
             verifier: Arc::new(verifier),
             tasks,
             end,
+            redigests: redigests_asked,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What a verifier answers while the journal moves under it.
 
 mod membership;
+mod peppers;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Imports point down: which module may import which, checked on the sources.
 
+mod instrument;
 mod reading;
 
 use std::collections::BTreeSet;

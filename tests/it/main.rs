@@ -17,6 +17,7 @@ mod lists;
 mod lost_answers;
 mod metrics;
 mod permissions;
+mod pepper;
 mod refusal;
 mod relay;
 #[path = "../support/server.rs"]
@@ -26,4 +27,5 @@ mod shared;
 mod shared_store;
 mod slow_watcher;
 mod start;
+mod superuser;
 mod tls;

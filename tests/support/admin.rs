@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use tokenward::clock::{Entropy, ManualEntropy};
 use tokenward::serve::{Options, private_file};
 use tokenward::token::format::{Body, Format, Prefix};
-use tokenward::token::secret::{Pepper, PepperId};
+use tokenward::token::secret::{Pepper, PepperId, Peppers};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
@@ -23,7 +23,7 @@ pub(crate) static CREDENTIAL: LazyLock<String> = LazyLock::new(|| {
         body: Body::Native,
     };
     let entropy = ManualEntropy::seeded(7);
-    let pepper = Pepper::new(PepperId(1), &[PEPPER_BYTE; Pepper::KEY_BYTES]);
+    let pepper = Peppers::of_one(PepperId(1), &[PEPPER_BYTE; Pepper::KEY_BYTES]);
     let secret = format.mint(&pepper, &mut |bytes| entropy.fill(bytes));
     secret.expose().to_owned()
 });

@@ -21,7 +21,7 @@ use crate::token::change::TokenChange;
 use crate::token::namespace::{Namespace, Policy, SelfManagement};
 use crate::token::samples::{instant, name, namespace, pepper, scopes, slug, token};
 use crate::token::scope::{LabelKey, Labels};
-use crate::token::secret::{Pepper, PepperId};
+use crate::token::secret::{Pepper, PepperId, Peppers};
 use crate::token::text::{Actor, LabelValue, Reason, Subject};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -55,7 +55,7 @@ fn is_gone(answer: &Result<Changed<Minted>, AuthorityError>, id: TokenId) -> boo
 
 impl Scene {
     /// Another process on the same store.
-    fn again_with(&self, pepper: Pepper) -> Authority {
+    fn again_with(&self, pepper: Peppers) -> Authority {
         let (writer, _) = Writer::spawn(Arc::<Faulty>::clone(&self.faulty), CancellationToken::new());
         let clock = Arc::<crate::clock::ManualClock>::clone(&self.clock);
         let entropy = Arc::new(ManualEntropy::seeded(2));
@@ -196,8 +196,15 @@ async fn an_answer_that_does_not_open_is_an_error() -> Answer<()> {
         matches!(wrong, Err(AuthorityError::Store(StoreError::Corrupt { .. }))),
         "{wrong:?}"
     );
+    // While peppers are changed, what the one before has sealed still opens.
+    let key = |byte| [byte; Pepper::KEY_BYTES];
+    let before = Pepper::new(PepperId(1), &key(7));
+    let tag_key = before.tag_key();
+    let both = Peppers::new(Pepper::new(PepperId(2), &key(8)), Some(before), &tag_key);
+    let again = scene.again_with(both).issue(&of_another, laptop()).await?;
+    assert_eq!(again.record.token.id, issued.0.id);
     // One that is known to be another is no reason to worry.
-    let later = Pepper::new(PepperId(2), &[8; Pepper::KEY_BYTES]);
+    let later = Peppers::of_one(PepperId(2), &key(8));
     let gone = scene.again_with(later).issue(&of_another, laptop()).await;
     assert!(is_gone(&gone, issued.0.id));
     assert_eq!(scene.store.head().await?, head);
@@ -212,7 +219,7 @@ async fn an_answer_about_another_token_is_an_error() -> Answer<()> {
     let request_id = ask.request_id.ok_or("no id")?;
     let secret = Secret::new("kn_other".to_owned());
     let end = instant(9);
-    let other = SealedAnswer::seal(&pepper(7), &request_id, [0; 24], &token(2), &secret, end)?;
+    let other = SealedAnswer::seal(pepper(7).current(), &request_id, [0; 24], &token(2), &secret, end)?;
     scene.forge(&ask, other).await?;
     let answer = scene.authority.issue(&ask, laptop()).await.map(|_| ());
     assert!(

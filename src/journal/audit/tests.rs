@@ -7,7 +7,7 @@ use crate::journal::{Draft, Origin};
 use crate::token::change::TokenChange;
 use crate::token::format::{Body, Format, Prefix};
 use crate::token::id::RequestDigest;
-use crate::token::secret::{Pepper, PepperId};
+use crate::token::secret::{PepperId, Peppers};
 use crate::token::text::{Actor, Name, Reason, Subject};
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Withdrawal};
@@ -116,12 +116,12 @@ impl Journal {
     fn secret(&self, version: u32) -> Fallible<KeptSecret> {
         use crate::clock::Entropy;
         let format = self.namespace()?.format;
-        let pepper = Pepper::new(PepperId(1), &[7; 32]);
+        let pepper = Peppers::of_one(PepperId(1), &[7; 32]);
         let secret = format.mint(&pepper, &mut |bytes| self.entropy.fill(bytes));
         Ok(KeptSecret {
             version,
             digest: pepper.digest(&secret),
-            pepper: pepper.id(),
+            pepper: pepper.current().id(),
             hint: format.hint(&secret),
             create_time: self.now()?,
             retire_time: None,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::token::change;
-use crate::token::samples::{instant, kept, token as sample, withdrawal};
+use crate::token::samples::{instant, kept, redigested, token as sample, withdrawal};
 use crate::token::time::Timestamp;
 use crate::token::{State, Withdrawal};
 
@@ -112,7 +112,7 @@ proptest! {
             token = super::token(Some(&before), &change)?;
             check(&before, &token, instant(now))?;
             match change {
-                TokenChange::Issued(_) => {}
+                TokenChange::Issued(_) | TokenChange::Redigested { .. } => {}
                 TokenChange::Rotated { secret, retire_time } => {
                     prop_assert_eq!(token.current_secret(), Some(&secret));
                     let old = before.current_secret().map(|kept| kept.version);
@@ -182,6 +182,7 @@ fn what_cannot_follow_is_a_misfit() {
         TokenChange::Revoked(withdrawal(instant(1))),
         TokenChange::Suspended(withdrawal(instant(1))),
         TokenChange::Resumed,
+        redigested(1),
     ];
     let revoked = Token {
         revocation: Some(withdrawal(instant(0))),
@@ -196,10 +197,25 @@ fn what_cannot_follow_is_a_misfit() {
     for before in [sample(1), revoked] {
         assert_eq!(token(Some(&before), &issued), Err(Misfit::IssuedTwice));
     }
+    let unknown = token(Some(&sample(1)), &redigested(2));
+    assert_eq!(unknown, Err(Misfit::NoSuchSecret));
     for version in [0, 1, 3] {
         assert_eq!(
             token(Some(&sample(1)), &rotated(version)),
             Err(Misfit::SecretVersion)
         );
     }
+}
+
+#[test]
+fn a_secret_that_is_redigested_stays_the_secret_it_was() -> Result<(), Misfit> {
+    let after = token(Some(&sample(1)), &redigested(1))?;
+    let mut wanted = sample(1);
+    if let TokenChange::Redigested { digest, pepper, .. } = redigested(1) {
+        wanted.secrets[0].digest = digest;
+        wanted.secrets[0].pepper = pepper;
+    }
+    assert_ne!(wanted, sample(1));
+    assert_eq!(after, wanted);
+    Ok(())
 }

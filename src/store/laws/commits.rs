@@ -123,7 +123,7 @@ pub(super) async fn a_stale_guard_writes_nothing(store: Arc<dyn Store>) -> Law {
     let look = store
         .tokens_by_digest(vec![kept(1, 2, instant(2)).digest])
         .await?;
-    assert_eq!(look.tokens, [None]);
+    assert_eq!(look.tokens, [Ok(None)]);
     Ok(())
 }
 

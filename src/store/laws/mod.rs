@@ -23,6 +23,7 @@ use super::postgres::{PostgresOptions, PostgresStore, migrate};
 use super::samples::{Answer, EPOCH, all_entries, change, found_notes, read, rotation, write};
 use super::spawned::Spawned;
 use super::sqlite::SqliteStore;
+use crate::token::samples::pepper;
 
 type Law = Answer<()>;
 
@@ -49,6 +50,7 @@ macro_rules! every_law {
             reads::strangers_are_absent,
             reads::digests_are_answered_in_the_order_asked,
             reads::a_retired_secret_is_found_and_a_forgotten_one_is_not,
+            reads::a_redigested_secret_is_found_by_its_new_digest_alone,
             reads::a_look_is_the_state_at_its_fence,
             reads::pages_neither_repeat_nor_skip,
             reads::a_listing_keeps_to_its_namespace,
@@ -138,7 +140,7 @@ fn in_memory() -> Ready<Answer<Opened>> {
 
 async fn in_sqlite() -> Answer<Opened> {
     let folder = TempDir::new()?;
-    let store = SqliteStore::open(&folder.path().join("store.db"), EPOCH).await?;
+    let store = SqliteStore::open(&folder.path().join("store.db"), EPOCH, pepper(7).row_key()).await?;
     Ok((Arc::new(store), Kept::Folder(folder)))
 }
 
@@ -155,7 +157,7 @@ async fn in_postgres_without_notify() -> Answer<Opened> {
 
 async fn in_database(options: PostgresOptions, database: Database) -> Answer<Opened> {
     migrate(&options, EPOCH).await?;
-    let store = PostgresStore::open(&options).await?;
+    let store = PostgresStore::open(&options, pepper(7).row_key()).await?;
     Ok((Arc::new(store), Kept::Database(database)))
 }
 

@@ -10,7 +10,7 @@ use crate::store::{Look, READ_MAX, Store};
 use crate::token::Token;
 use crate::token::change::TokenChange;
 use crate::token::id::{RequestDigest, TokenId};
-use crate::token::samples::{instant, kept, namespace, slug, token, withdrawal};
+use crate::token::samples::{instant, kept, namespace, redigested, slug, token, withdrawal};
 
 pub(super) async fn strangers_are_absent(store: Arc<dyn Store>) -> Law {
     write(&store, issue(token(1))).await?;
@@ -24,7 +24,7 @@ pub(super) async fn strangers_are_absent(store: Arc<dyn Store>) -> Law {
     let look = store
         .tokens_by_digest(vec![kept(2, 1, instant(0)).digest])
         .await?;
-    assert_eq!(look.tokens, [None]);
+    assert_eq!(look.tokens, [Ok(None)]);
     assert_eq!(store.tokens(slug("tasks"), None, READ_MAX).await?, []);
     assert!(store.directory().await?.record.get(&slug("tasks")).is_none());
     Ok(())
@@ -40,7 +40,7 @@ pub(super) async fn digests_are_answered_in_the_order_asked(store: Arc<dyn Store
     let look = store.tokens_by_digest(digests.collect()).await?;
     let wanted: Vec<_> = asked
         .iter()
-        .map(|number| (*number < 20).then(|| token(*number)))
+        .map(|number| Ok((*number < 20).then(|| token(*number))))
         .collect();
     assert_eq!(look.tokens, wanted);
     assert!(look.fence >= last);
@@ -61,13 +61,33 @@ pub(super) async fn a_retired_secret_is_found_and_a_forgotten_one_is_not(store: 
         let Look { tokens, fence } = store.tokens_by_digest(digests.collect()).await?;
         assert!(fence >= entry.revision);
         let forgotten = (version as usize).saturating_sub(Token::SECRETS_KEPT_MAX);
-        assert_eq!(tokens[..forgotten], vec![None; forgotten]);
-        assert_eq!(tokens[forgotten..], vec![Some(now); tokens.len() - forgotten]);
+        assert_eq!(tokens[..forgotten], vec![Ok(None); forgotten]);
+        assert_eq!(tokens[forgotten..], vec![Ok(Some(now)); tokens.len() - forgotten]);
     }
     let neighbour = store
         .tokens_by_digest(vec![kept(2, 1, instant(0)).digest])
         .await?;
-    assert_eq!(neighbour.tokens, [Some(token(2))]);
+    assert_eq!(neighbour.tokens, [Ok(Some(token(2)))]);
+    Ok(())
+}
+
+pub(super) async fn a_redigested_secret_is_found_by_its_new_digest_alone(store: Arc<dyn Store>) -> Law {
+    for number in [1, 2] {
+        write(&store, issue(token(number))).await?;
+    }
+    let id = token(1).id;
+    let before = read(&store, id).await?;
+    change(&store, id, rotation(1, &before.record, instant(9))).await?;
+    change(&store, id, redigested(1)).await?;
+    let now = read(&store, id).await?.record;
+    let digests = [
+        now.secrets[0].digest,
+        now.secrets[1].digest,
+        token(1).secrets[0].digest,
+    ];
+    assert_ne!(digests[0], digests[2]);
+    let Look { tokens, .. } = store.tokens_by_digest(digests.to_vec()).await?;
+    assert_eq!(tokens, [Ok(Some(now.clone())), Ok(Some(now)), Ok(None)]);
     Ok(())
 }
 
@@ -110,7 +130,8 @@ pub(super) async fn a_look_is_the_state_at_its_fence(store: Arc<dyn Store>) -> L
         states.insert(entry.revision, state.clone());
     }
     for Look { tokens, fence } in looks {
-        let found: Vec<Token> = tokens.into_iter().flatten().collect();
+        let found: Vec<Option<Token>> = tokens.into_iter().collect::<Result<_, _>>()?;
+        let found: Vec<Token> = found.into_iter().flatten().collect();
         assert!(
             found.iter().eq(states[&fence].values()),
             "not the state at {fence}"

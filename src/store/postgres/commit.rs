@@ -9,8 +9,9 @@ use serde_json::json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::super::batch::{Plan, Rows, Seen, all_written, plan};
+use super::super::batch::{NamespaceRow, Plan, Rows, Seen, all_written, plan};
 use super::super::columns::{revision, sql};
+use super::super::peppers::to_keep;
 use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
 use super::fault::{Class, Fault};
 use super::ground::not_behind;
@@ -19,7 +20,7 @@ use super::read::{self, uuid};
 use super::rows::{Statement, insert_answers, insert_entries, insert_secrets, insert_tokens, update_tokens};
 use crate::journal::{Draft, Entry, Revision};
 use crate::token::id::TokenId;
-use crate::token::namespace::Namespace;
+use crate::token::secret::{Peppers, RowKey};
 use crate::token::time::Timestamp;
 
 /// How often a transaction that was in somebody's way, or lost its connection, is tried in all.
@@ -46,11 +47,11 @@ pub(super) const LOCK_HEAD: &str = "
 pub(super) const DELETE_SECRETS: &str = "DELETE FROM secret WHERE token_id = ANY($1)";
 
 pub(super) const PUT_NAMESPACE: &str = "
-    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy)
-    VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8::text::jsonb)
+    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy, mac)
+    VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8::text::jsonb, $9)
     ON CONFLICT (slug) DO UPDATE SET
         version = excluded.version, display_name = excluded.display_name,
-        update_time = excluded.update_time, policy = excluded.policy";
+        update_time = excluded.update_time, policy = excluded.policy, mac = excluded.mac";
 
 // Listeners hear of it with the commit, and never without. It says that there is something to read, not what.
 pub(super) const MOVE_HEAD: &str = "
@@ -72,14 +73,28 @@ pub(super) const SWEEP_ANSWERS: &str = "
         SELECT revision FROM answer WHERE expire_time <= $1 ORDER BY expire_time LIMIT $2
         FOR UPDATE SKIP LOCKED
     ))";
+pub(super) const PUT_PEPPER: &str = "
+    INSERT INTO pepper (id, fingerprint) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+
+pub(super) async fn put_peppers(connection: &mut PgConnection, peppers: &Peppers) -> Result<(), Fault> {
+    for (id, fingerprint) in to_keep(peppers) {
+        let query = sqlx::query(PUT_PEPPER).bind(id).bind(fingerprint.to_vec());
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
 
 /// Writes `drafts`; answers with the head they leave behind.
-pub(super) async fn commit(lane: &Lane, drafts: &[Draft]) -> Result<(Vec<Outcome>, Head), Fault> {
+pub(super) async fn commit(
+    lane: &Lane,
+    key: &RowKey,
+    drafts: &[Draft],
+) -> Result<(Vec<Outcome>, Head), Fault> {
     let mut tries = 1;
     loop {
         let mut held = lane.hold().await?;
         let seen = held.seen;
-        let answer = attempt(&mut held, drafts, seen.as_ref()).await;
+        let answer = attempt(&mut held, key, drafts, seen.as_ref()).await;
         match held.settle(answer) {
             Err(fault) if tries < TRIES_MAX && matches!(fault.class(), Class::Retry | Class::Reconnect) => {
                 tracing::debug!(%fault, tries, "nothing is written yet");
@@ -104,6 +119,7 @@ pub(super) async fn sweep_answers(connection: &mut PgConnection, until: Timestam
 
 async fn attempt(
     connection: &mut PgConnection,
+    key: &RowKey,
     drafts: &[Draft],
     seen_head: Option<&Head>,
 ) -> Result<(Vec<Outcome>, Head), Fault> {
@@ -121,7 +137,7 @@ async fn attempt(
         sqlx::raw_sql(ROLLBACK).execute(connection).await?;
         return Ok((outcomes, head));
     }
-    write(connection, &writes).await?;
+    write(connection, key, &writes).await?;
     move_head(connection, &before, &head).await?;
     let committed = sqlx::raw_sql(COMMIT).execute(connection).await;
     committed.map_err(Fault::at_commit)?;
@@ -169,16 +185,16 @@ async fn seen(connection: &mut PgConnection, drafts: &[Draft]) -> Result<Seen, F
     })
 }
 
-async fn write(connection: &mut PgConnection, writes: &[(Draft, Entry)]) -> Result<(), Fault> {
+async fn write(connection: &mut PgConnection, key: &RowKey, writes: &[(Draft, Entry)]) -> Result<(), Fault> {
     let Rows {
         namespaces,
         mut issued,
         changed,
         mut rotated,
         answers,
-    } = Rows::of(writes);
-    for (namespace, version) in namespaces {
-        put_namespace(connection, namespace, version).await?;
+    } = Rows::of(writes, key)?;
+    for row in namespaces {
+        put_namespace(connection, &row).await?;
     }
     if !issued.is_empty() {
         execute(connection, insert_tokens(&issued), issued.len()).await?;
@@ -225,19 +241,21 @@ async fn move_head(connection: &mut PgConnection, before: &Head, after: &Head) -
     execute(connection, statement, 1).await
 }
 
-async fn put_namespace(
-    connection: &mut PgConnection,
-    namespace: &Namespace,
-    version: Revision,
-) -> Result<(), Fault> {
+async fn put_namespace(connection: &mut PgConnection, row: &NamespaceRow<'_>) -> Result<(), Fault> {
+    let NamespaceRow {
+        namespace,
+        version,
+        mac,
+    } = row;
     let statement = sqlx::query(PUT_NAMESPACE)
         .bind(namespace.slug.as_str())
-        .bind(sql(version))
+        .bind(sql(*version))
         .bind(namespace.display_name.as_str())
         .bind(namespace.format.prefix.as_str())
         .bind(json!(namespace.format.body).to_string())
         .bind(namespace.create_time.micros())
         .bind(namespace.update_time.micros())
-        .bind(json!(namespace.policy).to_string());
+        .bind(json!(namespace.policy).to_string())
+        .bind(&mac[..]);
     execute(connection, statement, 1).await
 }

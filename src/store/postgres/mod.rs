@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::peppers::OtherPepper;
 use super::roll::{Member, MemberId, Roll};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::{Draft, Entry, Revision, Stored};
@@ -26,7 +27,7 @@ use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
-use crate::token::secret::Digest;
+use crate::token::secret::{Digest, Peppers, RowKey};
 use crate::token::time::Timestamp;
 use fault::Fault;
 use ground::{Ground, not_behind};
@@ -35,7 +36,7 @@ use listen::Listening;
 pub use options::{NotPostgresUrl, PostgresOptions};
 use refusal::Refusal;
 pub use refusal::Shaky;
-pub use schema::{OpenError, migrate, recover};
+pub use schema::{OpenError, migrate, recover, secrets_under};
 
 /// What a lease hangs on: its renewal, the news it has to live up to, and the roll. One task does the first two,
 /// another the third, so nobody waits here. A lease is short, and so are the bounds.
@@ -86,6 +87,7 @@ pub struct PostgresStore {
     misses: Lane,
     lists: Lane,
     ground: Arc<Ground>,
+    rows: RowKey,
     committed: watch::Sender<Revision>,
     listening: Option<Listening>,
 }
@@ -110,8 +112,9 @@ macro_rules! ask {
 }
 
 impl PostgresStore {
-    /// Opens a database that has been migrated; it is never migrated here.
-    pub async fn open(options: &PostgresOptions) -> Result<PostgresStore, OpenError> {
+    /// Opens a database that has been migrated; it is never migrated here. Of its rows those are believed that
+    /// were written with this key.
+    pub async fn open(options: &PostgresOptions, rows: RowKey) -> Result<PostgresStore, OpenError> {
         let ground = Arc::new(Ground::default());
         let looked = timeout(OPEN_MAX, look(options, &ground)).await;
         let head = looked.map_err(|silent| OpenError::Unreachable {
@@ -129,8 +132,21 @@ impl PostgresStore {
             misses: lane(MISSES),
             lists: lane(LISTS),
             ground,
+            rows,
             committed,
             listening,
+        })
+    }
+
+    /// Whether the store was written with these peppers; if so, it knows them from now on.
+    pub async fn recognise(&self, peppers: &Peppers) -> Result<Result<(), OtherPepper>, StoreError> {
+        ask!(self.writer, |connection| async {
+            if let Err(other) = read::peppers(&mut connection).await?.compare(peppers) {
+                return Ok(Err(other));
+            }
+            commit::put_peppers(&mut connection, peppers).await?;
+            // Another server may have been faster, with another pepper.
+            Ok(read::peppers(&mut connection).await?.compare(peppers))
         })
     }
 
@@ -167,19 +183,23 @@ fn unfit(options: &PostgresOptions, fault: Fault) -> OpenError {
 #[async_trait]
 impl Store for PostgresStore {
     async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
-        let commit = commit::commit(&self.writer, &drafts);
+        let commit = commit::commit(&self.writer, &self.rows, &drafts);
         let (outcomes, head) = self.writer.bounded(commit).await?;
         self.saw(head);
         Ok(outcomes)
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
-        ask!(self.misses, |connection| read::token(&mut connection, id))
+        ask!(self.misses, |connection| read::token(
+            &mut connection,
+            &self.rows,
+            id
+        ))
     }
 
     async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
         ask!(self.misses, |connection| async {
-            let look = read::tokens_by_digest(&mut connection, &digests).await?;
+            let look = read::tokens_by_digest(&mut connection, &self.rows, &digests).await?;
             match connection.seen {
                 Some(seen) if !look.tokens.is_empty() && look.fence < seen.revision => Err(Fault::Behind),
                 _ => Ok(look),
@@ -195,6 +215,7 @@ impl Store for PostgresStore {
     ) -> Result<Vec<Token>, StoreError> {
         ask!(self.lists, |connection| read::tokens(
             &mut connection,
+            &self.rows,
             &namespace,
             after,
             limit
@@ -202,7 +223,10 @@ impl Store for PostgresStore {
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
-        ask!(self.misses, |connection| read::directory(&mut connection))
+        ask!(self.misses, |connection| read::directory(
+            &mut connection,
+            &self.rows
+        ))
     }
 
     async fn entries(

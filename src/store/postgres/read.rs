@@ -5,7 +5,9 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::columns::{link, revision, sql};
-use super::super::{EntryFilter, Head, Look, StoreError, directory_of};
+use super::super::mac::{self, Heard, RawRow};
+use super::super::peppers::KnownPeppers;
+use super::super::{BadRow, EntryFilter, Head, Look, StoreError, directory_of};
 use super::fault::Fault;
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
@@ -13,24 +15,33 @@ use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
-use crate::token::secret::{Digest, PepperId};
+use crate::token::secret::{Digest, PepperId, RowKey};
 use crate::token::time::Timestamp;
 
-pub(super) const TOKEN: &str = "SELECT version, record FROM token_record WHERE id = $1";
+pub(super) const TOKEN: &str = "
+    SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
+    FROM token_record WHERE id = $1";
 
-// The head is read with the rows: a fill is fenced by what the rows are known to reflect.
+// The head is read with the rows: a fill is fenced by what the rows are known to reflect. So is what the journal
+// says of each, or a commit in between would make a row look outdated.
 pub(super) const TOKENS_BY_DIGEST: &str = "
-    SELECT (SELECT revision FROM journal_head) AS fence, record
+    SELECT
+        (SELECT revision FROM journal_head) AS fence, (SELECT min(revision) FROM journal) AS oldest,
+        token_record.id, token_record.version, record, mac, newest
     FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (digest, place)
     LEFT JOIN secret ON secret.digest = asked.digest
     LEFT JOIN token_record ON token_record.id = secret.token_id
     ORDER BY asked.place";
 
-pub(super) const TOKENS: &str =
-    "SELECT record FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
+pub(super) const TOKENS: &str = "
+    SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
+    FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
 
 pub(super) const DIRECTORY: &str = "
-    SELECT version, json_build_object(
+    SELECT slug, mac, version, (SELECT min(revision) FROM journal) AS oldest, (
+        SELECT max(revision) FROM journal
+        WHERE journal.namespace = namespace.slug AND token_id IS NULL
+    ) AS newest, json_build_object(
         'slug', slug,
         'display_name', display_name,
         'format', json_build_object('prefix', prefix, 'body', body),
@@ -59,26 +70,35 @@ pub(super) const HEAD: &str = "
     SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
     FROM journal_head";
 
+pub(super) const PEPPERS: &str = "SELECT id::bigint, fingerprint FROM pepper";
+
+pub(super) async fn peppers(connection: &mut PgConnection) -> Result<KnownPeppers, Fault> {
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(PEPPERS).fetch_all(connection).await?;
+    Ok(KnownPeppers::of(rows)?)
+}
+
 pub(super) async fn token(
     connection: &mut PgConnection,
+    key: &RowKey,
     id: TokenId,
 ) -> Result<Option<Stored<Token>>, Fault> {
     let query = sqlx::query(TOKEN).bind(uuid(id));
     let row = query.fetch_optional(connection).await?;
-    row.as_ref().map(stored).transpose()
+    row.map(|row| believed(checked(key, &row)?)).transpose()
 }
 
 pub(super) async fn tokens_by_digest(
     connection: &mut PgConnection,
+    key: &RowKey,
     digests: &[Digest],
 ) -> Result<Look, Fault> {
     let asked: Vec<&[u8]> = digests.iter().map(|digest| &digest.as_bytes()[..]).collect();
     let query = sqlx::query(TOKENS_BY_DIGEST).bind(asked);
     let rows = query.fetch_all(connection).await?;
     let fence = rows.first().map_or(Ok(0), |row| row.try_get("fence"))?;
-    let found = |row: &PgRow| match row.try_get::<Option<&str>, _>("record")? {
-        Some(json) => Ok(Some(serde_json::from_str(json).map_err(StoreError::corrupt)?)),
-        None => Ok(None),
+    let found = |row: &PgRow| match row.try_get::<Option<Uuid>, _>("id")? {
+        Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
+        None => Ok(Ok(None)),
     };
     Ok(Look {
         tokens: rows.iter().map(found).collect::<Result<_, Fault>>()?,
@@ -88,6 +108,7 @@ pub(super) async fn tokens_by_digest(
 
 pub(super) async fn tokens(
     connection: &mut PgConnection,
+    key: &RowKey,
     namespace: &Slug,
     after: Option<TokenId>,
     limit: u32,
@@ -98,12 +119,19 @@ pub(super) async fn tokens(
         .bind(after.map_or(Uuid::nil(), uuid))
         .bind(i64::from(limit));
     let rows = query.fetch_all(connection).await?;
-    rows.iter().map(record).collect()
+    rows.iter()
+        .map(|row| Ok(believed(checked(key, row)?)?.record))
+        .collect()
 }
 
-pub(super) async fn directory(connection: &mut PgConnection) -> Result<Stored<Directory>, Fault> {
+pub(super) async fn directory(
+    connection: &mut PgConnection,
+    key: &RowKey,
+) -> Result<Stored<Directory>, Fault> {
     let rows = sqlx::query(DIRECTORY).fetch_all(connection).await?;
-    let namespaces: Vec<_> = rows.iter().map(stored).collect::<Result<_, _>>()?;
+    let namespace =
+        |row: &PgRow| believed(mac::namespace(key, row.try_get("slug")?, &raw(row)?, heard(row)?));
+    let namespaces: Vec<_> = rows.iter().map(namespace).collect::<Result<_, Fault>>()?;
     Ok(directory_of(namespaces))
 }
 
@@ -177,13 +205,26 @@ pub(super) fn uuid(id: TokenId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 
-fn stored<T: serde::de::DeserializeOwned>(row: &PgRow) -> Result<Stored<T>, Fault> {
-    Ok(Stored {
-        record: record(row)?,
-        version: revision(row.try_get("version")?)?,
+fn checked(key: &RowKey, row: &PgRow) -> Result<Result<Stored<Token>, BadRow>, Fault> {
+    let id: Uuid = row.try_get("id")?;
+    Ok(mac::token(key, id.as_bytes(), &raw(row)?, heard(row)?))
+}
+
+fn heard(row: &PgRow) -> Result<Heard, Fault> {
+    Ok(Heard {
+        newest: row.try_get("newest")?,
+        oldest: row.try_get("oldest")?,
     })
 }
 
-fn record<T: serde::de::DeserializeOwned>(row: &PgRow) -> Result<T, Fault> {
-    Ok(serde_json::from_str(row.try_get("record")?).map_err(StoreError::corrupt)?)
+fn believed<T>(checked: Result<T, BadRow>) -> Result<T, Fault> {
+    Ok(checked.map_err(StoreError::from)?)
+}
+
+fn raw(row: &PgRow) -> Result<RawRow<'_>, Fault> {
+    Ok(RawRow {
+        version: row.try_get("version")?,
+        record: Some(row.try_get("record")?),
+        mac: row.try_get("mac")?,
+    })
 }

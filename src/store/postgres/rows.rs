@@ -18,17 +18,17 @@ use crate::token::{KeptSecret, Withdrawal};
 pub(super) const INSERT_TOKENS: &str = "
     INSERT INTO token (
         id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason
+        suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     )
     SELECT
         id, version, namespace, name, subject, scopes::jsonb, labels::jsonb, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason
+        suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     FROM UNNEST(
         $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[]
+        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::bytea[]
     ) AS draft (
         id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason
+        suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     )";
 
 // What a token was issued as never changes; the guard is here, not only in the plan.
@@ -38,10 +38,11 @@ pub(super) const UPDATE_TOKENS: &str = "
         suspend_time = draft.suspend_time,
         suspend_reason = draft.suspend_reason,
         revoke_time = draft.revoke_time,
-        revoke_reason = draft.revoke_reason
+        revoke_reason = draft.revoke_reason,
+        mac = draft.mac
     FROM UNNEST(
-        $1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[]
-    ) AS draft (id, guard, version, suspend_time, suspend_reason, revoke_time, revoke_reason)
+        $1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::bytea[]
+    ) AS draft (id, guard, version, suspend_time, suspend_reason, revoke_time, revoke_reason, mac)
     WHERE token.id = draft.id AND token.version = draft.guard";
 
 pub(super) const INSERT_SECRETS: &str = "
@@ -83,6 +84,7 @@ pub(super) fn insert_tokens<'q>(rows: &[TokenRow<'q>]) -> Statement<'q> {
         .bind(column(rows, |row| reason(row.token.suspension.as_ref())))
         .bind(column(rows, |row| time(row.token.revocation.as_ref())))
         .bind(column(rows, |row| reason(row.token.revocation.as_ref())))
+        .bind(column(rows, |row| row.mac.to_vec()))
 }
 
 pub(super) fn update_tokens<'q>(rows: &[TokenRow<'q>]) -> Statement<'q> {
@@ -94,6 +96,7 @@ pub(super) fn update_tokens<'q>(rows: &[TokenRow<'q>]) -> Statement<'q> {
         .bind(column(rows, |row| reason(row.token.suspension.as_ref())))
         .bind(column(rows, |row| time(row.token.revocation.as_ref())))
         .bind(column(rows, |row| reason(row.token.revocation.as_ref())))
+        .bind(column(rows, |row| row.mac.to_vec()))
 }
 
 pub(super) fn insert_secrets<'q>(rows: &[(TokenId, &'q KeptSecret)]) -> Statement<'q> {

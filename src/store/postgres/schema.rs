@@ -9,12 +9,16 @@ use tokio::time::{sleep, timeout};
 use super::super::StoreError;
 use super::super::columns::revision;
 use super::super::migrations::{Applied, MIGRATIONS_TABLE, since};
+use super::super::peppers::KnownPeppers;
 use super::fault::{Class, Fault};
 use super::options::PostgresOptions;
+use super::read;
 use super::refusal::Shaky;
 use crate::journal::Revision;
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
+use crate::token::secret::PepperId;
+use crate::token::time::Timestamp;
 
 /// A migration waits no longer for a lock than this: whatever comes after it waits behind it.
 const LOCK_MAX: Duration = Duration::from_millis(100);
@@ -34,6 +38,13 @@ pub(super) const BEGIN_JOURNAL: &str = "
     ON CONFLICT (id) DO NOTHING";
 
 pub(super) const NEW_EPOCH: &str = "UPDATE journal_head SET epoch = $1 RETURNING revision";
+
+pub(super) const SECRETS_UNDER: &str = "
+    SELECT count(*)
+    FROM secret JOIN token ON token.id = secret.token_id
+    WHERE secret.pepper = $1 AND token.revoke_time IS NULL
+        AND (token.expire_time IS NULL OR token.expire_time > $2)
+        AND (secret.retire_time IS NULL OR secret.retire_time > $2)";
 
 /// Why a store could not be opened or migrated.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +114,26 @@ pub async fn recover(options: &PostgresOptions, epoch: Epoch) -> Result<Revision
         store: options.to_string(),
         source,
     })
+}
+
+/// How many secrets that can still be used at `now` are kept under this pepper, and which peppers the store knows.
+pub async fn secrets_under(
+    options: &PostgresOptions,
+    pepper: PepperId,
+    now: Timestamp,
+) -> Result<(i64, KnownPeppers), OpenError> {
+    let mut connection = connect(options).await?;
+    check(&mut connection, options).await?;
+    let unread = |fault: Fault| OpenError::Store {
+        store: options.to_string(),
+        source: fault.into(),
+    };
+    let query = sqlx::query_scalar(SECRETS_UNDER)
+        .bind(i32::from(pepper.0))
+        .bind(now.micros());
+    let secrets = query.fetch_one(&mut connection).await;
+    let secrets = secrets.map_err(|error| unread(error.into()))?;
+    Ok((secrets, read::peppers(&mut connection).await.map_err(unread)?))
 }
 
 /// The first connection to a store, or why there is none.

@@ -20,7 +20,7 @@ use crate::store::READ_MAX;
 use crate::store::database::Database;
 use crate::store::samples::rotation;
 use crate::token::change::TokenChange;
-use crate::token::samples::{instant, kept, namespace, slug, token, withdrawal};
+use crate::token::samples::{instant, kept, namespace, pepper, slug, token, withdrawal};
 
 type Tested = Result<(), Box<dyn Error + Send + Sync>>;
 type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -33,7 +33,7 @@ const SOON: Duration = Duration::from_secs(30);
 async fn open(database: &Database) -> Answer<PostgresStore> {
     let options: PostgresOptions = database.url.parse()?;
     migrate(&options, EPOCH).await?;
-    Ok(PostgresStore::open(&options).await?)
+    Ok(PostgresStore::open(&options, pepper(7).row_key()).await?)
 }
 
 async fn write(store: &PostgresStore, draft: Draft) -> Answer<Entry> {
@@ -82,7 +82,7 @@ async fn everything_is_there_after_reopening() -> Tested {
     // A journal keeps the name it was begun under, whatever is proposed later.
     let options: PostgresOptions = database.url.parse()?;
     assert_eq!(migrate(&options, Epoch::new([2; 16])).await?, []);
-    let store = PostgresStore::open(&options).await?;
+    let store = PostgresStore::open(&options, pepper(7).row_key()).await?;
     assert_eq!(store.head().await?, head);
     assert_eq!(*store.committed().borrow(), head.revision);
     assert_eq!(store.token(token(1).id).await?, token_before);

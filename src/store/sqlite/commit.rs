@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
-use super::super::batch::{Plan, Rows, Seen, TokenRow, all_written, plan};
+use super::super::batch::{NamespaceRow, Plan, Rows, Seen, TokenRow, all_written, plan};
 use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
 use super::{read, revision, sql};
 use crate::journal::cursor::Epoch;
@@ -17,7 +17,7 @@ use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision};
 use crate::token::answer::SealedAnswer;
 use crate::token::id::TokenId;
-use crate::token::namespace::Namespace;
+use crate::token::secret::{Fingerprint, RowKey};
 use crate::token::time::Timestamp;
 
 pub(super) const BEGIN_JOURNAL: &str = "
@@ -39,14 +39,14 @@ pub(super) const NEWEST_NAMESPACE: &str = "SELECT coalesce(max(version), 0) FROM
 pub(super) const INSERT_TOKENS: &str = "
     INSERT INTO token (
         id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason
+        suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     )
     SELECT
         unhex(value->>'$.token.id', '-'), value->>'$.version', value->>'$.token.namespace',
         value->>'$.token.name', value->>'$.token.subject', value->'$.token.scopes', value->'$.token.labels',
         value->>'$.token.create_time', value->>'$.token.expire_time',
         value->>'$.token.suspension.time', value->>'$.token.suspension.reason',
-        value->>'$.token.revocation.time', value->>'$.token.revocation.reason'
+        value->>'$.token.revocation.time', value->>'$.token.revocation.reason', unhex(value->>'$.mac')
     FROM json_each($1)";
 
 // What a token was issued as never changes; the guard is here, not only in the plan.
@@ -56,7 +56,8 @@ pub(super) const UPDATE_TOKENS: &str = "
         suspend_time = draft.value->>'$.token.suspension.time',
         suspend_reason = draft.value->>'$.token.suspension.reason',
         revoke_time = draft.value->>'$.token.revocation.time',
-        revoke_reason = draft.value->>'$.token.revocation.reason'
+        revoke_reason = draft.value->>'$.token.revocation.reason',
+        mac = unhex(draft.value->>'$.mac')
     FROM json_each($1) AS draft
     WHERE token.id = unhex(draft.value->>'$.token.id', '-') AND token.version = draft.value->>'$.guard'";
 
@@ -73,11 +74,11 @@ pub(super) const INSERT_SECRETS: &str = "
     FROM json_each($1) AS draft, json_each(draft.value, '$.token.secrets') AS kept";
 
 pub(super) const PUT_NAMESPACE: &str = "
-    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy, mac)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (slug) DO UPDATE SET
         version = excluded.version, display_name = excluded.display_name,
-        update_time = excluded.update_time, policy = excluded.policy";
+        update_time = excluded.update_time, policy = excluded.policy, mac = excluded.mac";
 
 pub(super) const INSERT_ENTRIES: &str = "
     INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
@@ -101,6 +102,18 @@ pub(super) const SWEEP_ANSWERS: &str = "
     DELETE FROM answer WHERE revision IN (
         SELECT revision FROM answer WHERE expire_time <= $1 ORDER BY expire_time LIMIT $2
     )";
+pub(super) const PUT_PEPPER: &str = "
+    INSERT INTO pepper (id, fingerprint) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+
+pub(super) async fn put_pepper(
+    pool: &SqlitePool,
+    id: i64,
+    fingerprint: Fingerprint,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(PUT_PEPPER).bind(id).bind(fingerprint.to_vec());
+    query.execute(pool).await?;
+    Ok(())
+}
 
 /// Writes the head row of a new journal; answers with the head of this one.
 pub(super) async fn begin_journal(pool: &SqlitePool, epoch: Epoch) -> Result<Revision, sqlx::Error> {
@@ -120,6 +133,7 @@ pub(super) async fn new_epoch(pool: &SqlitePool, epoch: Epoch) -> Result<Revisio
 
 pub(super) async fn commit(
     pool: &SqlitePool,
+    key: &RowKey,
     drafts: Vec<Draft>,
 ) -> Result<(Vec<Outcome>, Revision), StoreError> {
     // IMMEDIATE takes the write lock before the first read: what is read stays true until the end.
@@ -133,7 +147,7 @@ pub(super) async fn commit(
         head,
     } = plan(drafts, seen, before)?;
     if !writes.is_empty() {
-        write(connection, &writes).await?;
+        write(connection, key, &writes).await?;
         move_head(connection, &before, &head).await?;
     }
     transaction.commit().await?;
@@ -188,16 +202,20 @@ async fn seen(connection: &mut SqliteConnection, drafts: &[Draft]) -> Result<See
     })
 }
 
-async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> Result<(), StoreError> {
+async fn write(
+    connection: &mut SqliteConnection,
+    key: &RowKey,
+    writes: &[(Draft, Entry)],
+) -> Result<(), StoreError> {
     let Rows {
         namespaces,
         issued,
         changed,
         rotated,
         answers,
-    } = Rows::of(writes);
-    for (namespace, version) in namespaces {
-        put_namespace(connection, namespace, version).await?;
+    } = Rows::of(writes, key)?;
+    for row in namespaces {
+        put_namespace(connection, &row).await?;
     }
     let [mut issued, changed, mut rotated] =
         [issued, changed, rotated].map(|rows| rows.into_iter().map(token_row).collect::<Vec<_>>());
@@ -213,7 +231,8 @@ async fn write(connection: &mut SqliteConnection, writes: &[(Draft, Entry)]) -> 
 }
 
 fn token_row(row: TokenRow<'_>) -> Value {
-    json!({ "token": row.token, "version": row.version, "guard": row.guard })
+    let mac = HEXLOWER.encode(&row.mac);
+    json!({ "token": row.token, "version": row.version, "guard": row.guard, "mac": mac })
 }
 
 fn entry_row(entry: &Entry) -> Value {
@@ -239,11 +258,12 @@ fn answer_row((revision, answer): (Revision, &SealedAnswer)) -> Value {
     })
 }
 
-async fn put_namespace(
-    connection: &mut SqliteConnection,
-    namespace: &Namespace,
-    version: Revision,
-) -> Result<(), StoreError> {
+async fn put_namespace(connection: &mut SqliteConnection, row: &NamespaceRow<'_>) -> Result<(), StoreError> {
+    let NamespaceRow {
+        namespace,
+        version,
+        mac,
+    } = *row;
     sqlx::query(PUT_NAMESPACE)
         .bind(namespace.slug.as_str())
         .bind(sql(version))
@@ -253,6 +273,7 @@ async fn put_namespace(
         .bind(namespace.create_time.micros())
         .bind(namespace.update_time.micros())
         .bind(json!(namespace.policy).to_string())
+        .bind(&mac[..])
         .execute(connection)
         .await?;
     Ok(())

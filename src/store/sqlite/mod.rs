@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use super::columns::{link, revision, sql};
 use super::migrations::{Applied, MIGRATIONS_TABLE, since};
+use super::peppers::{OtherPepper, to_keep};
 use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::cursor::Epoch;
@@ -28,7 +29,7 @@ use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
-use crate::token::secret::Digest;
+use crate::token::secret::{Digest, Peppers, RowKey};
 use crate::token::time::Timestamp;
 pub use ground::Shaky;
 pub use snapshot::{Snapshot, Unreadable};
@@ -48,9 +49,20 @@ const FILE_MODE: u32 = 0o600;
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    rows: RowKey,
     committed: watch::Sender<Revision>,
     /// Held for as long as the store is open.
     lock: Mutex<Option<File>>,
+}
+
+/// A file that this process has opened for itself alone, and reads no rows of yet.
+#[derive(Debug)]
+pub struct Opened {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    head: Revision,
+    applied: Vec<Applied>,
+    lock: File,
 }
 
 /// Why a store could not be opened.
@@ -71,14 +83,17 @@ pub enum OpenError {
 }
 
 impl SqliteStore {
+    /// Opens the file at `path` as [`Opened::open`] does; of its rows those are believed that were written with
+    /// this key.
+    pub async fn open(path: &Path, epoch: Epoch, rows: RowKey) -> Result<SqliteStore, OpenError> {
+        Ok(Opened::open(path, epoch).await?.with(rows))
+    }
+}
+
+impl Opened {
     /// Opens the file at `path` for this process alone, creating it if need be; `epoch` names a journal
     /// that is created.
-    pub async fn open(path: &Path, epoch: Epoch) -> Result<SqliteStore, OpenError> {
-        let (store, _) = SqliteStore::open_migrating(path, epoch).await?;
-        Ok(store)
-    }
-
-    async fn open_migrating(path: &Path, epoch: Epoch) -> Result<(SqliteStore, Vec<Applied>), OpenError> {
+    pub async fn open(path: &Path, epoch: Epoch) -> Result<Opened, OpenError> {
         let lock = lock(path)?;
         let created = OpenOptions::new()
             .create(true)
@@ -118,29 +133,73 @@ impl SqliteStore {
             .connect_with(options.read_only(true))
             .await
             .map_err(opened)?;
-        let store = SqliteStore {
+        Ok(Opened {
             writer,
             readers,
-            committed: watch::Sender::new(head),
-            lock: Mutex::new(Some(lock)),
-        };
-        Ok((store, applied))
+            head,
+            applied,
+            lock,
+        })
+    }
+
+    /// Whether nothing was ever written to it, so that no key is needed to read it.
+    pub fn is_fresh(&self) -> bool {
+        self.head == Revision::ZERO
+    }
+
+    /// The store in it, of whose rows those are believed that were written with this key.
+    pub fn with(self, rows: RowKey) -> SqliteStore {
+        SqliteStore {
+            writer: self.writer,
+            readers: self.readers,
+            rows,
+            committed: watch::Sender::new(self.head),
+            lock: Mutex::new(Some(self.lock)),
+        }
+    }
+
+    async fn close(self) {
+        close(&self.readers, &self.writer, Some(self.lock)).await;
+    }
+}
+
+async fn close(readers: &SqlitePool, writer: &SqlitePool, lock: Option<File>) {
+    readers.close().await;
+    writer.close().await;
+    // Only now may another process have the file. Said in so many words: to close the file would not do
+    // while a process that was just forked still has a copy of it.
+    if let Some(Err(error)) = lock.map(|file| file.unlock()) {
+        tracing::warn!(%error, "the store could not be unlocked; it is when this process ends");
+    }
+}
+
+impl SqliteStore {
+    /// Whether the store was written with these peppers; if so, it knows them from now on.
+    pub async fn recognise(&self, peppers: &Peppers) -> Result<Result<(), OtherPepper>, StoreError> {
+        if let Err(other) = read::peppers(&self.readers).await?.compare(peppers) {
+            return Ok(Err(other));
+        }
+        for (id, fingerprint) in to_keep(peppers) {
+            commit::put_pepper(&self.writer, id, fingerprint).await?;
+        }
+        Ok(Ok(()))
     }
 }
 
 /// Brings the file at `path` to the schema of this program, as opening it does; answers with what it applied.
 pub async fn migrate(path: &Path, epoch: Epoch) -> Result<Vec<Applied>, OpenError> {
-    let (store, applied) = SqliteStore::open_migrating(path, epoch).await?;
-    store.close().await;
+    let mut opened = Opened::open(path, epoch).await?;
+    let applied = std::mem::take(&mut opened.applied);
+    opened.close().await;
     Ok(applied)
 }
 
 /// Gives the journal at `path` a new epoch, so that nobody goes on from what a file that was restored has
 /// forgotten: every cursor of before is refused. Answers with the head.
 pub async fn recover(path: &Path, epoch: Epoch) -> Result<Revision, OpenError> {
-    let store = SqliteStore::open(path, epoch).await?;
-    let head = commit::new_epoch(&store.writer, epoch).await;
-    store.close().await;
+    let opened = Opened::open(path, epoch).await?;
+    let head = commit::new_epoch(&opened.writer, epoch).await;
+    opened.close().await;
     head.map_err(|source| OpenError::Open {
         path: path.to_owned(),
         source,
@@ -206,17 +265,17 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
-        let (outcomes, head) = commit::commit(&self.writer, drafts).await?;
+        let (outcomes, head) = commit::commit(&self.writer, &self.rows, drafts).await?;
         hint_at(&self.committed, head);
         Ok(outcomes)
     }
 
     async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError> {
-        read::token(&self.readers, id).await
+        read::token(&self.readers, &self.rows, id).await
     }
 
     async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
-        read::tokens_by_digest(&self.readers, &digests).await
+        read::tokens_by_digest(&self.readers, &self.rows, &digests).await
     }
 
     async fn tokens(
@@ -225,11 +284,11 @@ impl Store for SqliteStore {
         after: Option<TokenId>,
         limit: u32,
     ) -> Result<Vec<Token>, StoreError> {
-        read::tokens(&self.readers, &namespace, after, limit).await
+        read::tokens(&self.readers, &self.rows, &namespace, after, limit).await
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {
-        read::directory(&self.readers).await
+        read::directory(&self.readers, &self.rows).await
     }
 
     async fn entries(
@@ -271,14 +330,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-        // Only now may another process have the file. Said in so many words: to close the file would not do
-        // while a process that was just forked still has a copy of it.
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Err(error)) = lock.map(|file| file.unlock()) {
-            tracing::warn!(%error, "the store could not be unlocked; it is when this process ends");
-        }
+        close(&self.readers, &self.writer, lock).await;
     }
 }
 

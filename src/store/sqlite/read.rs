@@ -3,7 +3,9 @@
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteExecutor};
 
-use super::super::{EntryFilter, Head, Look, StoreError, directory_of};
+use super::super::mac::{self, Heard, RawRow};
+use super::super::peppers::KnownPeppers;
+use super::super::{BadRow, EntryFilter, Head, Look, StoreError, directory_of};
 use super::{link, revision, sql};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
@@ -11,28 +13,37 @@ use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
-use crate::token::secret::{Digest, PepperId};
+use crate::token::secret::{Digest, PepperId, RowKey};
 use crate::token::time::Timestamp;
 
-pub(super) const TOKEN: &str = "SELECT version, record FROM token_record WHERE id = $1";
+pub(super) const TOKEN: &str = "
+    SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
+    FROM token_record WHERE id = $1";
 
-// The head is read with the rows: a fill is fenced by what the rows are known to reflect.
+// The head is read with the rows: a fill is fenced by what the rows are known to reflect. So is what the journal
+// says of each, or a commit in between would make a row look outdated.
 pub(super) const TOKENS_BY_DIGEST: &str = "
-    SELECT (SELECT revision FROM journal_head) AS fence, record
+    SELECT
+        (SELECT revision FROM journal_head) AS fence, (SELECT min(revision) FROM journal) AS oldest,
+        token_record.id, token_record.version, record, mac, newest
     FROM json_each($1) AS asked
     LEFT JOIN secret ON secret.digest = unhex(asked.value)
     LEFT JOIN token_record ON token_record.id = secret.token_id
     ORDER BY asked.key";
 
-pub(super) const TOKENS: &str =
-    "SELECT record FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
+pub(super) const TOKENS: &str = "
+    SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
+    FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
 
 pub(super) const DIRECTORY: &str = "
-    SELECT version, json_object(
+    SELECT slug, mac, version, (SELECT min(revision) FROM journal) AS oldest, (
+        SELECT max(revision) FROM journal
+        WHERE journal.namespace = namespace.slug AND token_id IS NULL
+    ) AS newest, json_object(
         'slug', slug,
         'display_name', display_name,
-        'format', json_object('prefix', prefix, 'body', json(body)),
-        'policy', json(policy),
+        'format', json_object('prefix', prefix, 'body', CASE WHEN json_valid(body) THEN json(body) END),
+        'policy', CASE WHEN json_valid(policy) THEN json(policy) END,
         'create_time', create_time,
         'update_time', update_time
     ) AS record
@@ -57,33 +68,60 @@ pub(super) const HEAD: &str = "
     SELECT epoch, revision, link, (SELECT min(revision) FROM journal) AS oldest
     FROM journal_head";
 
-pub(super) async fn token<'e>(
+pub(super) const PEPPERS: &str = "SELECT id, fingerprint FROM pepper";
+
+pub(super) async fn peppers<'e>(executor: impl SqliteExecutor<'e>) -> Result<KnownPeppers, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(PEPPERS).fetch_all(executor).await?;
+    KnownPeppers::of(rows)
+}
+
+pub(super) async fn token(
+    pool: &SqlitePool,
+    key: &RowKey,
+    id: TokenId,
+) -> Result<Option<Stored<Token>>, StoreError> {
+    let row = token_row(pool, id).await?;
+    row.map(|row| Ok(checked(key, &row)??)).transpose()
+}
+
+/// The token with this id, whoever wrote its row.
+pub(super) async fn token_unchecked<'e>(
     executor: impl SqliteExecutor<'e>,
     id: TokenId,
 ) -> Result<Option<Stored<Token>>, StoreError> {
-    let row = sqlx::query(TOKEN)
-        .bind(&id.as_bytes()[..])
-        .fetch_optional(executor)
-        .await?;
-    row.as_ref().map(stored).transpose()
+    let row = token_row(executor, id).await?;
+    row.map(|row| mac::unchecked(&raw(&row)?)).transpose()
 }
 
-pub(super) async fn tokens_by_digest(pool: &SqlitePool, digests: &[Digest]) -> Result<Look, StoreError> {
+async fn token_row<'e>(
+    executor: impl SqliteExecutor<'e>,
+    id: TokenId,
+) -> Result<Option<SqliteRow>, StoreError> {
+    let query = sqlx::query(TOKEN).bind(id.as_bytes().to_vec());
+    Ok(query.fetch_optional(executor).await?)
+}
+
+pub(super) async fn tokens_by_digest(
+    pool: &SqlitePool,
+    key: &RowKey,
+    digests: &[Digest],
+) -> Result<Look, StoreError> {
     let asked = serde_json::to_string(digests).map_err(StoreError::corrupt)?;
     let rows = sqlx::query(TOKENS_BY_DIGEST).bind(asked).fetch_all(pool).await?;
     let fence = rows.first().map_or(Ok(0), |row| row.try_get("fence"))?;
-    let found = |row: &SqliteRow| match row.try_get::<Option<&str>, _>("record")? {
-        Some(json) => serde_json::from_str(json).map(Some).map_err(StoreError::corrupt),
-        None => Ok(None),
+    let found = |row: &SqliteRow| match row.try_get::<Option<&[u8]>, _>("id")? {
+        Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
+        None => Ok(Ok(None)),
     };
     Ok(Look {
-        tokens: rows.iter().map(found).collect::<Result<_, _>>()?,
+        tokens: rows.iter().map(found).collect::<Result<_, StoreError>>()?,
         fence: revision(fence)?,
     })
 }
 
 pub(super) async fn tokens(
     pool: &SqlitePool,
+    key: &RowKey,
     namespace: &Slug,
     after: Option<TokenId>,
     limit: u32,
@@ -96,18 +134,29 @@ pub(super) async fn tokens(
         .bind(limit)
         .fetch_all(pool)
         .await?;
-    rows.iter().map(record).collect()
+    rows.iter().map(|row| Ok(checked(key, row)??.record)).collect()
 }
 
-pub(super) async fn directory(pool: &SqlitePool) -> Result<Stored<Directory>, StoreError> {
-    Ok(directory_of(namespaces(pool).await?))
+pub(super) async fn directory(pool: &SqlitePool, key: &RowKey) -> Result<Stored<Directory>, StoreError> {
+    let rows = sqlx::query(DIRECTORY).fetch_all(pool).await?;
+    let namespace = |row: &SqliteRow| {
+        Ok(mac::namespace(
+            key,
+            row.try_get("slug")?,
+            &raw(row)?,
+            heard(row)?,
+        )?)
+    };
+    let namespaces: Vec<_> = rows.iter().map(namespace).collect::<Result<_, StoreError>>()?;
+    Ok(directory_of(namespaces))
 }
 
-pub(super) async fn namespaces<'e>(
+/// All namespaces, whoever wrote their rows.
+pub(super) async fn namespaces_unchecked<'e>(
     executor: impl SqliteExecutor<'e>,
 ) -> Result<Vec<Stored<Namespace>>, StoreError> {
     let rows = sqlx::query(DIRECTORY).fetch_all(executor).await?;
-    rows.iter().map(stored).collect()
+    rows.iter().map(|row| mac::unchecked(&raw(row)?)).collect()
 }
 
 pub(super) async fn entries<'e>(
@@ -171,13 +220,22 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
     Entry::open(row.try_get("body")?, link(row.try_get("link")?)?).map_err(StoreError::corrupt)
 }
 
-fn stored<T: serde::de::DeserializeOwned>(row: &SqliteRow) -> Result<Stored<T>, StoreError> {
-    Ok(Stored {
-        record: record(row)?,
-        version: revision(row.try_get("version")?)?,
+fn checked(key: &RowKey, row: &SqliteRow) -> Result<Result<Stored<Token>, BadRow>, StoreError> {
+    Ok(mac::token(key, row.try_get("id")?, &raw(row)?, heard(row)?))
+}
+
+fn heard(row: &SqliteRow) -> Result<Heard, StoreError> {
+    Ok(Heard {
+        newest: row.try_get("newest")?,
+        oldest: row.try_get("oldest")?,
     })
 }
 
-fn record<T: serde::de::DeserializeOwned>(row: &SqliteRow) -> Result<T, StoreError> {
-    serde_json::from_str(row.try_get("record")?).map_err(StoreError::corrupt)
+fn raw(row: &SqliteRow) -> Result<RawRow<'_>, StoreError> {
+    Ok(RawRow {
+        version: row.try_get("version")?,
+        // Bytes that are no text are the row's own fault, not that of the statement.
+        record: row.try_get("record").ok(),
+        mac: row.try_get("mac")?,
+    })
 }

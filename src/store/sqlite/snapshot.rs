@@ -5,6 +5,7 @@ use std::path::Path;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, Transaction};
 
+use super::super::peppers::KnownPeppers;
 use super::super::{Head, READ_MAX, StoreError};
 use super::{BUSY_TIMEOUT, OpenError, ground, read, revision, sql};
 use crate::journal::audit::Row;
@@ -12,6 +13,8 @@ use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::id::TokenId;
 use crate::token::namespace::Namespace;
+use crate::token::secret::PepperId;
+use crate::token::time::Timestamp;
 
 pub(super) const ROWS: &str = "
     SELECT revision, time, actor, request_id, kind, namespace, token_id, body, link
@@ -23,6 +26,13 @@ pub(super) const LOST_TOKEN: &str = "
     SELECT token_id, max(revision) AS revision FROM journal
     WHERE token_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM token WHERE token.id = journal.token_id)
     GROUP BY token_id ORDER BY token_id LIMIT 1";
+
+pub(super) const SECRETS_UNDER: &str = "
+    SELECT count(*)
+    FROM secret JOIN token ON token.id = secret.token_id
+    WHERE secret.pepper = $1 AND token.revoke_time IS NULL
+        AND (token.expire_time IS NULL OR token.expire_time > $2)
+        AND (secret.retire_time IS NULL OR secret.retire_time > $2)";
 
 /// One read transaction: whatever is written meanwhile, it sees the same file until it is dropped.
 #[derive(Debug)]
@@ -81,7 +91,7 @@ impl Snapshot {
 
     /// The row of one token, its secrets included.
     pub async fn token(&mut self, id: TokenId) -> Result<Result<Stored<Token>, Unreadable>, StoreError> {
-        match read::token(&mut *self.0, id).await {
+        match read::token_unchecked(&mut *self.0, id).await {
             Ok(Some(stored)) => Ok(Ok(stored)),
             Ok(None) => Ok(Err(Unreadable("it is not shown".to_owned()))),
             Err(error) => unreadable(error).map(Err),
@@ -107,9 +117,22 @@ impl Snapshot {
         .transpose()
     }
 
+    /// How many secrets that can still be used at `now` are kept under this pepper.
+    pub async fn secrets_under(&mut self, pepper: PepperId, now: Timestamp) -> Result<i64, StoreError> {
+        let query = sqlx::query_scalar(SECRETS_UNDER)
+            .bind(pepper.0)
+            .bind(now.micros());
+        Ok(query.fetch_one(&mut *self.0).await?)
+    }
+
+    /// The peppers that the store was written with.
+    pub async fn peppers(&mut self) -> Result<KnownPeppers, StoreError> {
+        read::peppers(&mut *self.0).await
+    }
+
     /// Every namespace row.
     pub async fn namespaces(&mut self) -> Result<Result<Vec<Stored<Namespace>>, Unreadable>, StoreError> {
-        match read::namespaces(&mut *self.0).await {
+        match read::namespaces_unchecked(&mut *self.0).await {
             Ok(namespaces) => Ok(Ok(namespaces)),
             Err(error) => unreadable(error).map(Err),
         }

@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod plans;
+mod tampered;
 
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
@@ -13,14 +14,14 @@ use super::*;
 use crate::journal::samples::{issue, origin};
 use crate::store::READ_MAX;
 use crate::token::change::TokenChange;
-use crate::token::samples::{instant, kept, namespace, slug, token, withdrawal};
+use crate::token::samples::{instant, kept, namespace, pepper, slug, token, withdrawal};
 
 type Tested = Result<(), Box<dyn Error + Send + Sync>>;
 
 const EPOCH: Epoch = Epoch::new([1; 16]);
 
 async fn open(folder: &TempDir) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(&folder.path().join("store.db"), EPOCH).await
+    SqliteStore::open(&folder.path().join("store.db"), EPOCH, pepper(7).row_key()).await
 }
 
 async fn write(store: &SqliteStore, draft: Draft) -> Result<Entry, Box<dyn Error + Send + Sync>> {
@@ -99,7 +100,7 @@ async fn everything_is_there_after_reopening() -> Tested {
 
     // A journal keeps the name it was begun under, whatever is proposed later.
     let path = folder.path().join("store.db");
-    let store = SqliteStore::open(&path, Epoch::new([2; 16])).await?;
+    let store = SqliteStore::open(&path, Epoch::new([2; 16]), pepper(7).row_key()).await?;
     assert_eq!(store.head().await?, head);
     assert_eq!(*store.committed().borrow(), head.revision);
     assert_eq!(store.token(token(1).id).await?, token_before);

@@ -105,3 +105,33 @@ fn suspending_and_resuming_are_reversible_and_revoking_is_not() {
     assert_eq!(resume(&both), Err(Refused::Revoked));
     assert_eq!(resume(&revoked()), Err(Refused::Revoked));
 }
+
+#[test]
+fn a_secret_is_redigested_under_a_later_pepper_while_it_can_be_used() {
+    let asked = Redigest {
+        token_id: token(1).id,
+        version: 1,
+        digest: kept(2, 1, instant(0)).digest,
+        pepper: PepperId(2),
+    };
+    let wanted = Some(TokenChange::Redigested {
+        version: 1,
+        digest: asked.digest,
+        pepper: PepperId(2),
+    });
+    assert_eq!(redigest(&token(1), &asked, instant(1)), wanted);
+    assert_eq!(redigest(&suspended(), &asked, instant(1)), wanted);
+    let expired = Token {
+        expire_time: Some(instant(1)),
+        ..token(1)
+    };
+    let mut retired = token(1);
+    retired.secrets[0].retire_time = Some(instant(1));
+    let mut done = token(1);
+    done.secrets[0].pepper = PepperId(2);
+    for token in [revoked(), expired, retired, done] {
+        assert_eq!(redigest(&token, &asked, instant(1)), None);
+    }
+    let of_another = Redigest { version: 2, ..asked };
+    assert_eq!(redigest(&token(1), &of_another, instant(1)), None);
+}

@@ -15,7 +15,7 @@ use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::{RequestDigest, Slug, TokenId};
 use tokenward::token::namespace::{Namespace, Policy};
 use tokenward::token::scope::Labels;
-use tokenward::token::secret::{Pepper, PepperId};
+use tokenward::token::secret::{PepperId, Peppers};
 use tokenward::token::text::{Actor, Name, Reason, Subject};
 use tokenward::token::time::Timestamp;
 use tokenward::token::{KeptSecret, Token, Withdrawal};
@@ -39,7 +39,8 @@ impl Journal {
             entropy: ManualEntropy::seeded(7),
             now: 1_700_000_000_000_000,
         };
-        let store = SqliteStore::open(&journal.path("store.db"), Epoch::new([7; 16])).await?;
+        let rows = Peppers::of_one(PepperId(1), &[7; 32]).row_key();
+        let store = SqliteStore::open(&journal.path("store.db"), Epoch::new([7; 16]), rows).await?;
         let namespace = journal.namespace()?;
         let draft = Draft::of_new_namespace(journal.origin()?, Revision::ZERO, namespace);
         journal.commit(&store, draft).await?;
@@ -122,14 +123,14 @@ impl Journal {
 
     fn secret(&self, version: u32) -> Fallible<KeptSecret> {
         let format = self.namespace()?.format;
-        let pepper = Pepper::new(PepperId(1), &[7; 32]);
+        let pepper = Peppers::of_one(PepperId(1), &[7; 32]);
         let secret = format.mint(&pepper, &mut |bytes| {
             tokenward::clock::Entropy::fill(&self.entropy, bytes);
         });
         Ok(KeptSecret {
             version,
             digest: pepper.digest(&secret),
-            pepper: pepper.id(),
+            pepper: pepper.current().id(),
             hint: format.hint(&secret),
             create_time: Timestamp::from_micros(self.now)?,
             retire_time: None,
@@ -215,7 +216,7 @@ const TAMPERINGS: [(&str, &str); 26] = [
         "token {5}: its row does not agree with its entries in revocation",
     ),
     ("UPDATE token SET version = 7 WHERE version = 6", "token {6}: its row does not agree with its entries in version"),
-    ("UPDATE token SET scopes = 'x' WHERE version = 6", "token {6}: its row cannot be read: malformed JSON"),
+    ("UPDATE token SET scopes = 'x' WHERE version = 6", "token {6}: its row cannot be read: invalid type: null"),
     ("UPDATE token SET scopes = '[\"X\"]' WHERE version = 6", "token {6}: its row cannot be read: "),
     (
         "UPDATE secret SET retire_time = NULL",
@@ -224,7 +225,7 @@ const TAMPERINGS: [(&str, &str); 26] = [
     ("DELETE FROM token WHERE version = 4", "token {4}: its row is missing, revision 4 was the last to concern it"),
     (
         "INSERT INTO token SELECT zeroblob(16), version, namespace, name, subject, scopes, labels, create_time,
-            expire_time, suspend_time, suspend_reason, revoke_time, revoke_reason FROM token WHERE version = 6",
+            expire_time, suspend_time, suspend_reason, revoke_time, revoke_reason, mac FROM token WHERE version = 6",
         "token 00000000-0000-0000-0000-000000000000: it has a row, but no entry made it",
     ),
     (

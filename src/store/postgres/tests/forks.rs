@@ -67,7 +67,11 @@ async fn a_look_behind_what_was_seen_is_none() -> Tested {
     let store = with_notes(&database).await?;
     write(&store, issue(token(1))).await?;
     let digests = || vec![token(1).secrets[0].digest];
-    assert!(store.tokens_by_digest(digests()).await?.tokens[0].is_some());
+    assert!(
+        store.tokens_by_digest(digests()).await?.tokens[0]
+            .as_ref()
+            .is_ok_and(Option::is_some)
+    );
     meddle(&database, "UPDATE journal_head SET revision = revision - 1").await?;
     let look = store.tokens_by_digest(digests()).await;
     assert!(matches!(look, Err(StoreError::Forked { .. })), "{look:?}");

@@ -76,7 +76,7 @@ async fn without_notifications_whoever_asks_for_the_head_hints_at_it() -> Tested
     let database = Database::new().await?;
     let elsewhere = with_notes(&database).await?;
     let options: PostgresOptions = database.url.parse()?;
-    let here = PostgresStore::open(&options.without_notifications()).await?;
+    let here = PostgresStore::open(&options.without_notifications(), pepper(7).row_key()).await?;
     assert!(here.listening.is_none());
     let id = MemberId::new([1; 16]);
     here.join(id, "here").await?;

@@ -24,7 +24,10 @@ struct Catalogue {
 async fn in_sqlite() -> Answer<Catalogue> {
     let folder = TempDir::new()?;
     let path = folder.path().join("store.db");
-    SqliteStore::open(&path, EPOCH).await?.close().await;
+    SqliteStore::open(&path, EPOCH, pepper(7).row_key())
+        .await?
+        .close()
+        .await;
     let mut connection = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await?;
     let columns = sqlx::query(
         "SELECT tables.name || '.' || columns.name AS name,

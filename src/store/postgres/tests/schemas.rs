@@ -3,7 +3,10 @@
 use super::*;
 
 async fn refusal(options: &PostgresOptions) -> Answer<(OpenError, String)> {
-    let error = PostgresStore::open(options).await.err().ok_or("it was opened")?;
+    let error = PostgresStore::open(options, pepper(7).row_key())
+        .await
+        .err()
+        .ok_or("it was opened")?;
     let text = error.to_string();
     Ok((error, text))
 }
@@ -30,7 +33,7 @@ async fn a_database_is_migrated_once_and_only_when_told_to() -> Tested {
     assert_eq!(versions, known_versions());
     assert_eq!(applied[0].description, "journal and tokens");
     assert_eq!(migrate(&options, Epoch::new([2; 16])).await?, []);
-    let store = PostgresStore::open(&options).await?;
+    let store = PostgresStore::open(&options, pepper(7).row_key()).await?;
     assert_eq!(store.head().await?.epoch, EPOCH);
     Ok(())
 }
@@ -128,7 +131,7 @@ async fn a_session_that_could_lose_what_it_acknowledged_is_refused() -> Tested {
     assert!(text.contains("synchronous_commit is off"), "{text}");
 
     // The same when it becomes so under a store that is open.
-    let store = PostgresStore::open(&options).await?;
+    let store = PostgresStore::open(&options, pepper(7).row_key()).await?;
     meddle(
         &database,
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$",

@@ -72,7 +72,7 @@ async fn is_written(store: &SqliteStore, drafts: &[Draft], before: Head) -> Resu
         assert_eq!(stored.as_ref() == Some(after), written);
         let current = after.current_secret().map(|kept| kept.digest);
         let look = store.tokens_by_digest(current.into_iter().collect()).await?;
-        assert_eq!(look.tokens, [written.then(|| after.clone())]);
+        assert_eq!(look.tokens, [Ok(written.then(|| after.clone()))]);
     }
     Ok(written)
 }

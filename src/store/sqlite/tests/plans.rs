@@ -5,7 +5,8 @@ use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 use super::super::{commit, read, snapshot};
 use super::*;
 
-const STATEMENTS: [&str; 25] = [
+const STATEMENTS: [&str; 27] = [
+    commit::PUT_PEPPER,
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
     commit::REPEATED,
@@ -21,6 +22,7 @@ const STATEMENTS: [&str; 25] = [
     commit::MOVE_HEAD,
     commit::TRIM,
     commit::SWEEP_ANSWERS,
+    read::PEPPERS,
     read::TOKEN,
     read::TOKENS_BY_DIGEST,
     read::TOKENS,
@@ -33,8 +35,16 @@ const STATEMENTS: [&str; 25] = [
     read::HEAD,
 ];
 
-/// An audit reads all there is, so these may walk.
-const OF_AN_AUDIT: [&str; 3] = [snapshot::ROWS, snapshot::TOKEN_IDS, snapshot::LOST_TOKEN];
+/// An audit reads all there is, and so does whoever retires a pepper: these may walk.
+const OF_AN_AUDIT: [&str; 4] = [
+    snapshot::ROWS,
+    snapshot::TOKEN_IDS,
+    snapshot::LOST_TOKEN,
+    snapshot::SECRETS_UNDER,
+];
+
+/// The last entry of a token is one step into the index, however many it has.
+const NEWEST: &str = "SEARCH journal USING COVERING INDEX journal_by_token (token_id=?)";
 
 /// The steps of the plan SQLite makes for `statement`.
 async fn plan(store: &SqliteStore, statement: &str) -> Result<Vec<String>, sqlx::Error> {
@@ -103,6 +113,13 @@ async fn each_read_goes_by_its_index() -> Tested {
         (
             read::TOKENS,
             "SEARCH token USING INDEX token_by_namespace (namespace=? AND id>?)",
+        ),
+        (read::TOKEN, NEWEST),
+        (read::TOKENS_BY_DIGEST, NEWEST),
+        (read::TOKENS, NEWEST),
+        (
+            read::DIRECTORY,
+            "SEARCH journal USING INDEX journal_of_namespaces (namespace=?)",
         ),
         (
             read::ENTRIES,

@@ -1,0 +1,201 @@
+//! What a pepper file says, and how it gets onto the disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
+
+use super::PepperError;
+use crate::clock::Entropy;
+use crate::token::secret::{Pepper, PepperId, Peppers, TagKey};
+
+/// A file has a line for each pepper, of its id, a space, and its key as hexadecimal characters: the current one
+/// first. After them there may be `tag` and a key.
+const FILE_BYTES_MAX: u64 = 256;
+
+/// The first word of the line that keeps the key of the tags when the first pepper is gone.
+const TAG: &str = "tag";
+
+/// A key and its id.
+pub(super) struct Key {
+    pub(super) id: PepperId,
+    key: Zeroizing<[u8; Pepper::KEY_BYTES]>,
+}
+
+/// What a pepper file says.
+pub(super) struct PepperFile {
+    pub(super) current: Key,
+    pub(super) other: Option<Key>,
+    pub(super) tag_key: TagKey,
+}
+
+impl Key {
+    pub(super) fn fresh(id: PepperId, entropy: &dyn Entropy) -> Key {
+        let mut key = Zeroizing::new([0; Pepper::KEY_BYTES]);
+        entropy.fill(key.as_mut_slice());
+        Key { id, key }
+    }
+
+    fn pepper(&self) -> Pepper {
+        Pepper::new(self.id, &self.key)
+    }
+
+    fn parse(line: &str) -> Option<Key> {
+        let (id, key) = line.split_once(' ')?;
+        let id = id.parse().ok().filter(|id| *id > 0)?;
+        Some(Key {
+            id: PepperId(id),
+            key: parse_key(key)?,
+        })
+    }
+}
+
+fn parse_key(text: &str) -> Option<Zeroizing<[u8; Pepper::KEY_BYTES]>> {
+    let bytes = Zeroizing::new(HEXLOWER.decode(text.as_bytes()).ok()?);
+    Some(Zeroizing::new(bytes.as_slice().try_into().ok()?))
+}
+
+impl PepperFile {
+    /// One pepper, the first.
+    pub(super) fn first(entropy: &dyn Entropy) -> PepperFile {
+        let current = Key::fresh(PepperId(1), entropy);
+        PepperFile {
+            tag_key: current.pepper().tag_key(),
+            current,
+            other: None,
+        }
+    }
+
+    pub(super) fn peppers(&self) -> Peppers {
+        let other = self.other.as_ref().map(Key::pepper);
+        Peppers::new(self.current.pepper(), other, &self.tag_key)
+    }
+
+    pub(super) fn read(path: &Path, file: File) -> Result<PepperFile, PepperError> {
+        let unreadable = |source| PepperError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(PepperError::Exposed {
+                path: path.to_owned(),
+                mode,
+            });
+        }
+        let mut text = Zeroizing::new(String::new());
+        // One byte more shows that there is too much.
+        file.take(FILE_BYTES_MAX + 1)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        PepperFile::parse(&text).ok_or_else(|| PepperError::Malformed {
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) fn parse(text: &str) -> Option<PepperFile> {
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return None;
+        }
+        let (mut keys, mut tag_key) = (Vec::new(), None);
+        for line in text.trim_end().split('\n') {
+            match line.split_once(' ') {
+                _ if tag_key.is_some() => return None,
+                Some((TAG, key)) => tag_key = Some(parse_key(key)?),
+                _ => keys.push(Key::parse(line)?),
+            }
+        }
+        let mut keys = keys.into_iter();
+        let (current, other) = (keys.next()?, keys.next());
+        let tag_key = match (tag_key, &other) {
+            (Some(tag_key), _) => tag_key,
+            (None, None) => current.pepper().tag_key(),
+            // Which of the two came first?
+            (None, Some(_)) => return None,
+        };
+        let distinct = other.as_ref().is_none_or(|other| other.id != current.id);
+        (distinct && keys.next().is_none()).then_some(PepperFile {
+            current,
+            other,
+            tag_key,
+        })
+    }
+
+    /// The key of the tags is written down as soon as it is not told from the first pepper alone.
+    fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX as usize));
+        let mut line = |name: &str, key: &[u8]| {
+            let key = Zeroizing::new(HEXLOWER.encode(key));
+            for part in [name, " ", &key, "\n"] {
+                text.push_str(part);
+            }
+        };
+        for key in [&self.current].into_iter().chain(&self.other) {
+            line(&key.id.0.to_string(), &*key.key);
+        }
+        if self.other.is_some() || *self.current.pepper().tag_key() != *self.tag_key {
+            line(TAG, &*self.tag_key);
+        }
+        text
+    }
+
+    /// Makes a file of it that was not there before.
+    pub(super) fn write_new(&self, path: &Path) -> Result<(), PepperError> {
+        let unwritable = |source| PepperError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::AlreadyExists => PepperError::Exists {
+                    path: path.to_owned(),
+                },
+                _ => unwritable(source),
+            })?;
+        // On disk before the first token that needs it.
+        file.write_all(self.text().as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_folder(path))
+            .map_err(unwritable)
+    }
+}
+
+impl PepperFile {
+    /// Puts it in the place of the file at `path`, whole or not at all, for the same owner.
+    pub(super) fn replace(&self, path: &Path) -> Result<(), PepperError> {
+        let written = || {
+            // Only its owner can read it, from the start.
+            let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
+            let (before, now) = (fs::metadata(path)?, file.as_file().metadata()?);
+            if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
+                fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
+            }
+            file.write_all(self.text().as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|failed| failed.error)?;
+            sync_folder(path)
+        };
+        written().map_err(|source| PepperError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// The folder of `path`.
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
+/// A file is there after a power cut only if its folder says so.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder(path))?.sync_all()
+}

@@ -4,6 +4,7 @@ pub mod token;
 pub mod journal;
 
 pub mod clock;
+pub mod limit;
 pub mod store;
 pub mod membership;
 

@@ -19,7 +19,7 @@ use tokenward::token::scope::{Labels, Scope, Scopes};
 use tokenward::token::secret::{PepperId, Peppers, Secret};
 use tokenward::token::text::{Actor, Name, Subject};
 use tokenward::token::verdict::{Need, Verdict};
-use tokenward::verify::{Cache, Consistency, Verifier};
+use tokenward::verify::{Bounds, Cache, Consistency, MISSES, Verifier};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         bencher.iter(|| {
             let secret = Secret::new(next.next().expect("it goes round").clone());
             let judged = local
-                .block_on(verifier.verify(black_box(secret), &need, Consistency::Leased))
+                .block_on(verifier.verify(black_box(secret), &need, Consistency::Leased, &"caller"))
                 .expect("it can be judged");
             assert!(matches!(judged.verdict, Verdict::Accepted { .. }));
         });
@@ -93,7 +93,10 @@ async fn prepare() -> (Verifier, Vec<String>) {
         pepper,
         mpsc::channel(1).0,
         clock,
-        cache,
+        Bounds {
+            cache,
+            misses: MISSES,
+        },
         CancellationToken::new(),
     )
     .await
@@ -115,7 +118,12 @@ async fn prepare() -> (Verifier, Vec<String>) {
             .await
             .expect("it is applied");
         verifier
-            .verify(Secret::new(secret.clone()), &Need::default(), Consistency::Leased)
+            .verify(
+                Secret::new(secret.clone()),
+                &Need::default(),
+                Consistency::Leased,
+                &"caller",
+            )
             .await
             .expect("it fills the cache");
         secrets.push(secret);

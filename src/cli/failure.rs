@@ -172,7 +172,7 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         SecretAlreadyShown => Some("if it was lost, `tokenward rotate` makes a new one"),
         CursorExpired => Some("events may have been missed: after that, watch without --cursor"),
         StoreUnavailable | Draining | LeaseLost | Overloaded | ReplicaBehind | Contention
-        | WatcherTooSlow => Some("try again"),
+        | WatcherTooSlow | MissesExhausted => Some("try again"),
         NotYetApplied => Some("repeat the command until it succeeds"),
         DeadlineExceeded => Some("whether it was done is unknown"),
         Internal | StoreForked => Some("tell whoever operates the server"),

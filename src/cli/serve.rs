@@ -1,5 +1,7 @@
 //! `tokenward serve`: one server, until it is told to end.
 
+mod limits;
+
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -12,9 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::{Failure, Outcome};
 use super::output;
 use super::store::StoreArgs;
-use crate::serve::{Limits, Options, Running, TlsOptions};
+use crate::serve::{Options, Running, TlsOptions};
 use crate::telemetry::{self, LogFormat};
-use crate::watch::WatchLimits;
+use limits::LimitArgs;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ServeArgs {
@@ -50,27 +52,8 @@ pub(super) struct ServeArgs {
     /// Tokens whose facts are held in memory [default: 100000]
     #[arg(long, value_name = "COUNT")]
     cache_tokens: Option<NonZeroUsize>,
-    /// Connections open at once; a further one is closed
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().connections_max)]
-    connections_max: usize,
-    /// Calls and streams open at once on one connection
-    #[arg(long, value_name = "COUNT", default_value_t = Limits::default().streams_max)]
-    streams_max: u32,
-    /// Bytes of one request
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().message_bytes_max)]
-    message_bytes_max: usize,
-    /// Bytes of all headers of one request
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().header_bytes_max)]
-    header_bytes_max: u32,
-    /// How long a call may take, whatever its own deadline is
-    #[arg(long, value_name = "SPAN", default_value_t = Limits::default().deadline_max.into())]
-    deadline_max: humantime::Duration,
-    /// Revocation streams open at once
-    #[arg(long, value_name = "COUNT", default_value_t = WatchLimits::default().watchers_max)]
-    watchers_max: usize,
-    /// How long a watcher may leave its messages untaken before its stream ends
-    #[arg(long, value_name = "SPAN", default_value_t = WatchLimits::default().stall_max.into())]
-    watcher_stall_max: humantime::Duration,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// How long calls under way may take to end after SIGTERM [default: 10s]
     #[arg(long, value_name = "SPAN")]
     drain_max: Option<humantime::Duration>,
@@ -156,7 +139,7 @@ fn signals() -> io::Result<(tokio::signal::unix::Signal, tokio::signal::unix::Si
 impl ServeArgs {
     fn options(&self) -> Result<Options, Failure> {
         let default = Options::new(self.store.address()?, self.listen);
-        Ok(Options {
+        let mut options = Options {
             metrics_listen: self.metrics_listen,
             insecure: self.insecure,
             tls: TlsOptions {
@@ -171,23 +154,14 @@ impl ServeArgs {
             admin_file: self.admin_file.clone(),
             threads: self.threads.unwrap_or(default.threads),
             cache_tokens: self.cache_tokens.unwrap_or(default.cache_tokens),
-            limits: Limits {
-                message_bytes_max: self.message_bytes_max,
-                header_bytes_max: self.header_bytes_max,
-                streams_max: self.streams_max,
-                connections_max: self.connections_max,
-                deadline_max: self.deadline_max.into(),
-            },
-            watch: WatchLimits {
-                watchers_max: self.watchers_max,
-                stall_max: self.watcher_stall_max.into(),
-            },
             drain_max: self.drain_max.map_or(default.drain_max, Into::into),
             replica_name: self
                 .replica_name
                 .clone()
                 .unwrap_or_else(|| default.replica_name.clone()),
             ..default
-        })
+        };
+        self.limits.set(&mut options);
+        Ok(options)
     }
 }

@@ -143,10 +143,12 @@ pub(super) async fn recognise<B>(
     identities: &Identities,
     request: &mut http::Request<B>,
 ) -> Result<Caller, Problem> {
-    if let Some(secret) = bearer(request.headers_mut())? {
-        return holder_of(verifier, secret).await;
-    }
+    let bearer = bearer(request.headers_mut())?;
     let peer = request.extensions().get::<Peer>();
+    if let Some(secret) = bearer {
+        let origin = peer.map_or("", |peer| &*peer.origin);
+        return holder_of(verifier, origin, secret).await;
+    }
     let names = peer.and_then(|peer| peer.names.as_deref());
     let (Some(peer), Some(names)) = (peer, names) else {
         return Err(Problem::Unauthenticated {
@@ -189,7 +191,7 @@ const NOT_GOOD: Problem = Problem::Unauthenticated {
     what: "the credential is not good",
 };
 
-async fn holder_of(verifier: &Verifier, secret: Secret) -> Result<Caller, Problem> {
+async fn holder_of(verifier: &Verifier, origin: &str, secret: Secret) -> Result<Caller, Problem> {
     // A product's token that can call nothing is not even looked up.
     let namespace = verifier.namespace_of(&secret).ok_or(NOT_GOOD)?;
     let self_management = namespace.policy.self_management;
@@ -198,7 +200,7 @@ async fn holder_of(verifier: &Verifier, secret: Secret) -> Result<Caller, Proble
         return Err(NOT_GOOD);
     }
     let judged = verifier
-        .verify(secret, &Need::default(), Consistency::Leased)
+        .verify(secret, &Need::default(), Consistency::Leased, &origin)
         .await?;
     let (Verdict::Accepted { .. }, Some(token)) = (judged.verdict, judged.token) else {
         return Err(NOT_GOOD);

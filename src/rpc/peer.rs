@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection, and whom the names in its certificate stand for.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -13,9 +13,20 @@ use crate::token::text::Actor;
 /// The other end of a connection; an extension of every request that came over it.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    pub address: Option<SocketAddr>,
+    /// Where it calls from: whose budget pays for finding out who it is. Not to be mistaken for any actor.
+    pub origin: Arc<str>,
     /// What a verified client certificate names: one SPIFFE ID, or DNS names. `None`: it showed none.
     pub names: Option<Arc<[String]>>,
+}
+
+impl Peer {
+    /// Somebody at this address, who has shown no certificate.
+    pub fn at(address: impl Display) -> Peer {
+        Peer {
+            origin: format!("address:{address}").into(),
+            names: None,
+        }
+    }
 }
 
 /// A caller who is known by a name in a certificate.
@@ -75,8 +86,8 @@ mod tests {
 
     fn peer(names: &[&str]) -> Peer {
         Peer {
-            address: None,
             names: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+            ..Peer::at("nowhere")
         }
     }
 
@@ -96,11 +107,7 @@ mod tests {
         sender.send_replace(table(&["a.example"]));
         assert_eq!(actor(&["a.example"]).as_deref(), Some("a.example"));
         assert_eq!(actor(&["b.example"]), None);
-        let nameless = Peer {
-            address: None,
-            names: None,
-        };
-        assert_eq!(identities.of(&nameless), None);
+        assert_eq!(identities.of(&Peer::at("nowhere")), None);
         assert_eq!(Identities::none().of(&peer(&["a.example"])), None);
     }
 }

@@ -50,6 +50,7 @@ pub enum Problem {
     DeadlineExceeded {
         allowed: Duration,
     },
+    ConnectionTooOld,
     Panicked,
 }
 
@@ -83,10 +84,11 @@ pub enum Reason {
     Unauthenticated,
     PermissionDenied,
     NotGrantable,
+    MissesExhausted,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 27] = [
+    pub const ALL: [Reason; 28] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -114,6 +116,7 @@ impl Reason {
         Reason::Unauthenticated,
         Reason::PermissionDenied,
         Reason::NotGrantable,
+        Reason::MissesExhausted,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -150,6 +153,7 @@ impl Reason {
             Reason::Unauthenticated => ("UNAUTHENTICATED", Code::Unauthenticated, false),
             Reason::PermissionDenied => ("PERMISSION_DENIED", Code::PermissionDenied, false),
             Reason::NotGrantable => ("NOT_GRANTABLE", Code::PermissionDenied, false),
+            Reason::MissesExhausted => ("MISSES_EXHAUSTED", Code::ResourceExhausted, true),
         }
     }
 
@@ -209,7 +213,10 @@ impl From<Problem> for Status {
                 VerifyError::LeaseLost(_) => Reason::LeaseLost.status(error.to_string()),
                 VerifyError::Behind { .. } => Reason::ReplicaBehind.status(error.to_string()),
                 VerifyError::OtherEpoch => Reason::CursorExpired.status(error.to_string()),
-                VerifyError::Overloaded => Reason::Overloaded.status(error.to_string()),
+                VerifyError::Overloaded | VerifyError::CallerBusy => {
+                    Reason::Overloaded.status(error.to_string())
+                }
+                VerifyError::MissesExhausted { wait } => exhausted(&error, wait),
                 VerifyError::Store(error) => store(&error),
             },
             Problem::Watch(error) => match error {
@@ -218,7 +225,9 @@ impl From<Problem> for Status {
                 )),
                 WatchError::Forked => Reason::StoreForked.status(error.to_string()),
                 WatchError::CallerWithdrawn => Reason::Unauthenticated.status(error.to_string()),
-                WatchError::Overloaded => Reason::Overloaded.status(error.to_string()),
+                WatchError::Overloaded | WatchError::CallerBusy => {
+                    Reason::Overloaded.status(error.to_string())
+                }
                 WatchError::Store(error) => store(&error),
             },
             Problem::Ended(ended) => match ended {
@@ -236,6 +245,9 @@ impl From<Problem> for Status {
             Problem::DeadlineExceeded { allowed } => {
                 Reason::DeadlineExceeded.status(format!("not answered within {allowed:?}"))
             }
+            Problem::ConnectionTooOld => Reason::Draining.status(
+                "the connection is as old as it may become; resume from the last cursor over a new one",
+            ),
             Problem::Panicked => Reason::Internal.status("the server failed to answer; its log says why"),
         }
     }
@@ -248,6 +260,12 @@ impl Problem {
             permission: right.to_string(),
         }
     }
+}
+
+fn exhausted(error: &VerifyError, wait: Duration) -> Status {
+    let mut details = Reason::MissesExhausted.status("").get_error_details();
+    details.set_retry_info(Some(wait));
+    Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
 }
 
 fn fields(mut violations: Vec<(String, String)>) -> Status {
@@ -350,41 +368,4 @@ problem_from!(
 );
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use tonic_types::StatusExt;
-
-    use super::Reason;
-    use crate::proto::v1::ErrorReason;
-
-    /// The documented reasons and the ones in use are the same.
-    #[test]
-    fn every_reason_is_documented() {
-        let used: BTreeSet<String> = Reason::ALL
-            .iter()
-            .map(|reason| format!("ERROR_REASON_{}", reason.as_str()))
-            .collect();
-        let documented: BTreeSet<String> = (1..)
-            .map_while(|number| ErrorReason::try_from(number).ok())
-            .map(|reason| reason.as_str_name().to_owned())
-            .collect();
-        assert_eq!(used, documented);
-    }
-
-    /// Where a retry as it is makes sense, callers are told how long to wait, and the contract says so.
-    #[test]
-    fn retry_info_is_sent_where_it_is_promised() {
-        let contract = include_str!("../../proto/tokenward/v1/error.proto");
-        let values = contract
-            .split_once("enum ErrorReason {")
-            .map_or("", |(_, values)| values);
-        for reason in Reason::ALL {
-            let value = format!("ERROR_REASON_{} = ", reason.as_str());
-            let before = values.split_once(&value).map_or("", |(before, _)| before);
-            let comment = before.rsplit("ERROR_REASON_").next().unwrap_or_default();
-            let sent = reason.status("").get_details_retry_info().is_some();
-            assert_eq!(sent, comment.contains("RetryInfo"), "{reason:?}: {comment}");
-        }
-    }
-}
+mod tests;

@@ -128,7 +128,7 @@ async fn judge(
         verdict,
         token,
         revision,
-    } = api.verifier.verify(secret, &need, consistency).await?;
+    } = api.verifier.verify(secret, &need, consistency, caller).await?;
     let mut response = v1::VerifyResponse {
         revision: convert::revision(revision),
         ..Default::default()

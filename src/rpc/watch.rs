@@ -77,7 +77,7 @@ pub(super) async fn watch_revocations(
         credential: token.map(|token| token.id),
     };
     Ok(Revocations {
-        messages: api.watch.open(wanted).await?,
+        messages: api.watch.open(wanted, Arc::from(caller.actor().as_str())).await?,
         until: token.and_then(|token| token.expire_time),
         clock: Arc::clone(&api.clock),
         identified: token.is_none().then(|| (api.identities.clone(), caller.clone())),

@@ -1,4 +1,4 @@
-//! Connections: as many at once as may be, and none that says nothing.
+//! Connections: as many at once as may be, none that says nothing, and none for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -7,36 +7,72 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, TcpIncoming};
 
+use super::Limits;
+use super::admission::{Admission, Neighbours};
+use super::occupancy::Occupancy;
 use super::tls::{Acceptor, Io};
-use crate::rpc::Peer;
+use crate::clock::Clock;
+use crate::limit::Place;
 
-/// What every HTTP/2 client sends first, in bytes, and how long it may take to.
+/// What every HTTP/2 client sends first, in bytes.
 const PREFACE_BYTES: usize = 24;
-const PREFACE_WITHIN: Duration = Duration::from_secs(10);
+/// As much as one connection may say before the others on its thread have their turn. Frames that cost nothing
+/// to send would otherwise be answered by the ten thousand first.
+const TURN_BYTES: usize = 16 * 1024;
+/// How long to wait when no connection can be taken: for file descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the connections of a server have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) admission: Arc<Admission>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) drain: CancellationToken,
+}
 
 /// Accepted connections, as many at once as there are places.
 pub(super) struct Connections {
     incoming: TcpIncoming,
-    places: Arc<Semaphore>,
-    drain: CancellationToken,
+    shared: Shared,
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connections {
-    pub(super) fn new(
-        incoming: TcpIncoming,
-        places: Arc<Semaphore>,
-        drain: CancellationToken,
-    ) -> Connections {
+    pub(super) fn new(incoming: TcpIncoming, shared: Shared) -> Connections {
         Connections {
             incoming,
-            places,
-            drain,
+            shared,
+            pause: None,
         }
+    }
+
+    /// Closed rather than kept waiting, where there is no place: a balancer then tries another server.
+    fn admit(&self, stream: TcpStream) -> Option<Connection> {
+        // Whoever has left already has no address.
+        let address = stream.peer_addr().ok()?;
+        let Shared {
+            limits,
+            admission,
+            clock,
+            drain,
+        } = &self.shared;
+        let place = admission.take(Neighbours::from(address.ip()))?;
+        let occupancy = Occupancy::new(address, limits, clock, admission);
+        Some(Connection {
+            stream: Io::Plain(stream),
+            preface: Some(Preface::awaited(drain.clone(), limits.preface_max)),
+            ended: Box::pin(occupancy.clone().ended()),
+            occupancy,
+            said: 0,
+            _place: place,
+        })
     }
 }
 
@@ -45,19 +81,21 @@ impl Stream for Connections {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
             match ready!(Pin::new(&mut self.incoming).poll_next(context)) {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Err(error)) => {
+                    // Whoever is asked at once answers the same, for as long as there is nothing to spare.
+                    tracing::warn!(%error, "a connection could not be taken");
+                    self.pause = Some(Box::pin(sleep(ACCEPT_PAUSE)));
+                }
                 Some(Ok(stream)) => {
-                    if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                        return Poll::Ready(Some(Ok(Connection {
-                            stream: Io::Plain(stream),
-                            preface: Some(Preface::awaited(self.drain.clone())),
-                            _place: place,
-                        })));
+                    if let Some(connection) = self.admit(stream) {
+                        return Poll::Ready(Some(Ok(connection)));
                     }
-                    // Closed rather than kept waiting: a balancer then tries another server.
-                    tracing::warn!("a connection was closed: there are as many as there may be");
                 }
             }
         }
@@ -69,7 +107,11 @@ pub(super) struct Connection {
     stream: Io,
     /// `None` once it has come.
     preface: Option<Preface>,
-    _place: OwnedSemaphorePermit,
+    occupancy: Occupancy,
+    /// Bytes read in this turn.
+    said: usize,
+    ended: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _place: Place<Neighbours>,
 }
 
 impl Connection {
@@ -91,24 +133,38 @@ struct Preface {
 }
 
 impl Preface {
-    fn awaited(drain: CancellationToken) -> Preface {
+    fn awaited(drain: CancellationToken, at_most: Duration) -> Preface {
         Preface {
             bytes_missing: PREFACE_BYTES,
             given_up: Box::pin(async move {
                 tokio::select! {
                     () = drain.cancelled() => {}
-                    () = tokio::time::sleep(PREFACE_WITHIN) => {}
+                    () = sleep(at_most) => {}
                 }
             }),
         }
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Peer;
+impl Connection {
+    /// Becomes an error when the connection has ended, be it that nothing can be read or written.
+    fn unless_ended<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        done: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.occupancy.is_closed() || done.is_pending() && self.ended.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        done
+    }
+}
 
-    fn connect_info(&self) -> Peer {
-        self.stream.peer()
+impl Connected for Connection {
+    type ConnectInfo = Occupancy;
+
+    fn connect_info(&self) -> Occupancy {
+        self.occupancy.clone().named(self.stream.names())
     }
 }
 
@@ -118,8 +174,16 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.said >= TURN_BYTES {
+            self.said = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let bytes = buffer.filled().len() - before;
+        self.said = if read.is_pending() { 0 } else { self.said + bytes };
+        let read = self.unless_ended(context, read);
         let Some(preface) = &mut self.preface else {
             return read;
         };
@@ -127,7 +191,6 @@ impl AsyncRead for Connection {
             ready!(preface.given_up.as_mut().poll(context));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        let bytes = buffer.filled().len() - before;
         preface.bytes_missing = preface.bytes_missing.saturating_sub(bytes);
         if preface.bytes_missing == 0 {
             self.preface = None;
@@ -142,7 +205,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.unless_ended(context, written)
     }
 
     fn poll_write_vectored(
@@ -150,7 +214,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.unless_ended(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -32,8 +32,6 @@ pub(super) async fn until_told(
     tracing::info!("draining");
     serving.set_health(false).await;
     drain.cancel();
-    // Balancers keep theirs open for ever, and would hold the end up.
-    serving.end_health().await;
     let threads = tokio::task::spawn_blocking(|| serving.join());
     if let Ok(ended) = timeout(at_most, threads).await {
         return ended.unwrap_or(Err(ServeError::Panicked));

@@ -6,28 +6,26 @@ use std::any::Any;
 use std::io;
 use std::iter;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::service::Routes;
+use tonic::service::{LayerExt, Routes};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::connection::Connections;
-use super::deadline::DeadlineLayer;
+use super::calls::CallsLayer;
+use super::connection::{Connections, Shared};
 use super::handshakes::Handshakes;
+use super::streams::StreamsLayer;
 use super::tls::Acceptor;
-use super::{Options, ServeError};
+use super::{Limits, Options, ServeError};
 use crate::proto::DESCRIPTORS;
 use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::caller_service_server::CallerServiceServer;
@@ -39,36 +37,6 @@ use crate::rpc::{AdmissionLayer, Api, Problem};
 
 /// Connections the kernel holds for a thread that is busy.
 const BACKLOG: i32 = 1024;
-/// How long an idle connection may be silent before it is asked whether it still lives, and may take to say so.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What one server grants its callers.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of one request; a longer one is refused with OUT_OF_RANGE before it is read.
-    pub message_bytes_max: usize,
-    /// Bytes of all headers of one request.
-    pub header_bytes_max: u32,
-    /// Calls and streams open at once on one connection.
-    pub streams_max: u32,
-    /// Connections open at once; a further one is closed at once.
-    pub connections_max: usize,
-    /// A call takes no longer, whatever its own deadline is.
-    pub deadline_max: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            message_bytes_max: 64 * 1024,
-            header_bytes_max: 8 * 1024,
-            streams_max: 256,
-            connections_max: 10_000,
-            deadline_max: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Why the address could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -89,15 +57,14 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    /// Binds the address and serves `api` on it until `drain` is cancelled.
+    /// Binds the address and serves `api` on it until the server is to drain.
     pub(super) async fn start(
         options: &Options,
         api: Api,
         admission: AdmissionLayer,
         acceptor: Option<Acceptor>,
-        drain: &CancellationToken,
+        shared: Shared,
     ) -> Result<Serving, ServeError> {
-        let limits = options.limits;
         let listeners = bind(options.listen, options.threads.get())?;
         let address = listeners
             .first()
@@ -105,27 +72,22 @@ impl Serving {
         let (health, health_service) = tonic_health::server::health_reporter();
         // Before anybody can ask: a client that is told that there is no such service stays away for a while.
         tell(&health, true).await;
-        let routes = Routes::new(health_service);
-        let routes = add_services(routes, api, limits.message_bytes_max);
-        let places = Arc::new(Semaphore::new(limits.connections_max));
+        let streams = StreamsLayer {
+            drain: shared.drain.clone(),
+        };
+        let routes = Routes::new(streams.named_layer(health_service));
+        let routes = add_services(routes, api, shared.limits.message_bytes_max, &streams);
         let ended = CancellationToken::new();
         let threads = listeners.into_iter().enumerate().map(|(number, listener)| {
-            let (routes, admission, acceptor, places, drain) = (
-                routes.clone(),
-                admission.clone(),
-                acceptor.clone(),
-                Arc::clone(&places),
-                CancellationToken::clone(drain),
-            );
+            let (routes, admission) = (routes.clone(), admission.clone());
+            let (acceptor, shared) = (acceptor.clone(), shared.clone());
             let ended = ended.clone().drop_guard();
             thread::Builder::new()
                 .name(format!("tokenward-rpc-{number}"))
                 .spawn(move || {
                     let _ended = ended;
                     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-                    runtime.block_on(serve(
-                        listener, routes, admission, limits, acceptor, places, drain,
-                    ))
+                    runtime.block_on(serve(listener, routes, admission, acceptor, shared))
                 })
         });
         Ok(Serving {
@@ -139,14 +101,6 @@ impl Serving {
     /// Tells health checks whether to send calls here.
     pub(super) async fn set_health(&self, healthy: bool) {
         tell(&self.health, healthy).await;
-    }
-
-    /// Ends the streams of those who watch the health, after the last thing they were told.
-    pub(super) async fn end_health(&self) {
-        let mut health = self.health.clone();
-        for service in SERVICES {
-            health.clear_service_status(service).await;
-        }
     }
 
     /// Returns when a thread has ended, be it by itself.
@@ -183,19 +137,26 @@ const SERVICES: [&str; 7] = [
     "tokenward.v1.VerificationService",
 ];
 
-fn add_services(routes: Routes, api: Api, bytes_max: usize) -> Routes {
+fn add_services(routes: Routes, api: Api, bytes_max: usize, streams: &StreamsLayer) -> Routes {
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let mut routes = routes
         .add_service(TokenServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(VerificationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
-        .add_service(RevocationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(
+            streams
+                .named_layer(RevocationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max)),
+        )
         .add_service(NamespaceServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(CallerServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(AuditServiceServer::new(api).max_decoding_message_size(bytes_max));
     // Older clients ask for v1alpha.
     match (reflection().build_v1(), reflection().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => routes = routes.add_service(v1).add_service(v1alpha),
+        (Ok(v1), Ok(v1alpha)) => {
+            routes = routes
+                .add_service(streams.named_layer(v1))
+                .add_service(streams.named_layer(v1alpha));
+        }
         (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "there will be no reflection"),
     }
     routes.prepare()
@@ -205,22 +166,30 @@ async fn serve(
     listener: TcpListener,
     routes: Routes,
     admission: AdmissionLayer,
-    limits: Limits,
     acceptor: Option<Acceptor>,
-    places: Arc<Semaphore>,
-    drain: CancellationToken,
+    shared: Shared,
 ) -> Result<(), ServeError> {
     let incoming = TcpIncoming::from(tokio::net::TcpListener::from_std(listener)?).with_nodelay(Some(true));
-    let connections = Connections::new(incoming, places, drain.clone());
+    let Limits {
+        streams_max,
+        header_bytes_max,
+        keepalive_interval,
+        keepalive_timeout,
+        connection_age_max,
+        deadline_max,
+        ..
+    } = shared.limits;
+    let drain = shared.drain.clone();
+    let connections = Connections::new(incoming, shared);
     Server::builder()
-        .max_concurrent_streams(limits.streams_max)
-        .http2_max_header_list_size(limits.header_bytes_max)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(streams_max)
+        .http2_max_header_list_size(header_bytes_max)
+        .http2_keepalive_interval(Some(keepalive_interval))
+        .http2_keepalive_timeout(Some(keepalive_timeout))
+        // With a grace of its own tonic would close it without a word; the connection sees to its end itself.
+        .max_connection_age(connection_age_max)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(DeadlineLayer {
-            at_most: limits.deadline_max,
-        })
+        .layer(CallsLayer { deadline_max })
         .layer(admission)
         .add_routes(routes)
         .serve_with_incoming_shutdown(Handshakes::new(connections, acceptor), drain.cancelled_owned())

@@ -1,6 +1,8 @@
 //! Metrics, over plain HTTP: what this server says of itself to whoever watches it. What is known elsewhere is
 //! looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
+mod load;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,7 +24,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::BindError;
+use super::admission::Admission;
 use crate::verify::{Following, NotJudging, Stop, Verifier};
+use load::Load;
 
 /// Connections served at once; a further one waits for one of them to end.
 const CONNECTIONS_MAX: usize = 16;
@@ -69,11 +73,12 @@ impl Metrics {
 }
 
 /// Everything a server tells of itself.
-pub(super) fn registry(verifier: Arc<Verifier>) -> Registry {
+pub(super) fn registry(verifier: Arc<Verifier>, admission: Arc<Admission>) -> Registry {
     let mut registry = Registry::with_prefix("tokenward");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
-    registry.register_collector(Box::new(Standing(verifier)));
+    registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
+    registry.register_collector(Box::new(Load { verifier, admission }));
     registry
 }
 

@@ -1,17 +1,22 @@
 //! One server: builds everything, binds late, and ends without losing what it has begun.
 
+mod admission;
 mod bootstrap;
+mod calls;
 mod connection;
 mod deadline;
 mod drain;
 mod handshakes;
 mod identities;
+mod limits;
 mod listen;
 mod metrics;
+mod occupancy;
 mod open;
 mod options;
 mod pepper;
 pub mod private_file;
+mod streams;
 mod supervise;
 mod tls;
 
@@ -26,7 +31,8 @@ use crate::store::{StoreError, postgres, sqlite};
 use crate::token::text::TextError;
 pub use bootstrap::FirstAdminError;
 pub use identities::IdentitiesError;
-pub use listen::{BindError, Limits};
+pub use limits::Limits;
+pub use listen::BindError;
 pub use open::bootstrap_store;
 pub use options::{Options, StoreAddress};
 pub use pepper::{PepperError, Retiring, Rotated, create as create_pepper, rotate as rotate_pepper};

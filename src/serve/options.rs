@@ -9,9 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::bootstrap;
-use super::listen::Limits;
+use super::limits::Limits;
 use super::tls::TlsOptions;
+use crate::limit::Allowance;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
+use crate::verify::MISSES;
 use crate::watch::WatchLimits;
 
 const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
@@ -37,6 +39,8 @@ pub struct Options {
     pub cache_tokens: NonZeroUsize,
     pub limits: Limits,
     pub watch: WatchLimits,
+    /// Secrets that one caller may ask for although they belong to no token.
+    pub misses: Allowance,
     /// How long calls under way may take to end after the server was told to.
     pub drain_max: Duration,
     /// What people know this server by, where several share a store.
@@ -71,6 +75,7 @@ impl Options {
             cache_tokens: CACHE_TOKENS,
             limits: Limits::default(),
             watch: WatchLimits::default(),
+            misses: MISSES,
             drain_max: DRAIN_MAX,
             replica_name: host_and_process(),
             in_force_nowhere: false,

@@ -9,7 +9,9 @@ use tokio::sync::{mpsc as channel, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::Admission;
 use super::bootstrap::{FirstAdminError, bootstrap};
+use super::connection::Shared;
 use super::metrics::{self, Metrics};
 use super::open::open;
 use super::options::Options;
@@ -21,7 +23,7 @@ use crate::rpc::{AdmissionLayer, Api, InForce};
 use crate::store::Store;
 use crate::store::spawned::Spawned;
 use crate::token::text::Actor;
-use crate::verify::{Cache, Following, Stop, Verifier, VerifierTasks};
+use crate::verify::{Bounds, Cache, Following, Stop, Verifier, VerifierTasks};
 use crate::watch::Watch;
 
 /// How long the store may take to let go of its file, after all is written.
@@ -59,7 +61,10 @@ pub(super) async fn supervise(
         Arc::clone(&peppers),
         redigests,
         Arc::clone(&clock),
-        Cache::new(options.cache_tokens),
+        Bounds {
+            cache: Cache::new(options.cache_tokens),
+            misses: options.misses,
+        },
         stop_following.clone(),
     )
     .await?;
@@ -94,15 +99,25 @@ pub(super) async fn supervise(
         in_force,
         Arc::new(watch),
         detached,
-        clock,
+        Arc::clone(&clock),
         identities.clone(),
     );
+    let admission = Arc::new(Admission::new(&options.limits));
     let metrics = match options.metrics_listen {
-        Some(listen) => Some(Metrics::start(listen, metrics::registry(Arc::clone(&verifier))).await?),
+        Some(listen) => {
+            let registry = metrics::registry(Arc::clone(&verifier), Arc::clone(&admission));
+            Some(Metrics::start(listen, registry).await?)
+        }
         None => None,
     };
+    let shared = Shared {
+        limits: options.limits,
+        admission,
+        clock,
+        drain: drain.clone(),
+    };
     let admission = AdmissionLayer::new(Arc::clone(&verifier), identities);
-    let serving = listen::Serving::start(&options, api, admission, acceptor, &drain).await?;
+    let serving = listen::Serving::start(&options, api, admission, acceptor, shared).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.
     let _ = ready.send(Bound {

@@ -1,6 +1,7 @@
 //! Who calls, and what they may do.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::Token;
@@ -202,6 +203,12 @@ fn permitted_by(token: &Token) -> Scopes {
         .filter_map(|(_, right)| Scope::try_from(format!("{right}:{}", token.namespace)).ok())
         .collect();
     Scopes::try_from(permissions).unwrap_or_default()
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.actor().fmt(f)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Verify: a secret in, a verdict out.
 
+mod budget;
 mod cache;
 mod follower;
 mod misses;
@@ -8,6 +9,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::journal::Revision;
 use crate::journal::cursor::{Cursor, Epoch};
+use crate::limit::Allowance;
 use crate::membership::{Lease, LeaseLost, Seat};
 use crate::store::{Store, StoreError};
 use crate::token::Token;
@@ -26,6 +29,7 @@ use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, Peppers, Secret};
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
+pub use budget::MISSES;
 pub use cache::Cache;
 use follower::Follower;
 pub use follower::{Following, Stop};
@@ -43,6 +47,14 @@ pub struct Verifier {
     /// Where secrets go that were used and are kept under an earlier pepper.
     redigests: mpsc::Sender<Redigest>,
     clock: Arc<dyn Clock>,
+}
+
+/// What a verifier may hold, and may be asked for in vain.
+#[derive(Debug)]
+pub struct Bounds {
+    pub cache: Cache,
+    /// Look-ups that find nothing, for each caller.
+    pub misses: Allowance,
 }
 
 /// What is known without asking the store; the follower keeps it true.
@@ -87,6 +99,10 @@ pub enum VerifyError {
     OtherEpoch,
     #[error("too many look-ups are waiting")]
     Overloaded,
+    #[error("too many look-ups of this caller are waiting")]
+    CallerBusy,
+    #[error("this caller asks for too many secrets that belong to no token; wait {wait:?} for the next")]
+    MissesExhausted { wait: Duration },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -136,9 +152,10 @@ impl Verifier {
         peppers: Arc<Peppers>,
         redigests: mpsc::Sender<Redigest>,
         clock: Arc<dyn Clock>,
-        cache: Cache,
+        bounds: Bounds,
         end: CancellationToken,
     ) -> Result<(Verifier, VerifierTasks), StoreError> {
+        let Bounds { cache, misses } = bounds;
         // The head first: the directory may be newer than it, never older. Without a place on the roll a
         // change could be in force everywhere else and unknown here.
         let head = loop {
@@ -155,7 +172,7 @@ impl Verifier {
             directory: RwLock::new(Arc::new(directory)),
         });
         let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), head);
-        let (misses, look_up) = Misses::new(store, Arc::clone(&known));
+        let (misses, look_up) = Misses::new(store, Arc::clone(&known), misses, Arc::clone(&clock));
         let tasks = VerifierTasks {
             follower: tokio::spawn(follower.run(seat, end)),
             misses: tokio::spawn(look_up),
@@ -175,19 +192,21 @@ impl Verifier {
         ))
     }
 
-    /// Judges `secret` for what the caller needs it for.
+    /// Judges `secret` for what `caller`, told by name, needs it for; what has to be looked up in vain is charged to
+    /// them.
     pub async fn verify(
         &self,
         secret: Secret,
         need: &Need,
         consistency: Consistency,
+        caller: &(dyn fmt::Display + Sync),
     ) -> Result<Judged, VerifyError> {
         if let Consistency::AtLeast(cursor) = consistency {
             self.caught_up(cursor).await?;
         }
         // Before the facts are read: they are as fresh as the lease and this revision.
         let applied = self.standing()?;
-        let judged = self.judge(secret, need, consistency, applied).await?;
+        let judged = self.judge(secret, need, consistency, caller, applied).await?;
         // A process that was stopped meanwhile has nothing to say.
         self.standing()?;
         Ok(judged)
@@ -221,6 +240,7 @@ impl Verifier {
         secret: Secret,
         need: &Need,
         consistency: Consistency,
+        caller: &(dyn fmt::Display + Sync),
         applied: Revision,
     ) -> Result<Judged, VerifyError> {
         let refused = |refusal| Judged {
@@ -248,7 +268,8 @@ impl Verifier {
             return Ok(refused(Refusal::Unknown));
         }
         drop(secret);
-        let Found { token, digest, fence } = self.misses.look_up(Digests { current, other }).await?;
+        let digests = Digests { current, other };
+        let Found { token, digest, fence } = self.misses.look_up(digests, &caller.to_string()).await?;
         // Read from where the store has not come as far: at a primary that was deposed, say.
         if fence < applied {
             return Err(StoreError::Unavailable("a look-up was older than the journal".into()).into());
@@ -339,6 +360,16 @@ impl Verifier {
     /// How long it may judge without hearing from the store; `None`: without end.
     pub fn lease_remaining(&self) -> Option<Duration> {
         self.lease.remaining()
+    }
+
+    /// Queries for what the cache did not hold, ever.
+    pub fn queries(&self) -> u64 {
+        self.misses.queries()
+    }
+
+    /// Look-ups that were refused because of a limit, ever.
+    pub fn look_ups_refused(&self) -> u64 {
+        self.misses.refused()
     }
 
     /// How far this verifier has come; it says so when it stops.

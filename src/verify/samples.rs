@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cache, Consistency, Following, Judged, Verifier, VerifierTasks, VerifyError};
+use super::{Bounds, Cache, Consistency, Following, Judged, MISSES, Verifier, VerifierTasks, VerifyError};
 use crate::clock::{ManualClock, ManualEntropy};
 use crate::journal::{Draft, Entry, Revision};
 use crate::membership::{Seat, Terms};
@@ -24,6 +24,9 @@ use crate::token::{KeptSecret, Token};
 
 /// Longer than any wait that succeeds; time is paused, so it costs nothing.
 pub(super) const LONG: Duration = Duration::from_secs(10);
+
+/// Whoever asks, unless it matters.
+pub(super) const CALLER: &str = "caller";
 
 pub(super) struct Scene {
     /// Where changes are made, without faults.
@@ -85,7 +88,10 @@ impl Scene {
             Arc::new(peppers),
             redigests,
             Arc::<ManualClock>::clone(&clock),
-            cache,
+            Bounds {
+                cache,
+                misses: MISSES,
+            },
             end.clone(),
         )
         .await?;
@@ -121,7 +127,7 @@ impl Scene {
 
     pub(super) async fn judge(&self, secret: Secret) -> Result<Judged, VerifyError> {
         self.verifier
-            .verify(secret, &Need::default(), Consistency::Leased)
+            .verify(secret, &Need::default(), Consistency::Leased, &CALLER)
             .await
     }
 
@@ -136,17 +142,26 @@ impl Scene {
     ) -> Result<Verdict, VerifyError> {
         let judged = self
             .verifier
-            .verify(secret, &Need::default(), consistency)
+            .verify(secret, &Need::default(), consistency, &CALLER)
             .await?;
         Ok(judged.verdict)
     }
 
     /// Judges `secret` in a task of its own.
     pub(super) fn judging(&self, secret: Secret) -> JoinHandle<Result<Verdict, VerifyError>> {
+        self.judging_for(Arc::from(CALLER), secret)
+    }
+
+    /// The same, for this caller.
+    pub(super) fn judging_for(
+        &self,
+        caller: Arc<str>,
+        secret: Secret,
+    ) -> JoinHandle<Result<Verdict, VerifyError>> {
         let verifier = Arc::clone(&self.verifier);
         tokio::spawn(async move {
             Ok(verifier
-                .verify(secret, &Need::default(), Consistency::Leased)
+                .verify(secret, &Need::default(), Consistency::Leased, &caller)
                 .await?
                 .verdict)
         })

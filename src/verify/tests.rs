@@ -5,7 +5,7 @@ mod peppers;
 
 use std::time::Duration;
 
-use super::samples::{Scene, is_accepted, kept_of, secret, usable};
+use super::samples::{CALLER, Scene, is_accepted, kept_of, secret, usable};
 use super::*;
 use crate::journal::Draft;
 use crate::journal::samples::{issue, origin};
@@ -110,7 +110,7 @@ async fn garbage_ends_without_a_call_to_the_store() -> Answer<()> {
     };
     let elsewhere = scene
         .verifier
-        .verify(secret(1, 1), &need, Consistency::Leased)
+        .verify(secret(1, 1), &need, Consistency::Leased, &CALLER)
         .await?;
     assert_eq!(elsewhere.verdict, Verdict::Refused(Refusal::WrongNamespace));
     assert_eq!(scene.faulty.all_calls(), before);

@@ -13,12 +13,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::cursor::Cursor;
 use crate::journal::narrowing::Narrowing;
+use crate::limit::{Full, Places};
 use crate::store::{Head, Store, StoreError};
 use crate::token::id::{Slug, TokenId};
 use tail::Tail;
@@ -31,6 +32,8 @@ const QUEUE_MAX: usize = 64;
 pub struct WatchLimits {
     /// Streams open at once.
     pub watchers_max: usize,
+    /// The same, of one caller.
+    pub watchers_per_caller_max: usize,
     /// How long a watcher may leave its messages untaken before its stream ends.
     pub stall_max: Duration,
 }
@@ -39,6 +42,7 @@ impl Default for WatchLimits {
     fn default() -> WatchLimits {
         WatchLimits {
             watchers_max: 1000,
+            watchers_per_caller_max: 100,
             stall_max: Duration::from_secs(10),
         }
     }
@@ -51,7 +55,7 @@ pub struct Watch {
     runtime: Handle,
     drain: CancellationToken,
     forked: CancellationToken,
-    places: Arc<Semaphore>,
+    places: Arc<Places<Arc<str>>>,
     stall_max: Duration,
 }
 
@@ -93,6 +97,8 @@ pub enum WatchError {
     CallerWithdrawn,
     #[error("too many streams are open")]
     Overloaded,
+    #[error("this caller has too many streams open; close some of them")]
+    CallerBusy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -149,6 +155,7 @@ impl Watch {
     ) -> Watch {
         let WatchLimits {
             watchers_max,
+            watchers_per_caller_max,
             stall_max,
         } = limits;
         Watch {
@@ -156,15 +163,17 @@ impl Watch {
             runtime,
             drain,
             forked,
-            places: Arc::new(Semaphore::new(watchers_max)),
+            places: Places::new(watchers_max, watchers_per_caller_max),
             stall_max,
         }
     }
 
-    pub async fn open(&self, wanted: Wanted) -> Result<Subscription, WatchError> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| WatchError::Overloaded)?;
+    /// Opens a stream that takes one of the places of `caller`.
+    pub async fn open(&self, wanted: Wanted, caller: Arc<str>) -> Result<Subscription, WatchError> {
+        let place = self.places.take(caller).map_err(|full| match full {
+            Full::Total => WatchError::Overloaded,
+            Full::Holder => WatchError::CallerBusy,
+        })?;
         if self.forked.is_cancelled() {
             return Err(WatchError::Forked);
         }

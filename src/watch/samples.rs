@@ -21,6 +21,8 @@ use crate::token::change::TokenChange;
 use crate::token::samples::{instant, token, withdrawal};
 
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
+/// As many as any test needs but the one that needs more.
+pub(super) const PER_CALLER_MAX: usize = 5;
 pub(super) const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// No test has as many: a stream that goes on for so long goes on for ever.
@@ -58,6 +60,7 @@ impl Scene {
         let (drain, forked) = (CancellationToken::new(), CancellationToken::new());
         let limits = WatchLimits {
             watchers_max,
+            watchers_per_caller_max: PER_CALLER_MAX,
             stall_max: STALL_MAX,
         };
         let watch = Watch::new(
@@ -78,7 +81,15 @@ impl Scene {
 
     /// A stream of all namespaces.
     pub(super) async fn open(&self, after: Option<Cursor>) -> Result<Subscription, WatchError> {
-        self.watch.open(wanted(after, &[])).await
+        self.open_as("caller", after).await
+    }
+
+    pub(super) async fn open_as(
+        &self,
+        caller: &str,
+        after: Option<Cursor>,
+    ) -> Result<Subscription, WatchError> {
+        self.watch.open(wanted(after, &[]), Arc::from(caller)).await
     }
 
     /// Issues the tokens of these numbers, and revokes them in the same order; the first revocation.

@@ -3,8 +3,8 @@
 use std::future::poll_fn;
 
 use super::samples::{
-    HEARTBEAT, STALL_MAX, Scene, at, messages, next, revoked, started, suspended, until_heartbeat,
-    until_the_end, wanted,
+    HEARTBEAT, PER_CALLER_MAX, STALL_MAX, Scene, at, messages, next, revoked, started, suspended,
+    until_heartbeat, until_the_end, wanted,
 };
 use super::*;
 use crate::journal::narrowing::Loss;
@@ -94,7 +94,10 @@ async fn only_the_wanted_namespaces_are_told_and_the_cursor_passes_the_others() 
     }
     let journal = all_entries(&scene.store).await?;
     for names in [&["notes"][..], &["tasks", "other"], &["notes", "tasks", "other"]] {
-        let mut stream = scene.watch.open(wanted(Some(at(0)), names)).await?;
+        let mut stream = scene
+            .watch
+            .open(wanted(Some(at(0)), names), "caller".into())
+            .await?;
         assert_eq!(next(&mut stream).await?, started(0));
         let of_names = |entry: &&crate::journal::Entry| names.contains(&entry.change.namespace().as_str());
         let entries: Vec<_> = journal.iter().filter(of_names).cloned().collect();
@@ -183,6 +186,23 @@ async fn a_stream_that_is_dropped_frees_its_place() -> Answer<()> {
     scene.faulty.nth(1, Call::Head, Fault::Before);
     assert!(matches!(scene.open(None).await, Err(WatchError::Store(_))));
     scene.open(None).await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_caller_does_not_take_all_places() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let mut streams = Vec::new();
+    for _ in 0..PER_CALLER_MAX {
+        streams.push(scene.open_as("eager", None).await?);
+    }
+    let refused = scene.open_as("eager", None).await;
+    assert!(matches!(refused, Err(WatchError::CallerBusy)), "{refused:?}");
+    let _other = scene.open_as("other", None).await?;
+    idle().await;
+    streams.pop();
+    idle().await;
+    scene.open_as("eager", None).await?;
     Ok(())
 }
 

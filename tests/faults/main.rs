@@ -1,5 +1,5 @@
 //! What holds when things break: servers that are killed, paused, cut off, come and go; a database that is restarted
-//! or has lost something; a stream that is cut, and a caller that vanishes.
+//! or has lost something; a stream that is cut, a caller that vanishes, and callers that mean harm.
 //!
 //! The tools are `proxy`, a network that can be broken; `cluster`, a Postgres that can be restarted; `replica`, a
 //! process that can be paused and killed; `fleet`, several of these over one database; `journal`, which a client
@@ -9,6 +9,7 @@
 
 #[path = "../support/admin.rs"]
 mod admin;
+mod attacks;
 mod cluster;
 mod cut;
 mod fleet;
@@ -28,6 +29,8 @@ mod restarted;
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
 mod stale;
+#[path = "../support/wire.rs"]
+mod wire;
 
 use tokenward::clock::{Entropy, ManualEntropy, random};
 

@@ -6,11 +6,17 @@ use sqlx::{Connection, SqliteConnection};
 use tokenward::proto::v1;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio_stream::StreamExt;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
+use crate::admin::Bearer;
 use crate::refusal::{Refusal, refused};
 use crate::server::{Outcome, Server, hex};
 
@@ -115,16 +121,28 @@ async fn health_tells_of_every_service_and_of_the_end() -> Outcome {
 async fn nobody_who_only_waits_holds_the_end_up() -> Outcome {
     let server = Server::start_with(|options| {
         options.drain_max = UNTIL_DONE;
-        options.limits.connections_max = 3;
+        options.limits.connections_max = 4;
     })?;
+    // Asked once, kept open for more.
+    let mut reflection = ServerReflectionClient::new(InterceptedService::new(
+        server.endpoint()?.connect().await?,
+        Bearer::admin(),
+    ));
+    let questions = tokio_stream::once(ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    });
+    let questions = questions.chain(tokio_stream::pending());
+    let mut reflected = reflection.server_reflection_info(questions).await?.into_inner();
+    reflected.message().await?.ok_or("no reflection")?;
     let mut idle = server.client().await?;
     idle.audit.get_head(v1::GetHeadRequest {}).await?;
     let _watched = watch_health(&server).await?;
     let _silent = TcpStream::connect(server.address).await?;
-    // A fourth one is closed once the third, which says nothing, has been taken.
+    // One more is closed once the last, which says nothing, has been taken.
     loop {
-        let mut fourth = TcpStream::connect(server.address).await?;
-        if !matches!(fourth.read(&mut [0; 9]).await, Ok(9)) {
+        let mut more = TcpStream::connect(server.address).await?;
+        if !matches!(more.read(&mut [0; 9]).await, Ok(9)) {
             break;
         }
     }

@@ -40,6 +40,11 @@ const TABLE: &[Row] = &[
         crates: &["rand"],
     },
     Row {
+        module: "limit",
+        imports: &[],
+        crates: &[],
+    },
+    Row {
         module: "store",
         imports: &["token", "journal", "clock"],
         crates: &["sqlx", "tokio"],
@@ -57,12 +62,12 @@ const TABLE: &[Row] = &[
     },
     Row {
         module: "verify",
-        imports: &["token", "journal", "clock", "store", "membership"],
+        imports: &["token", "journal", "clock", "limit", "store", "membership"],
         crates: &["tokio"],
     },
     Row {
         module: "watch",
-        imports: &["token", "journal", "clock", "store"],
+        imports: &["token", "journal", "clock", "limit", "store"],
         crates: &["tokio"],
     },
     // 3: the wire
@@ -98,6 +103,7 @@ const TABLE: &[Row] = &[
             "token",
             "journal",
             "clock",
+            "limit",
             "store",
             "membership",
             "authority",
@@ -115,8 +121,10 @@ const TABLE: &[Row] = &[
             "token",
             "journal",
             "clock",
+            // these limits are options of the server
+            "limit",
             "store",
-            // its limits are options of the server
+            "verify",
             "watch",
             "proto",
             "telemetry",

@@ -1,5 +1,8 @@
 //! What one server grants at most: headers, streams, connections, watchers and time.
 
+mod calls;
+mod connections;
+
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
@@ -10,6 +13,7 @@ use tokio::net::TcpStream;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request};
 
+use crate::admin::Bearer;
 use crate::refusal::refused;
 use crate::server::{Client, Outcome, Server, hex};
 
@@ -119,8 +123,25 @@ async fn a_watcher_too_many_is_told_to_come_back() -> Outcome {
     server.stop().await
 }
 
-/// The store is locked, so a revocation has to wait for longer than this server lets any call take. That
-/// a caller's own, shorter deadline is kept to is not shown here: its client would end the call first.
+#[tokio::test]
+async fn one_caller_does_not_take_all_places_for_watchers() -> Outcome {
+    let server = Server::start_with(|options| options.watch.watchers_per_caller_max = 1)?;
+    let mut client = server.client().await?;
+    let request = v1::WatchRevocationsRequest::default;
+    let _stream = client.revocations.watch_revocations(request()).await?;
+    // However many connections they come by.
+    for client in [&mut client.clone(), &mut server.client().await?] {
+        let refusal = refused(client.revocations.watch_revocations(request()).await)?;
+        assert_eq!(refusal.code, Code::ResourceExhausted);
+        assert_eq!(refusal.reason, "OVERLOADED");
+    }
+    let (_, credential) = client.issue("system", &["revocations.watch:*"]).await?;
+    let mut other = Client::with(server.endpoint()?.connect().await?, Bearer::new(&credential));
+    other.revocations.watch_revocations(request()).await?;
+    server.stop().await
+}
+
+/// The store is locked, so a revocation has to wait for longer than this server lets any call take.
 #[tokio::test]
 async fn a_call_that_takes_too_long_says_so_and_can_be_retried() -> Outcome {
     let before = Server::start()?;

@@ -29,3 +29,6 @@ mod slow_watcher;
 mod start;
 mod superuser;
 mod tls;
+#[path = "../support/wire.rs"]
+#[expect(dead_code, reason = "not all of it is needed here")]
+mod wire;

@@ -126,9 +126,23 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             "tokenward_not_judging{reason=\"store_corrupt\"} 0",
             "tokenward_not_judging{reason=\"ended\"} 0",
             "tokenward_applied_revision 3",
+            "tokenward_connections 1",
+            "tokenward_connections_turned_away_total 0",
+            "tokenward_connections_cut_total 0",
+            "tokenward_calls_total 1",
+            "tokenward_calls_cancelled_total 0",
+            "tokenward_look_up_queries_total 1",
+            "tokenward_look_ups_refused_total 0",
         ]
     );
-    for name in ["build", "judging", "not_judging", "applied_revision"] {
+    for name in [
+        "build",
+        "judging",
+        "not_judging",
+        "applied_revision",
+        "connections",
+        "calls",
+    ] {
         assert!(body.contains(&format!("# HELP tokenward_{name} ")), "{body}");
     }
     assert!(body.ends_with("# EOF\n"), "{body}");
@@ -189,7 +203,7 @@ async fn it_is_off_unless_asked_for_and_beyond_loopback_only_if_told_to() -> Out
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
     options.metrics_listen = Some(everywhere);
     let error = Running::start(options.clone()).err().ok_or("it started")?;
-    assert!(matches!(error, ServeError::NotLoopback { listen } if listen == everywhere));
+    assert!(matches!(error, ServeError::MetricsNotLoopback { listen } if listen == everywhere));
     options.insecure = true;
     stop(Running::start(options)?).await
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -9,7 +10,6 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::certificate;
-use crate::rpc::Peer;
 
 pub(in crate::serve) enum Io {
     Plain(TcpStream),
@@ -17,19 +17,14 @@ pub(in crate::serve) enum Io {
 }
 
 impl Io {
-    pub(in crate::serve) fn peer(&self) -> Peer {
-        let (tcp, certificates) = match self {
-            Io::Plain(tcp) => (tcp, None),
-            Io::Tls(tls) => (tls.get_ref().0, tls.get_ref().1.peer_certificates()),
+    /// What a verified client certificate names; `None`: it showed none.
+    pub(in crate::serve) fn names(&self) -> Option<Arc<[String]>> {
+        let Io::Tls(tls) = self else {
+            return None;
         };
+        let certificate = tls.get_ref().1.peer_certificates()?.first()?;
         // Whoever has none that can be read was refused before.
-        let names = certificates
-            .and_then(<[_]>::first)
-            .and_then(|certificate| certificate::names(certificate).ok());
-        Peer {
-            address: tcp.peer_addr().ok(),
-            names: names.map(Into::into),
-        }
+        certificate::names(certificate).ok().map(Into::into)
     }
 }
 

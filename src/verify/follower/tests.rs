@@ -11,7 +11,7 @@ use crate::store::samples::{Answer, change, idle, write};
 use crate::token::change::TokenChange;
 use crate::token::samples::{chance, instant, namespace, pepper, token, withdrawal};
 use crate::token::verdict::{Need, Refusal, Verdict};
-use crate::verify::samples::{LONG, Scene, is_accepted, secret, usable};
+use crate::verify::samples::{CALLER, LONG, Scene, is_accepted, secret, usable};
 use crate::verify::{Consistency, NotYetApplied, VerifyError};
 
 const HEARTBEAT: Duration = Terms::DEFAULT.heartbeat;
@@ -217,7 +217,7 @@ async fn who_waits_for_a_revision_is_woken_by_it() -> Answer<()> {
     let need = Need::default();
     let judged = scene
         .verifier
-        .verify(secret(2, 1), &need, Consistency::Leased)
+        .verify(secret(2, 1), &need, Consistency::Leased, &CALLER)
         .await?;
     assert!(is_accepted(&judged.verdict));
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::samples::{LONG, Scene, is_accepted, secret, usable};
+use super::super::samples::{CALLER, LONG, Scene, is_accepted, secret, usable};
 use super::super::{Cache, Consistency, NotJudging, Stop, VerifyError};
 use crate::journal::Revision;
 use crate::journal::cursor::{Cursor, Epoch};
@@ -170,7 +170,7 @@ async fn at_least_waits_for_the_change_and_says_so_when_it_does_not_come() -> An
     let waiting = at_least(entry.revision.get());
     let judging = tokio::spawn(async move {
         let need = crate::token::verdict::Need::default();
-        verifier.verify(secret(1, 1), &need, waiting).await
+        verifier.verify(secret(1, 1), &need, waiting, &CALLER).await
     });
     idle().await;
     assert!(!judging.is_finished());

@@ -151,7 +151,7 @@ fn what_cannot_be_meant_is_a_usage_error() -> Outcome {
         &["issue", "--namespace", "n", "--subject", "s", "--label", "x"],
         &["list", "--namespace", "n", "--limit", "0"],
         &["list", "--namespace", "n", "--state", "ACTIVE"],
-        &["get", "x", "--address", "https://a"],
+        &["get", "x", "--address", "unix:///a"],
         // Nobody can be asked, and the answer is not guessed.
         &["revoke", "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b"],
     ] {
@@ -162,6 +162,56 @@ fn what_cannot_be_meant_is_a_usage_error() -> Outcome {
             "{args:?}: {said:?}"
         );
         assert!(!said.err.is_empty(), "{args:?}");
+    }
+    Ok(())
+}
+
+/// Every limit of a server is an option with bounds: what would shut everybody out, or lets everything in, is
+/// said to be wrong before anything is opened.
+#[test]
+fn limits_out_of_bounds_are_usage_errors() -> Outcome {
+    let counts = [
+        "--connections-max",
+        "--connections-per-address-max",
+        "--streams-max",
+        "--handlers-max",
+        "--cancelled-burst",
+        "--cancelled-rate",
+        "--watchers-max",
+        "--watchers-per-caller-max",
+        "--misses-burst",
+        "--misses-rate",
+    ];
+    let bytes = ["--message-bytes-max", "--header-bytes-max"];
+    let spans = [
+        "--preface-max",
+        "--keepalive-interval",
+        "--keepalive-timeout",
+        "--connection-age-max",
+        "--connection-grace",
+        "--deadline-max",
+        "--watcher-stall-max",
+    ];
+    let each = |options: &[&'static str], values: [&'static str; 3]| {
+        let options = options.iter();
+        let pairs: Vec<_> = options
+            .flat_map(|option| values.map(|value| (*option, value)))
+            .collect();
+        pairs
+    };
+    let wrong = [
+        each(&counts, ["0", "-1", "1000001"]),
+        each(&bytes, ["0", "1023", "16777217"]),
+        each(&spans, ["0s", "366days", "soon"]),
+    ];
+    for (option, value) in wrong.concat() {
+        // It would not start either way, and not for that.
+        let said = tokenward(
+            &["serve", "--store", "nowhere:", &format!("{option}={value}")],
+            "",
+        )?;
+        assert_eq!(said.code, Some(2), "{option} {value}: {said:?}");
+        assert!(said.err.contains(option), "{option} {value}: {said:?}");
     }
     Ok(())
 }

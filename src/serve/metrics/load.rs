@@ -1,0 +1,60 @@
+//! What callers ask of this server, and what of it was refused.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use crate::serve::admission::Admission;
+use crate::verify::Verifier;
+
+#[derive(Debug)]
+pub(super) struct Load {
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) admission: Arc<Admission>,
+}
+
+impl Collector for Load {
+    fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
+        let Load { verifier, admission } = self;
+        let counts = &admission.counts;
+        to.encode_descriptor("connections", "Connections open now", None, MetricType::Gauge)?
+            .encode_gauge(&u64::try_from(admission.open()).unwrap_or(u64::MAX))?;
+        let ever = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for (name, help, count) in [
+            (
+                "connections_turned_away",
+                "Connections closed at once: there were as many as may be, in all or from their address",
+                ever(&counts.turned_away),
+            ),
+            (
+                "connections_cut",
+                "Connections closed because they cancelled too many calls",
+                ever(&counts.closed),
+            ),
+            ("calls", "Calls begun", ever(&counts.calls)),
+            (
+                "calls_cancelled",
+                "Calls taken back before they were answered, or lost with their connection",
+                ever(&counts.cancelled),
+            ),
+            (
+                "look_up_queries",
+                "Queries for secrets that were not in memory",
+                verifier.queries(),
+            ),
+            (
+                "look_ups_refused",
+                "Secrets not looked up: their caller, or all together, had asked for too many",
+                verifier.look_ups_refused(),
+            ),
+        ] {
+            to.encode_descriptor(name, help, None, MetricType::Counter)?
+                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+}

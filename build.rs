@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
     tonic_prost_build::configure()
+        .codec_path("crate::proto::BoundedCodec")
         // A derived Debug would print the secret these carry, or the request id that shows it again.
         .skip_debug([
             "tokenward.v1.IssueRequest",

@@ -1,5 +1,9 @@
 //! The generated gRPC types of `proto/tokenward/v1`. Only the edges and the command line import them.
 
+mod codec;
+
+pub use codec::BoundedCodec;
+
 /// Messages, servers and clients of package `tokenward.v1`.
 pub mod v1 {
     #![expect(

@@ -194,17 +194,21 @@ impl Caller {
         }
     }
 
-    /// With the credential that was given, else that of the profile, else without: the server says what it
-    /// thinks of that.
+    /// With the credential that was given, else that of the profile if it is for this server, else without:
+    /// the server says what it thinks of that.
     async fn connect(&self) -> Result<Wire, Failure> {
+        let address = self.address()?;
         let bearer = match credential::given(self.credential_file.as_deref())? {
             Some(secret) => Bearer::new(&secret)?,
             None => match Profile::load(&self.profile)? {
-                Some(profile) => Bearer::new(&Secret::new(profile.credential.clone()))?,
-                None => Bearer::NONE,
+                // Another server has no business with it.
+                Some(profile) if profile.address == address.to_string() => {
+                    Bearer::new(&Secret::new(profile.credential.clone()))?
+                }
+                Some(_) | None => Bearer::NONE,
             },
         };
-        self.address()?.connect(bearer).await
+        address.connect(bearer).await
     }
 }
 

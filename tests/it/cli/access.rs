@@ -61,6 +61,14 @@ fn a_login_is_kept_for_its_owner_and_used_from_then_on() -> Outcome {
     let who = person.says(&["whoami", "--output", "json"], "")?;
     assert_eq!(who.json()?["permissions"], serde_json::json!(["*"]));
 
+    // Another server does not get to see it.
+    let other = Desk::open()?;
+    let elsewhere = person.says(&["whoami", "--address", &other.address], "")?;
+    assert!(
+        elsewhere.complaint().contains("the call carries no credential"),
+        "{elsewhere:?}"
+    );
+
     std::fs::set_permissions(&kept, PermissionsExt::from_mode(0o644))?;
     let exposed = person.says(&["whoami"], "")?;
     assert_eq!(exposed.code, Some(1));

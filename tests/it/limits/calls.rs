@@ -206,6 +206,26 @@ async fn a_message_too_long_is_refused_by_its_length_alone() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_message_of_too_many_elements_is_refused_before_it_is_decoded() -> Outcome {
+    let server = Server::start()?;
+    let mut client = server.client().await?;
+    for (elements, told) in [
+        (1025, "fields and elements"),
+        (1024, "1 to 100 elements, not 1024"),
+    ] {
+        let requests = vec![v1::VerifyRequest::default(); elements];
+        let asked = client
+            .verification
+            .batch_verify(v1::BatchVerifyRequest { requests })
+            .await;
+        let status = asked.err().ok_or("it was judged")?;
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(told), "{status}");
+    }
+    server.stop().await
+}
+
+#[tokio::test]
 async fn a_page_has_a_thousand_at_most() -> Outcome {
     let server = Server::start()?;
     let mut client = server.client().await?;

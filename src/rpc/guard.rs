@@ -1,7 +1,7 @@
 //! Who may call what: one table, and nothing is reached that it does not let through.
 //!
 //! The table says what a call needs at least. Which namespace it concerns is known only once its message is
-//! read: that is asked where the message is, with [`named`], or in `authority`, of the token that was found.
+//! read: that is asked where the message is, with `named`, or in `authority`, of the token that was found.
 
 use std::sync::Arc;
 

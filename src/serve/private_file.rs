@@ -1,8 +1,8 @@
 //! Files that hold a secret: for their owner's eyes only, and on disk before anything depends on them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -65,27 +65,47 @@ pub fn create(path: &Path, text: &str) -> Result<(), PrivateFileError> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(unwritable)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))
-        .and_then(|folder| folder.sync_all())
-        .map_err(unwritable)
+    sync_folder(path).map_err(unwritable)
 }
 
-/// Writes `text` to the file, in place of what may be there: whole, or not at all.
+/// Writes `text` to the file, in place of what may be there and for its owner: whole, or not at all. Of a link
+/// it is the file it leads to.
 pub fn replace(path: &Path, text: &str) -> Result<(), PrivateFileError> {
+    let written = || {
+        let before = match path.canonicalize() {
+            Ok(path) => Some((fs::metadata(&path)?, path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let place = before.as_ref().map_or(path, |(_, path)| path);
+        // A temporary file is its owner's alone from the start.
+        let mut file = tempfile::NamedTempFile::new_in(folder(place))?;
+        if let Some((before, _)) = &before {
+            let now = file.as_file().metadata()?;
+            if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
+                fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
+            }
+        }
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(place).map_err(|failed| failed.error)?;
+        sync_folder(place)
+    };
+    written().map_err(|source| PrivateFileError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The folder of `path`.
+fn folder(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // A temporary file is its owner's alone from the start.
-    tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        })
-        .map_err(|source| PrivateFileError::Write {
-            path: path.to_owned(),
-            source,
-        })
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
+/// A file is there after a power cut only if its folder says so.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder(path))?.sync_all()
 }
 
 #[cfg(test)]
@@ -100,7 +120,7 @@ mod tests {
         let path = folder.path().join("secret");
         assert!(read(&path, 100)?.is_none());
         create(&path, "text\n")?;
-        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path, 100)?.as_deref().map(String::as_str), Some("text\n"));
         assert_eq!(read(&path, 2)?.as_deref().map(String::as_str), Some("te"));
         assert!(matches!(
@@ -119,8 +139,8 @@ mod tests {
             replace(&path, text)?;
             assert_eq!(read(&path, 100)?.as_deref().map(String::as_str), Some(text));
         }
-        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(folder.path())?.count(), 1);
+        assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path())?.count(), 1);
         Ok(())
     }
 
@@ -130,7 +150,7 @@ mod tests {
         let path = folder.path().join("secret");
         create(&path, "text")?;
         for mode in [0o640, 0o604, 0o620] {
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode))?;
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode))?;
             assert!(matches!(read(&path, 100), Err(PrivateFileError::Exposed { mode: m, .. }) if m == mode));
         }
         Ok(())

@@ -1,13 +1,11 @@
 //! What a pepper file says, and how it gets onto the disk.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
+use super::super::private_file::{self, PrivateFileError};
 use super::PepperError;
 use crate::clock::Entropy;
 use crate::token::secret::{Pepper, PepperId, Peppers, TagKey};
@@ -74,26 +72,16 @@ impl PepperFile {
         Peppers::new(self.current.pepper(), other, &self.tag_key)
     }
 
-    pub(super) fn read(path: &Path, file: File) -> Result<PepperFile, PepperError> {
-        let unreadable = |source| PepperError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(PepperError::Exposed {
-                path: path.to_owned(),
-                mode,
-            });
-        }
-        let mut text = Zeroizing::new(String::new());
+    /// What the file at `path` says; `None`: there is no such file.
+    pub(super) fn read(path: &Path) -> Result<Option<PepperFile>, PepperError> {
         // One byte more shows that there is too much.
-        file.take(FILE_BYTES_MAX + 1)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
-        PepperFile::parse(&text).ok_or_else(|| PepperError::Malformed {
-            path: path.to_owned(),
-        })
+        let text = private_file::read(path, FILE_BYTES_MAX + 1)?;
+        let parse = |text: Zeroizing<String>| {
+            PepperFile::parse(&text).ok_or_else(|| PepperError::Malformed {
+                path: path.to_owned(),
+            })
+        };
+        text.map(parse).transpose()
     }
 
     pub(super) fn parse(text: &str) -> Option<PepperFile> {
@@ -144,58 +132,14 @@ impl PepperFile {
 
     /// Makes a file of it that was not there before.
     pub(super) fn write_new(&self, path: &Path) -> Result<(), PepperError> {
-        let unwritable = |source| PepperError::Write {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::AlreadyExists => PepperError::Exists {
-                    path: path.to_owned(),
-                },
-                _ => unwritable(source),
-            })?;
-        // On disk before the first token that needs it.
-        file.write_all(self.text().as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| sync_folder(path))
-            .map_err(unwritable)
-    }
-}
-
-impl PepperFile {
-    /// Puts it in the place of the file at `path`, whole or not at all, for the same owner.
-    pub(super) fn replace(&self, path: &Path) -> Result<(), PepperError> {
-        let written = || {
-            // Only its owner can read it, from the start.
-            let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
-            let (before, now) = (fs::metadata(path)?, file.as_file().metadata()?);
-            if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
-                fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
-            }
-            file.write_all(self.text().as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|failed| failed.error)?;
-            sync_folder(path)
-        };
-        written().map_err(|source| PepperError::Write {
-            path: path.to_owned(),
-            source,
+        private_file::create(path, &self.text()).map_err(|error| match error {
+            PrivateFileError::Exists { path } => PepperError::Exists { path },
+            error => error.into(),
         })
     }
-}
 
-/// The folder of `path`.
-fn folder(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or_else(|| Path::new("."))
-}
-
-/// A file is there after a power cut only if its folder says so.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder(path))?.sync_all()
+    /// Puts it in the place of the file at `path`.
+    pub(super) fn replace(&self, path: &Path) -> Result<(), PepperError> {
+        Ok(private_file::replace(path, &self.text())?)
+    }
 }

@@ -3,9 +3,9 @@
 mod file;
 mod rotate;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::private_file::PrivateFileError;
 use crate::clock::Entropy;
 use crate::store::peppers::OtherPepper;
 use crate::token::secret::Peppers;
@@ -15,10 +15,8 @@ pub use rotate::{Retiring, Rotated, rotate};
 /// Why there is no pepper to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum PepperError {
-    #[error("{path} cannot be read: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} cannot be written: {source}")]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
     #[error(
         "{path} is missing, and without it every token in the store is unknown: put it back, or name it with --pepper-file"
     )]
@@ -35,8 +33,6 @@ pub enum PepperError {
         "{path} exists already, and the tokens made with a pepper are unknown without it: name another file"
     )]
     Exists { path: PathBuf },
-    #[error("{path} can be read by others (mode {mode:o}): chmod 600 it")]
-    Exposed { path: PathBuf, mode: u32 },
     #[error(
         "{path} is not a pepper file: one or two lines of an id from 1, a space and 64 hexadecimal characters, then a line `tag` and 64 more, which may be missing where there is one id"
     )]
@@ -75,15 +71,11 @@ pub(super) fn load_or_create(
     fresh: bool,
     entropy: &dyn Entropy,
 ) -> Result<Peppers, PepperError> {
-    match File::open(path) {
-        Ok(file) => Ok(PepperFile::read(path, file)?.peppers()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && fresh => create(path, entropy),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(PepperError::Missing {
+    match PepperFile::read(path)? {
+        Some(file) => Ok(file.peppers()),
+        None if fresh => create(path, entropy),
+        None => Err(PepperError::Missing {
             path: path.to_owned(),
-        }),
-        Err(source) => Err(PepperError::Read {
-            path: path.to_owned(),
-            source,
         }),
     }
 }
@@ -91,14 +83,10 @@ pub(super) fn load_or_create(
 /// The peppers of a store that several servers share: it must be there, for one made here would not be theirs.
 pub(super) fn load_shared(path: Option<&Path>) -> Result<(&Path, Peppers), PepperError> {
     let path = path.ok_or(PepperError::Unnamed)?;
-    match File::open(path) {
-        Ok(file) => Ok((path, PepperFile::read(path, file)?.peppers())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(PepperError::Absent {
+    match PepperFile::read(path)? {
+        Some(file) => Ok((path, file.peppers())),
+        None => Err(PepperError::Absent {
             path: path.to_owned(),
-        }),
-        Err(source) => Err(PepperError::Read {
-            path: path.to_owned(),
-            source,
         }),
     }
 }

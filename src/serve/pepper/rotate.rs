@@ -1,6 +1,5 @@
 //! Changing peppers: a new one is added, becomes the current one, and at last the one before it goes.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::PepperError;
@@ -99,13 +98,10 @@ impl Retiring {
     }
 }
 
-/// The file itself, wherever a link to it lies: that is what is replaced.
 fn read(path: &Path) -> Result<(PathBuf, PepperFile), PepperError> {
-    let unreadable = |source| PepperError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let path = path.canonicalize().map_err(unreadable)?;
-    let file = PepperFile::read(&path, File::open(&path).map_err(unreadable)?)?;
-    Ok((path, file))
+    let path = path.to_owned();
+    match PepperFile::read(&path)? {
+        Some(file) => Ok((path, file)),
+        None => Err(PepperError::Absent { path }),
+    }
 }

@@ -61,7 +61,10 @@ fn a_file_that_others_can_read_or_that_is_garbage_is_refused() -> Result<(), Box
     load_or_create(&path, true, &SystemEntropy)?;
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640))?;
     let exposed = load_or_create(&path, false, &SystemEntropy);
-    assert!(matches!(exposed, Err(PepperError::Exposed { mode: 0o640, .. })));
+    assert!(matches!(
+        exposed,
+        Err(PepperError::File(PrivateFileError::Exposed { mode: 0o640, .. }))
+    ));
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600))?;
     let (one, two) = (
         format!("1 {}\n", "a".repeat(64)),

@@ -96,8 +96,10 @@ pub enum AuthorityError {
     },
     #[error("the token could do what the caller may not pass on: {0}")]
     NotGrantable(Scope),
-    #[error("the token would live longer than the caller's own credential, which ends at {0}")]
+    #[error("the token would live longer than the caller's own, which ends at {0}")]
     Outlives(Timestamp),
+    #[error("the token speaks for another subject than the caller's own")]
+    OtherSubject,
     #[error("the namespace has changed since the etag sent was read")]
     EtagMismatch,
     #[error("the request id was used for another change")]
@@ -259,6 +261,7 @@ impl From<Beyond> for AuthorityError {
         match beyond {
             Beyond::Scope(scope) => AuthorityError::NotGrantable(scope),
             Beyond::Outlives(end) => AuthorityError::Outlives(end),
+            Beyond::Subject => AuthorityError::OtherSubject,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::proto::v1;
 use crate::token::caller::Caller;
 
 pub(super) fn get_caller(caller: &Caller) -> v1::GetCallerResponse {
-    let token = caller.token();
+    let token = caller.presented().map(|(token, _)| token);
     v1::GetCallerResponse {
         actor: caller.actor().to_string(),
         permissions: convert::scopes(caller.permitted()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use super::Api;
 use super::peer::{Identities, Peer};
 use super::status::Problem;
 use crate::token::caller::Caller;
@@ -199,23 +200,45 @@ async fn holder_of(verifier: &Verifier, origin: &str, secret: Secret) -> Result<
     if !is_credential && !self_management.lets_call() {
         return Err(NOT_GOOD);
     }
+    // What it may do depends on the namespace, so it must be of that one.
+    let need = Need {
+        namespace: Some(namespace.slug.clone()),
+        ..Need::default()
+    };
     let judged = verifier
-        .verify(secret, &Need::default(), Consistency::Leased, &origin)
+        .verify(secret, &need, Consistency::Leased, &origin)
         .await?;
-    let (Verdict::Accepted { .. }, Some(token)) = (judged.verdict, judged.token) else {
+    let (Verdict::Accepted { secret_version, .. }, Some(token)) = (judged.verdict, judged.token) else {
         return Err(NOT_GOOD);
     };
     if is_credential {
-        Ok(Caller::credential(token))
+        Ok(Caller::credential(token, secret_version))
     } else {
-        Caller::holder(token, self_management).ok_or(NOT_GOOD)
+        Caller::holder(token, secret_version, self_management).ok_or(NOT_GOOD)
     }
 }
 
-/// The caller that was recognised before the call got here.
-pub(super) fn caller_of<T>(request: tonic::Request<T>) -> Result<(Arc<Caller>, T), Problem> {
+/// The caller that was recognised before the call got here, if they still would be: the message may have taken
+/// its time, and meanwhile they may have been withdrawn.
+pub(super) async fn caller_of<T>(api: &Api, request: tonic::Request<T>) -> Result<(Arc<Caller>, T), Problem> {
     let (_, mut extensions, message) = request.into_parts();
-    let caller = extensions.remove::<Arc<Caller>>();
     // Nobody gets past the admission without; if somebody did, this is where it ends.
-    Ok((caller.ok_or(NOT_GOOD)?, message))
+    let caller = extensions.remove::<Arc<Caller>>().ok_or(NOT_GOOD)?;
+    let is_still = match caller.presented() {
+        None => api.identities.still_have(&caller),
+        Some((token, secret_version)) => {
+            let directory = api.verifier.directory();
+            let namespace = directory.get(&token.namespace).ok_or(NOT_GOOD)?;
+            caller.is_let(namespace.policy.self_management)
+                && api
+                    .verifier
+                    .is_still_good(token, secret_version, &*caller)
+                    .await?
+        }
+    };
+    if is_still {
+        Ok((caller, message))
+    } else {
+        Err(NOT_GOOD)
+    }
 }

@@ -116,17 +116,17 @@ fn answer<T>(result: Result<T, Problem>) -> Result<Response<T>, Status> {
 #[tonic::async_trait]
 impl v1::token_service_server::TokenService for Api {
     async fn issue(&self, request: Request<v1::IssueRequest>) -> Result<Response<v1::IssueResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(issue::issue(self, &caller, request).await)
     }
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(list::get(self, &caller, &request).await)
     }
 
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(list::list(self, &caller, request).await)
     }
 
@@ -134,7 +134,7 @@ impl v1::token_service_server::TokenService for Api {
         &self,
         request: Request<v1::RevokeRequest>,
     ) -> Result<Response<v1::RevokeResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(revoke::revoke(self, &caller, request).await)
     }
 
@@ -142,7 +142,7 @@ impl v1::token_service_server::TokenService for Api {
         &self,
         request: Request<v1::RotateRequest>,
     ) -> Result<Response<v1::RotateResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(rotate::rotate(self, &caller, request).await)
     }
 }
@@ -153,7 +153,7 @@ impl v1::verification_service_server::VerificationService for Api {
         &self,
         request: Request<v1::VerifyRequest>,
     ) -> Result<Response<v1::VerifyResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(verify::verify(self, &caller, request).await)
     }
 
@@ -161,7 +161,7 @@ impl v1::verification_service_server::VerificationService for Api {
         &self,
         request: Request<v1::BatchVerifyRequest>,
     ) -> Result<Response<v1::BatchVerifyResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(verify::batch_verify(self, &caller, request).await)
     }
 }
@@ -174,7 +174,7 @@ impl v1::revocation_service_server::RevocationService for Api {
         &self,
         request: Request<v1::WatchRevocationsRequest>,
     ) -> Result<Response<watch::Revocations>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(watch::watch_revocations(self, &caller, request).await)
     }
 }
@@ -185,7 +185,7 @@ impl v1::namespace_service_server::NamespaceService for Api {
         &self,
         request: Request<v1::CreateNamespaceRequest>,
     ) -> Result<Response<v1::CreateNamespaceResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(namespaces::create_namespace(self, &caller, request).await)
     }
 
@@ -193,7 +193,7 @@ impl v1::namespace_service_server::NamespaceService for Api {
         &self,
         request: Request<v1::GetNamespaceRequest>,
     ) -> Result<Response<v1::GetNamespaceResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(namespaces::get_namespace(self, &caller, request).await)
     }
 
@@ -201,7 +201,7 @@ impl v1::namespace_service_server::NamespaceService for Api {
         &self,
         request: Request<v1::ListNamespacesRequest>,
     ) -> Result<Response<v1::ListNamespacesResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(namespaces::list_namespaces(self, &caller, &request).await)
     }
 
@@ -209,7 +209,7 @@ impl v1::namespace_service_server::NamespaceService for Api {
         &self,
         request: Request<v1::UpdateNamespaceRequest>,
     ) -> Result<Response<v1::UpdateNamespaceResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(namespaces::update_namespace(self, &caller, request).await)
     }
 }
@@ -220,7 +220,7 @@ impl v1::caller_service_server::CallerService for Api {
         &self,
         request: Request<v1::GetCallerRequest>,
     ) -> Result<Response<v1::GetCallerResponse>, Status> {
-        let (caller, v1::GetCallerRequest {}) = guard::caller_of(request)?;
+        let (caller, v1::GetCallerRequest {}) = guard::caller_of(self, request).await?;
         answer(Ok(caller::get_caller(&caller)))
     }
 }
@@ -231,7 +231,7 @@ impl v1::audit_service_server::AuditService for Api {
         &self,
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<v1::ListEntriesResponse>, Status> {
-        let (caller, request) = guard::caller_of(request)?;
+        let (caller, request) = guard::caller_of(self, request).await?;
         answer(audit::list_entries(self, &caller, request).await)
     }
 

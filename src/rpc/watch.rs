@@ -12,7 +12,6 @@ use tonic::Status;
 use super::decode::Fields;
 use super::{Api, Identities, Problem, convert, guard};
 use crate::authority::AuthorityError;
-use crate::clock::Clock;
 use crate::journal::cursor::Cursor;
 use crate::journal::narrowing::{Loss, Narrowing};
 use crate::proto::v1;
@@ -20,8 +19,7 @@ use crate::proto::v1::watch_revocations_response::Event as Sent;
 use crate::token::caller::Caller;
 use crate::token::id::Slug;
 use crate::token::permission::Right;
-use crate::token::time::Timestamp;
-use crate::watch::{Ended, Event, Message, Subscription, Wanted};
+use crate::watch::{Ended, Event, Message, Presented, Subscription, Wanted};
 
 const NAMESPACES_MAX: usize = 100;
 const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
@@ -31,9 +29,6 @@ const HEARTBEAT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Revocations {
     messages: Subscription,
-    /// When the credential of the watcher ends.
-    until: Option<Timestamp>,
-    clock: Arc<dyn Clock>,
     /// Whom the watcher was found among by a certificate.
     identified: Option<(Identities, Caller)>,
 }
@@ -69,18 +64,21 @@ pub(super) async fn watch_revocations(
     };
     fields.check()?;
     let namespaces = namespaces_for(api, caller, namespaces)?;
-    let token = caller.token();
     let wanted = Wanted {
         after,
         namespaces,
         heartbeat,
-        credential: token.map(|token| token.id),
+        presented: caller.presented().map(|(token, secret_version)| Presented {
+            token_id: token.id,
+            secret_version,
+        }),
     };
     Ok(Revocations {
         messages: api.watch.open(wanted, Arc::from(caller.actor().as_str())).await?,
-        until: token.and_then(|token| token.expire_time),
-        clock: Arc::clone(&api.clock),
-        identified: token.is_none().then(|| (api.identities.clone(), caller.clone())),
+        identified: caller
+            .presented()
+            .is_none()
+            .then(|| (api.identities.clone(), caller.clone())),
     })
 }
 
@@ -105,9 +103,8 @@ fn namespaces_for(api: &Api, caller: &Caller, asked: Vec<Slug>) -> Result<BTreeS
 
 impl Revocations {
     fn is_withdrawn(&self) -> bool {
-        let has_ended = self.until.is_some_and(|end| self.clock.now() >= end);
         let identified = self.identified.as_ref();
-        has_ended || identified.is_some_and(|(identities, caller)| !identities.still_have(caller))
+        identified.is_some_and(|(identities, caller)| !identities.still_have(caller))
     }
 }
 

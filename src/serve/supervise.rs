@@ -88,6 +88,7 @@ pub(super) async fn supervise(
     tokio::spawn(cancel_when_forked(verifier.following(), forked.clone()));
     let watch = Watch::new(
         Arc::clone(&detached),
+        Arc::clone(&clock),
         handle,
         drain.clone(),
         forked,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Token;
-use super::id::{Slug, TokenId};
+use super::id::Slug;
 use super::namespace::SelfManagement;
 use super::permission::{Permissions, Right};
 use super::scope::{Scope, Scopes};
@@ -19,12 +19,16 @@ pub struct Caller(Identity);
 #[derive(Clone, Debug)]
 enum Identity {
     /// A token of the namespace of credentials.
-    Credential(Arc<Token>),
+    Credential { token: Arc<Token>, secret_version: u32 },
     /// The name in a client certificate, with the permissions it was given in the configuration.
     Certificate { name: Actor, permissions: Arc<Scopes> },
     /// A token of a product whose namespace lets its tokens manage tokens. What its scopes permit is said
     /// in terms of rights in its own namespace.
-    Holder { token: Arc<Token>, permits: Arc<Scopes> },
+    Holder {
+        token: Arc<Token>,
+        secret_version: u32,
+        permits: Arc<Scopes>,
+    },
 }
 
 /// Why a caller may not do something to a token.
@@ -40,8 +44,10 @@ pub enum Forbidden {
 pub enum Beyond {
     /// With its secret the caller could do what it may not pass on: this.
     Scope(Scope),
-    /// It would live longer than the credential that made it.
+    /// It would live longer than the token that made it.
     Outlives(Timestamp),
+    /// It speaks for somebody else.
+    Subject,
 }
 
 /// Scopes by which the tokens of a product manage tokens of their own namespace, and what each permits.
@@ -53,8 +59,11 @@ const SELF_MANAGEMENT: [(&str, Right); 3] = [
 
 impl Caller {
     /// The holder of a credential.
-    pub fn credential(token: Arc<Token>) -> Caller {
-        Caller(Identity::Credential(token))
+    pub fn credential(token: Arc<Token>, secret_version: u32) -> Caller {
+        Caller(Identity::Credential {
+            token,
+            secret_version,
+        })
     }
 
     /// The subject of a client certificate.
@@ -63,7 +72,7 @@ impl Caller {
     }
 
     /// The holder of a product's token, if that may call at all.
-    pub fn holder(token: Arc<Token>, self_management: SelfManagement) -> Option<Caller> {
+    pub fn holder(token: Arc<Token>, secret_version: u32, self_management: SelfManagement) -> Option<Caller> {
         let permits = match self_management {
             SelfManagement::Off => return None,
             SelfManagement::Own => Scopes::default(),
@@ -71,6 +80,7 @@ impl Caller {
         };
         Some(Caller(Identity::Holder {
             token,
+            secret_version,
             permits: Arc::new(permits),
         }))
     }
@@ -78,23 +88,46 @@ impl Caller {
     /// Whom changes are put down to.
     pub fn actor(&self) -> Actor {
         match &self.0 {
-            Identity::Credential(token) | Identity::Holder { token, .. } => Actor::of_token(token.id),
+            Identity::Credential { token, .. } | Identity::Holder { token, .. } => Actor::of_token(token.id),
             Identity::Certificate { name, .. } => name.clone(),
         }
     }
 
-    /// The token it presented.
-    pub fn token(&self) -> Option<&Arc<Token>> {
+    /// The token it presented, and which of its secrets.
+    pub fn presented(&self) -> Option<(&Arc<Token>, u32)> {
         match &self.0 {
-            Identity::Credential(token) | Identity::Holder { token, .. } => Some(token),
+            Identity::Credential {
+                token,
+                secret_version,
+            }
+            | Identity::Holder {
+                token,
+                secret_version,
+                ..
+            } => Some((token, *secret_version)),
             Identity::Certificate { .. } => None,
+        }
+    }
+
+    /// Whether a product's namespace still lets its holder do what it did when they were recognised.
+    pub fn is_let(&self, self_management: SelfManagement) -> bool {
+        match &self.0 {
+            Identity::Credential { .. } | Identity::Certificate { .. } => true,
+            Identity::Holder {
+                token,
+                secret_version,
+                permits,
+            } => {
+                let now = Caller::holder(Arc::clone(token), *secret_version, self_management);
+                now.is_some_and(|now| *now.permitted() == **permits)
+            }
         }
     }
 
     /// What it may do, as permissions.
     pub fn permitted(&self) -> &Scopes {
         match &self.0 {
-            Identity::Credential(token) => &token.scopes,
+            Identity::Credential { token, .. } => &token.scopes,
             Identity::Certificate { permissions, .. } => permissions,
             Identity::Holder { permits, .. } => permits,
         }
@@ -122,9 +155,10 @@ impl Caller {
     }
 
     /// Whether `right` may be used on `token`. Whoever presents a token may read and revoke it, and a
-    /// credential may rotate itself; for a product's token that depends on its namespace.
+    /// credential may rotate itself with its current secret; for a product's token that depends on its
+    /// namespace.
     pub fn check(&self, right: Right, token: &Token) -> Result<(), Forbidden> {
-        if self.presents(token.id) && self.may_to_itself(right) {
+        if self.may_to_itself(right) && self.presents(token, right) {
             return Ok(());
         }
         if !self.may(right, &token.namespace) {
@@ -132,7 +166,9 @@ impl Caller {
         }
         let passed_on = match right {
             // The new secret is the caller's to use.
-            Right::TokensRotate => self.check_passing_on(&token.namespace, &token.scopes, token.expire_time),
+            Right::TokensRotate => self
+                .check_passing_on(&token.namespace, &token.scopes, token.expire_time)
+                .and_then(|()| self.check_subject(token)),
             // Nobody locks out those above them.
             Right::TokensRevoke if token.namespace.as_str() == Slug::SYSTEM => {
                 self.check_scopes(&token.namespace, &token.scopes)
@@ -151,10 +187,12 @@ impl Caller {
         expire_time: Option<Timestamp>,
     ) -> Result<(), Beyond> {
         self.check_scopes(namespace, scopes)?;
-        let own_end = self.token().and_then(|token| token.expire_time);
-        match (own_end, namespace.as_str()) {
-            // Else a credential lent for an hour would make one for ever.
-            (Some(own_end), Slug::SYSTEM) if expire_time.is_none_or(|end| end > own_end) => {
+        // Else what was lent for an hour would make something for ever. The tokens of a product are not its
+        // issuer's own, and may outlive the credential they were issued with.
+        let is_own = namespace.as_str() == Slug::SYSTEM || matches!(self.0, Identity::Holder { .. });
+        let own_end = self.presented().and_then(|(token, _)| token.expire_time);
+        match own_end {
+            Some(own_end) if is_own && expire_time.is_none_or(|end| end > own_end) => {
                 Err(Beyond::Outlives(own_end))
             }
             _ => Ok(()),
@@ -164,23 +202,48 @@ impl Caller {
     fn check_scopes(&self, namespace: &Slug, scopes: &Scopes) -> Result<(), Beyond> {
         let beyond = match &self.0 {
             Identity::Holder { token, .. } => scopes.missing_from(&token.scopes),
-            Identity::Credential(_) | Identity::Certificate { .. } => match namespace.as_str() {
+            Identity::Credential { .. } | Identity::Certificate { .. } => match namespace.as_str() {
                 Slug::SYSTEM => self.permissions().first_not_held(scopes),
-                _ => self.permissions().first_not_grantable(namespace, scopes),
+                _ => self
+                    .permissions()
+                    .first_not_grantable(namespace, scopes)
+                    .or_else(|| self.first_not_delegable(namespace, scopes)),
             },
         };
         beyond.map_or(Ok(()), |scope| Err(Beyond::Scope(scope)))
     }
 
-    fn presents(&self, id: TokenId) -> bool {
-        self.token().is_some_and(|own| own.id == id)
+    /// The first scope by which a token manages tokens as the caller itself may not.
+    fn first_not_delegable(&self, namespace: &Slug, scopes: &Scopes) -> Option<Scope> {
+        let beyond = |scope: &&Scope| {
+            let row = SELF_MANAGEMENT.iter().find(|(name, _)| *name == scope.as_str());
+            row.is_some_and(|(_, right)| !self.may(*right, namespace))
+        };
+        scopes.iter().find(beyond).cloned()
+    }
+
+    /// With the secret of another's token its holder would speak for them.
+    fn check_subject(&self, token: &Token) -> Result<(), Beyond> {
+        match &self.0 {
+            Identity::Holder { token: own, .. } if own.subject != token.subject => Err(Beyond::Subject),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the caller presents this very token. To rotate it takes the current secret: one that is on its
+    /// way out must not take the token over.
+    fn presents(&self, token: &Token, right: Right) -> bool {
+        let current = token.current_secret().map(|kept| kept.version);
+        self.presented().is_some_and(|(own, secret_version)| {
+            own.id == token.id && (right != Right::TokensRotate || current == Some(secret_version))
+        })
     }
 
     fn may_to_itself(&self, right: Right) -> bool {
         match self.0 {
             Identity::Certificate { .. } => false,
             Identity::Holder { .. } => matches!(right, Right::TokensList | Right::TokensRevoke),
-            Identity::Credential(_) => {
+            Identity::Credential { .. } => {
                 matches!(
                     right,
                     Right::TokensList | Right::TokensRevoke | Right::TokensRotate

@@ -94,6 +94,10 @@ impl Token {
         self.secrets.last()
     }
 
+    pub fn secret_of_version(&self, version: u32) -> Option<&KeptSecret> {
+        self.secrets.iter().find(|kept| kept.version == version)
+    }
+
     pub fn secret_with(&self, digest: &Digest) -> Option<&KeptSecret> {
         self.secrets.iter().find(|kept| kept.digest == *digest)
     }

@@ -268,8 +268,24 @@ impl<'a> Permissions<'a> {
             Permission::Everything => self.iter().any(|held| held == Permission::Everything),
             Permission::Over(right) | Permission::In(right, Reach::Every) => self.allow_everywhere(right),
             Permission::In(right, Reach::Only(namespace)) => self.allow_in(right, namespace),
-            Permission::Grant(reach, pattern) => self.covers_grant(reach, pattern),
+            Permission::Grant(reach, pattern) => self.covers_grants(reach, pattern),
         }
+    }
+
+    /// Whether every scope of `pattern` may be handed out in `wanted`.
+    fn covers_grants(self, wanted: Reach<'_>, pattern: &str) -> bool {
+        let Some(beginning) = pattern.strip_suffix('*') else {
+            return self.covers_grant(wanted, pattern);
+        };
+        self.iter().any(|held| match held {
+            Permission::Everything => true,
+            Permission::Grant(reach, pattern) => {
+                let held = pattern.strip_suffix('*');
+                (reach == Reach::Every || reach == wanted)
+                    && held.is_some_and(|held| beginning.starts_with(held))
+            }
+            Permission::Over(_) | Permission::In(..) => false,
+        })
     }
 
     fn covers_grant(self, wanted: Reach<'_>, scope: &str) -> bool {

@@ -184,7 +184,7 @@ impl Follower {
         let entries = seat.news(self.at.revision, PAGE).await?;
         for entry in &entries {
             let link = self.follow_on(entry).map_err(Broken::Stopped)?;
-            self.apply(entry);
+            self.apply(entry).await?;
             self.at.revision = entry.revision;
             self.at.link = link;
         }
@@ -211,13 +211,20 @@ impl Follower {
         }
     }
 
-    fn apply(&self, entry: &Entry) {
+    async fn apply(&self, entry: &Entry) -> Result<(), Broken> {
         match &entry.change {
-            Change::NamespaceCreated(namespace) | Change::NamespaceUpdated(namespace) => {
-                self.known.put(namespace.clone());
+            // Read, not believed: whoever writes the database can write entries, but no row that holds.
+            Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => {
+                let directory = self.store.directory().await?;
+                if directory.version < entry.revision {
+                    let older = "the directory was older than the journal";
+                    return Err(Broken::Unavailable(StoreError::Unavailable(older.into())));
+                }
+                self.known.replace(directory.record);
             }
             Change::Token { token_id, .. } => self.known.cache.evict(*token_id, entry.revision),
         }
+        Ok(())
     }
 
     fn stop(&self, why: Stop) {

@@ -23,12 +23,12 @@ use crate::journal::cursor::{Cursor, Epoch};
 use crate::limit::Allowance;
 use crate::membership::{Lease, LeaseLost, Seat};
 use crate::store::{Store, StoreError};
-use crate::token::Token;
 use crate::token::change::Redigest;
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, Peppers, Secret};
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
+use crate::token::{State, Token};
 pub use budget::MISSES;
 pub use cache::Cache;
 use follower::Follower;
@@ -255,14 +255,14 @@ impl Verifier {
         let may_cache = consistency != Consistency::Strong;
         let current = self.peppers.digest(&secret);
         if may_cache && let Some(token) = self.cached(&current) {
-            return Ok(self.judged(token, &current, current, need, applied));
+            return Ok(self.judged(token, (&namespace, &current), current, need, applied));
         }
         let other = self.peppers.other().map(|pepper| pepper.digest(&secret));
         if may_cache
             && let Some(other) = other
             && let Some(token) = self.cached(&other)
         {
-            return Ok(self.judged(token, &other, current, need, applied));
+            return Ok(self.judged(token, (&namespace, &other), current, need, applied));
         }
         if !namespace.format.tag_holds(&secret, &self.peppers) {
             return Ok(refused(Refusal::Unknown));
@@ -275,7 +275,7 @@ impl Verifier {
             return Err(StoreError::Unavailable("a look-up was older than the journal".into()).into());
         }
         Ok(match token {
-            Some(token) => self.judged(token, &digest, current, need, fence),
+            Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
             None => Judged {
                 verdict: Verdict::Refused(Refusal::Unknown),
                 token: None,
@@ -296,11 +296,19 @@ impl Verifier {
     fn judged(
         &self,
         token: Arc<Token>,
-        digest: &Digest,
+        (namespace, digest): (&Namespace, &Digest),
         current: Digest,
         need: &Need,
         revision: Revision,
     ) -> Judged {
+        // What a text may do depends on the namespace that its prefix names.
+        if token.namespace != namespace.slug {
+            return Judged {
+                verdict: Verdict::Refused(Refusal::Unknown),
+                token: None,
+                revision,
+            };
+        }
         let verdict = judge(&token, digest, need, self.clock.now());
         if matches!(verdict, Verdict::Accepted { .. })
             && let Some(kept) = token.secret_with(digest)
@@ -347,6 +355,40 @@ impl Verifier {
         }
     }
 
+    /// Whether a token that was accepted by the secret of this version still would be. Asked by who has been at
+    /// something for a while.
+    pub async fn is_still_good(
+        &self,
+        token: &Token,
+        secret_version: u32,
+        caller: &(dyn fmt::Display + Sync),
+    ) -> Result<bool, VerifyError> {
+        let applied = self.standing()?;
+        let Some(kept) = token.secret_of_version(secret_version) else {
+            return Ok(false);
+        };
+        let now = if let Some(now) = self.known.cache.get(&kept.digest) {
+            Some(now)
+        } else {
+            // Changed, or forgotten.
+            let digests = Digests {
+                current: kept.digest,
+                other: None,
+            };
+            let found = self.misses.look_up(digests, &caller.to_string()).await?;
+            if found.fence < applied {
+                return Err(StoreError::Unavailable("a look-up was older than the journal".into()).into());
+            }
+            found.token
+        };
+        self.standing()?;
+        let time = self.clock.now();
+        Ok(now.is_some_and(|now| {
+            let secret = now.secret_of_version(secret_version);
+            now.state(time) == State::Active && secret.is_some_and(|kept| kept.live(time))
+        }))
+    }
+
     /// The namespace whose tokens begin as `secret` does, as far as is known here.
     pub fn namespace_of(&self, secret: &Secret) -> Option<Arc<Namespace>> {
         self.known.directory().detect(secret.expose()).cloned()
@@ -383,8 +425,7 @@ impl Known {
         Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn put(&self, namespace: Namespace) {
-        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut directory).put(namespace);
+    fn replace(&self, directory: Directory) {
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
     }
 }

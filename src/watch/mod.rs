@@ -1,5 +1,6 @@
 //! Watch: every change that narrows what a token may do, replayed from a cursor and then as it happens.
 
+mod recognised;
 #[cfg(test)]
 mod samples;
 mod tail;
@@ -17,11 +18,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::journal::cursor::Cursor;
 use crate::journal::narrowing::Narrowing;
 use crate::limit::{Full, Places};
 use crate::store::{Head, Store, StoreError};
-use crate::token::id::{Slug, TokenId};
+use crate::token::id::Slug;
+pub use recognised::Presented;
+use recognised::Recognised;
 use tail::Tail;
 
 /// Messages that wait for a watcher to take them.
@@ -52,6 +56,7 @@ impl Default for WatchLimits {
 #[derive(Debug)]
 pub struct Watch {
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     runtime: Handle,
     drain: CancellationToken,
     forked: CancellationToken,
@@ -67,8 +72,8 @@ pub struct Wanted {
     /// Of these namespaces; none named: of all.
     pub namespaces: BTreeSet<Slug>,
     pub heartbeat: Duration,
-    /// The token by which the watcher was recognised: when it is withdrawn, the stream ends.
-    pub credential: Option<TokenId>,
+    /// By what the watcher was recognised: when that is over, so is the stream.
+    pub presented: Option<Presented>,
 }
 
 /// A message to a watcher. Everything up to the cursor has been delivered with it.
@@ -93,7 +98,7 @@ pub enum WatchError {
     CursorExpired,
     #[error("the store is not the one that was followed; watch at another server")]
     Forked,
-    #[error("the credential that opens the stream is not good any more")]
+    #[error("whoever opens the stream is not recognised any more")]
     CallerWithdrawn,
     #[error("too many streams are open")]
     Overloaded,
@@ -112,7 +117,7 @@ pub enum Ended {
     TooSlow,
     #[error("the journal could not be read; resume from the last cursor")]
     Unavailable,
-    #[error("the credential that opened the stream is not good any more")]
+    #[error("whoever opened the stream is not recognised any more")]
     CallerWithdrawn,
     #[error("the journal has a gap")]
     Corrupt,
@@ -148,6 +153,7 @@ impl Watch {
     /// be another than the one that was followed.
     pub fn new(
         store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
         runtime: Handle,
         drain: CancellationToken,
         forked: CancellationToken,
@@ -160,6 +166,7 @@ impl Watch {
         } = limits;
         Watch {
             store,
+            clock,
             runtime,
             drain,
             forked,
@@ -179,18 +186,18 @@ impl Watch {
         }
         let head = self.store.head().await?;
         let start = start(wanted.after, &head)?;
-        // After the head: what withdrew it since follows the start, and will be seen there.
-        if let Some(id) = wanted.credential
-            && self.is_withdrawn(id).await?
-        {
-            return Err(WatchError::CallerWithdrawn);
-        }
+        let recognised = match wanted.presented {
+            // After the head: what withdrew it since comes after that, and will be seen there.
+            Some(presented) => Some(self.recognised(presented, &head).await?),
+            None => None,
+        };
         let (messages, receiver) = mpsc::channel(QUEUE_MAX);
         let (ended, end) = oneshot::channel();
         let tail = Tail {
             store: Arc::clone(&self.store),
             namespaces: wanted.namespaces,
-            credential: wanted.credential,
+            recognised,
+            clock: Arc::clone(&self.clock),
             at: start,
             messages,
             stall_max: self.stall_max,
@@ -209,10 +216,11 @@ impl Watch {
         })
     }
 
-    async fn is_withdrawn(&self, id: TokenId) -> Result<bool, StoreError> {
-        let stored = self.store.token(id).await?;
-        Ok(stored
-            .is_none_or(|stored| stored.record.revocation.is_some() || stored.record.suspension.is_some()))
+    async fn recognised(&self, presented: Presented, head: &Head) -> Result<Recognised, WatchError> {
+        let stored = self.store.token(presented.token_id).await?;
+        stored
+            .and_then(|stored| Recognised::by(presented, &stored.record, head.revision))
+            .ok_or(WatchError::CallerWithdrawn)
     }
 }
 

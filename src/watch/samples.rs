@@ -9,6 +9,7 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ended, Event, Message, Subscription, Wanted, Watch, WatchError, WatchLimits};
+use crate::clock::ManualClock;
 use crate::journal::cursor::Cursor;
 use crate::journal::narrowing::{Narrowing, narrowings};
 use crate::journal::samples::issue;
@@ -65,6 +66,7 @@ impl Scene {
         };
         let watch = Watch::new(
             Arc::<Faulty>::clone(&faulty),
+            Arc::new(ManualClock::at(instant(0))),
             Handle::current(),
             drain.clone(),
             forked.clone(),
@@ -126,7 +128,7 @@ pub(super) fn wanted(after: Option<Cursor>, namespaces: &[&str]) -> Wanted {
         after,
         namespaces,
         heartbeat: HEARTBEAT,
-        credential: None,
+        presented: None,
     }
 }
 

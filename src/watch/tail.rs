@@ -8,12 +8,14 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::recognised::Recognised;
 use super::{Ended, Event, Message};
+use crate::clock::Clock;
 use crate::journal::Entry;
 use crate::journal::cursor::Cursor;
-use crate::journal::narrowing::{Loss, Narrowing, narrowings};
+use crate::journal::narrowing::narrowings;
 use crate::store::{EntryFilter, Store, StoreError};
-use crate::token::id::{Slug, TokenId};
+use crate::token::id::Slug;
 
 /// Entries read at once.
 const PAGE: u32 = 256;
@@ -22,7 +24,8 @@ const PAGE: u32 = 256;
 pub(super) struct Tail {
     pub(super) store: Arc<dyn Store>,
     pub(super) namespaces: BTreeSet<Slug>,
-    pub(super) credential: Option<TokenId>,
+    pub(super) recognised: Option<Recognised>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Everything up to here has been sent.
     pub(super) at: Cursor,
     pub(super) messages: mpsc::Sender<Message>,
@@ -59,6 +62,10 @@ impl Tail {
             // be read is not, or the journal would be read again without a pause.
             committed.mark_unchanged();
             let more = self.advance().await?;
+            // A heartbeat comes often enough to see the end in time.
+            if self.recognised.is_some_and(|it| it.has_ended(self.clock.now())) {
+                return Err(Ended::CallerWithdrawn);
+            }
             tokio::select! {
                 biased;
                 // Sent between reads: everything read so far has been sent before it.
@@ -84,20 +91,11 @@ impl Tail {
             }
             self.deliver(entry).await?;
             self.at.revision = entry.revision;
-            if self.withdraws_credential(entry) {
+            if !self.recognised.as_mut().is_none_or(|it| it.survives(entry)) {
                 return Err(Ended::CallerWithdrawn);
             }
         }
         Ok(entries.len() == PAGE as usize)
-    }
-
-    /// Whether the watcher would not be recognised any more.
-    fn withdraws_credential(&self, entry: &Entry) -> bool {
-        let withdrawn = |narrowing: Narrowing| match narrowing.loss {
-            Loss::Revoked(_) | Loss::Suspended(_) => Some(narrowing.token_id) == self.credential,
-            Loss::SecretRetired { .. } => false,
-        };
-        self.credential.is_some() && narrowings(entry).any(withdrawn)
     }
 
     async fn deliver(&self, entry: &Entry) -> Result<(), Ended> {

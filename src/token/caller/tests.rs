@@ -12,11 +12,11 @@ fn token(number: u64, namespace: &str, held: &[&str]) -> Token {
 }
 
 fn credential(held: &[&str]) -> Caller {
-    Caller::credential(Arc::new(token(1, "system", held)))
+    Caller::credential(Arc::new(token(1, "system", held)), 1)
 }
 
 fn holder(held: &[&str], self_management: SelfManagement) -> Option<Caller> {
-    Caller::holder(Arc::new(token(1, "notes", held)), self_management)
+    Caller::holder(Arc::new(token(1, "notes", held)), 1, self_management)
 }
 
 const BEYOND: fn(&str) -> Forbidden =
@@ -79,7 +79,7 @@ fn a_credential_makes_none_that_outlives_it() {
         expire_time: Some(end),
         ..token(1, "system", &["*"])
     };
-    let caller = Caller::credential(Arc::new(lent));
+    let caller = Caller::credential(Arc::new(lent), 1);
     let issue = |namespace, end| caller.check_passing_on(&slug(namespace), &scopes(&[]), end);
     assert_eq!(issue("system", None), Err(Beyond::Outlives(end)));
     assert_eq!(issue("system", Some(instant(1001))), Err(Beyond::Outlives(end)));
@@ -132,4 +132,54 @@ fn the_tokens_of_a_product_call_only_where_it_lets_them() {
     let plain = holder(&["read", "*"], SelfManagement::ByScope).unwrap();
     assert!(!plain.may_somewhere(Right::TokensList));
     assert_eq!(plain.check(Right::TokensRevoke, &other), Err(Forbidden::Hidden));
+}
+
+#[test]
+fn a_secret_on_its_way_out_does_not_take_the_token_over() {
+    let before = token(1, "system", &[]);
+    let mut rotated = before.clone();
+    rotated.secrets.push(samples::kept(1, 2, instant(5)));
+    for (version, allowed) in [(1, false), (2, true)] {
+        let caller = Caller::credential(Arc::new(rotated.clone()), version);
+        assert_eq!(
+            caller.check(Right::TokensRotate, &rotated).is_ok(),
+            allowed,
+            "{version}"
+        );
+        assert_eq!(caller.check(Right::TokensRevoke, &rotated), Ok(()));
+    }
+}
+
+#[test]
+fn the_holder_of_a_product_token_takes_over_no_other_subject_and_no_longer_life() {
+    let managing = Token {
+        expire_time: Some(instant(100)),
+        ..token(1, "notes", &["read", "tokenward:rotate"])
+    };
+    let caller = Caller::holder(Arc::new(managing), 1, SelfManagement::ByScope).unwrap();
+    let rotate = |token: &Token| caller.check(Right::TokensRotate, token);
+    let other = |expire_time, subject: &str| Token {
+        expire_time,
+        subject: crate::token::text::Subject::try_from(subject.to_owned()).unwrap(),
+        ..token(2, "notes", &["read"])
+    };
+    let own = token(1, "notes", &[]).subject;
+    assert_eq!(rotate(&other(Some(instant(100)), own.as_str())), Ok(()));
+    assert_eq!(
+        rotate(&other(None, own.as_str())),
+        Err(Forbidden::Beyond(Beyond::Outlives(instant(100))))
+    );
+    assert_eq!(
+        rotate(&other(Some(instant(100)), "somebody else")),
+        Err(Forbidden::Beyond(Beyond::Subject))
+    );
+}
+
+#[test]
+fn nobody_has_a_token_manage_what_they_may_not() {
+    let caller = credential(&["tokens.issue:notes", "tokens.grant:notes:*", "tokens.list:notes"]);
+    let issue = |held: &[&str]| caller.check_passing_on(&slug("notes"), &scopes(held), None);
+    assert_eq!(issue(&["read", "tokenward:list"]), Ok(()));
+    let beyond = Scope::try_from("tokenward:revoke".to_owned()).unwrap();
+    assert_eq!(issue(&["tokenward:revoke"]), Err(Beyond::Scope(beyond)));
 }

@@ -158,7 +158,14 @@ fn roles_are_made_of_permissions() {
 fn any_permission() -> impl Strategy<Value = String> {
     let namespace = prop_oneof![Just("*"), Just("notes"), Just("tasks"), Just("system")];
     let right = proptest::sample::select(&Right::ALL[..]);
-    let pattern = prop_oneof![Just("*"), Just("read"), Just("read*"), Just("r*"), Just("write")];
+    let pattern = prop_oneof![
+        Just("*"),
+        Just("read"),
+        Just("read*"),
+        Just("r*"),
+        Just("r**"),
+        Just("write")
+    ];
     prop_oneof![
         1 => Just("*".to_owned()),
         6 => (right, namespace.clone()).prop_map(|(right, namespace)| {
@@ -185,7 +192,7 @@ proptest! {
             for right in Right::ALL {
                 prop_assert!(!other.allow(right, &namespace) || own.allow(right, &namespace), "{right} {namespace}");
             }
-            for scope in ["read", "reading", "rest", "write", "x"] {
+            for scope in ["read", "reading", "rest", "r*", "r*x", "write", "x"] {
                 let wanted = scopes(&[scope]).map_err(|e| fail(&e))?;
                 let theirs = other.first_not_grantable(&namespace, &wanted).is_none();
                 prop_assert!(!theirs || own.first_not_grantable(&namespace, &wanted).is_none(), "{scope}");

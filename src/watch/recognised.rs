@@ -1,0 +1,136 @@
+//! How long a watcher is recognised by the token it presented.
+
+use crate::journal::narrowing::{Loss, narrowings};
+use crate::journal::{Entry, Revision};
+use crate::token::Token;
+use crate::token::id::TokenId;
+use crate::token::time::Timestamp;
+
+/// The token by which a watcher was recognised, and which of its secrets it presented.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Presented {
+    pub token_id: TokenId,
+    pub secret_version: u32,
+}
+
+/// What ends the recognition is in the token as it was at a revision, or in an entry after that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recognised {
+    presented: Presented,
+    since: Revision,
+    until: Option<Timestamp>,
+}
+
+impl Recognised {
+    /// By the token as it is, which is known to reflect every entry up to `since`; `None`: not any more.
+    pub(super) fn by(presented: Presented, token: &Token, since: Revision) -> Option<Recognised> {
+        if token.revocation.is_some() || token.suspension.is_some() {
+            return None;
+        }
+        let secret = token.secret_of_version(presented.secret_version)?;
+        Some(Recognised {
+            presented,
+            since,
+            until: token.expire_time.into_iter().chain(secret.retire_time).min(),
+        })
+    }
+
+    /// Takes an entry into account; whether the watcher is recognised after it.
+    pub(super) fn survives(&mut self, entry: &Entry) -> bool {
+        // What was undone since is in entries as well.
+        if entry.revision <= self.since {
+            return true;
+        }
+        for narrowing in narrowings(entry).filter(|narrowing| narrowing.token_id == self.presented.token_id) {
+            match narrowing.loss {
+                Loss::Revoked(_) | Loss::Suspended(_) => return false,
+                Loss::SecretRetired { version, retire_time } if version == self.presented.secret_version => {
+                    self.until = self.until.into_iter().chain([retire_time]).min();
+                }
+                Loss::SecretRetired { .. } => {}
+            }
+        }
+        true
+    }
+
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|end| end <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::link::Link;
+    use crate::journal::samples::origin;
+    use crate::journal::{Draft, Stored};
+    use crate::token::change::{self, TokenChange};
+    use crate::token::samples::{instant, kept, token, withdrawal};
+
+    const PRESENTED: fn(&Token) -> Presented = |token| Presented {
+        token_id: token.id,
+        secret_version: 1,
+    };
+
+    fn entry(before: Token, change: TokenChange, revision: u64) -> Entry {
+        let stored = Stored {
+            record: before,
+            version: Revision::new(revision - 1),
+        };
+        let draft = Draft::of_token(origin(), Some(&stored), change).unwrap();
+        Entry::seal(&draft, Revision::new(revision), &Link::START).unwrap()
+    }
+
+    #[test]
+    fn a_withdrawal_after_the_start_ends_it_and_one_before_does_not() {
+        let own = token(1);
+        let recognised = Recognised::by(PRESENTED(&own), &own, Revision::new(5)).unwrap();
+        for change in [
+            TokenChange::Revoked(withdrawal(instant(9))),
+            TokenChange::Suspended(withdrawal(instant(9))),
+        ] {
+            assert!({ recognised }.survives(&entry(own.clone(), change.clone(), 5)));
+            assert!(!{ recognised }.survives(&entry(own.clone(), change.clone(), 6)));
+            assert!({ recognised }.survives(&entry(token(2), change, 6)));
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_rotated_away_ends_with_its_overlap() {
+        let own = token(1);
+        let mut recognised = Recognised::by(PRESENTED(&own), &own, Revision::new(5)).unwrap();
+        assert!(!recognised.has_ended(instant(1_000)));
+        let secret = kept(1, 2, instant(7));
+        let now = secret.create_time;
+        let rotated = change::rotate(&own, secret, std::time::Duration::from_mins(1)).unwrap();
+        assert!(recognised.survives(&entry(own.clone(), rotated.clone(), 6)));
+        let end = now.after(std::time::Duration::from_mins(1)).unwrap();
+        assert!(!recognised.has_ended(now));
+        assert!(recognised.has_ended(end));
+        // Whoever opens it meanwhile is told the same by the token.
+        let after = crate::journal::fold::token(Some(&own), &rotated).unwrap();
+        let later = Recognised::by(PRESENTED(&after), &after, Revision::new(6)).unwrap();
+        assert!(later.has_ended(end));
+    }
+
+    #[test]
+    fn an_expiry_or_a_withdrawal_is_seen_in_the_token() {
+        let expiring = Token {
+            expire_time: Some(instant(50)),
+            ..token(1)
+        };
+        let recognised = Recognised::by(PRESENTED(&expiring), &expiring, Revision::ZERO).unwrap();
+        assert!(!recognised.has_ended(instant(49)));
+        assert!(recognised.has_ended(instant(50)));
+        let revoked = Token {
+            revocation: Some(withdrawal(instant(1))),
+            ..token(1)
+        };
+        assert!(Recognised::by(PRESENTED(&revoked), &revoked, Revision::ZERO).is_none());
+        let unknown = Presented {
+            secret_version: 9,
+            ..PRESENTED(&expiring)
+        };
+        assert!(Recognised::by(unknown, &expiring, Revision::ZERO).is_none());
+    }
+}

@@ -5,7 +5,7 @@ use crate::clock::random;
 use crate::journal::{Change, Draft, Entry, Origin, Stored};
 use crate::token::change::{self, TokenChange};
 use crate::token::format::{Body, Format, Prefix};
-use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace, Policy};
 use crate::token::scope::{Labels, Scope, Scopes};
 use crate::token::secret::Secret;
@@ -14,8 +14,8 @@ use crate::token::{KeptSecret, Token};
 
 /// The requests of a bootstrap are the same wherever it runs, and a request is written once: of two that run
 /// at the same moment one finds what the other wrote.
-const FOUND: &str = "5e7c1f0e-3c44-4d1b-9a57-0c6a2f1d8b01";
-const FIRST_ADMIN: &str = "5e7c1f0e-3c44-4d1b-9a57-0c6a2f1d8b02";
+const FOUND: &[u8] = b"found the namespace of credentials";
+const FIRST_ADMIN: &[u8] = b"make the first admin";
 
 /// How credentials begin. No product's tokens may begin so.
 pub(super) const CREDENTIAL_PREFIX: &str = "tokenward_";
@@ -26,6 +26,8 @@ pub enum BootstrapError {
     /// The first one was made before.
     #[error("there is an admin already: token {0}")]
     AlreadyDone(TokenId),
+    #[error("the text to begin with is not a credential made with this pepper")]
+    NotCredential,
     #[error("namespace {0} has a prefix that overlaps {CREDENTIAL_PREFIX}, with which credentials begin")]
     PrefixTaken(Slug),
     #[error(transparent)]
@@ -37,7 +39,10 @@ pub enum BootstrapError {
 impl Authority {
     /// The first admin, if there ever was one.
     pub async fn first_admin(&self) -> Result<Option<TokenId>, BootstrapError> {
-        let entry = self.store.entry_of_request(fixed(FIRST_ADMIN)?).await;
+        let entry = self
+            .store
+            .entry_of_request(RequestDigest::of_program(FIRST_ADMIN))
+            .await;
         let entry = entry.map_err(AuthorityError::from)?;
         Ok(entry.and_then(|entry| entry.change.token_id()))
     }
@@ -49,13 +54,17 @@ impl Authority {
 
     /// Makes a credential with all permissions out of `secret`: the first one, or with `force` a further one.
     pub async fn bootstrap(&self, secret: &Secret, force: bool) -> Result<Token, BootstrapError> {
+        let format = credential_format()?;
+        // It would be an admin that nobody can be.
+        if format.parse(secret).is_err() || !format.tag_holds(secret, &self.peppers) {
+            return Err(BootstrapError::NotCredential);
+        }
         self.found_credentials().await?;
         let origin = if force {
-            self.origin_of(RequestDigest::new(self.clock.now(), random(&*self.entropy)))?
+            self.origin_of(RequestDigest::new(self.clock.now(), random(&*self.entropy)))
         } else {
-            self.origin_of(fixed(FIRST_ADMIN)?)?
+            self.origin_of(RequestDigest::of_program(FIRST_ADMIN))
         };
-        let format = credential_format()?;
         let kept = self.keep(&format, secret, 1, &origin);
         let token = admin(TokenId::new(origin.time, random(&*self.entropy)), kept, &origin)?;
         let digest = self.peppers.digest(secret);
@@ -105,7 +114,7 @@ impl Authority {
         stored: &Stored<Directory>,
         format: Format,
     ) -> Result<Draft, BootstrapError> {
-        let origin = self.origin_of(fixed(FOUND)?)?;
+        let origin = self.origin_of(RequestDigest::of_program(FOUND));
         let namespace = Namespace {
             slug: slug()?,
             display_name: Name::try_from("Credentials".to_owned()).map_err(name)?,
@@ -117,12 +126,12 @@ impl Authority {
         Ok(Draft::of_new_namespace(origin, stored.version, namespace))
     }
 
-    fn origin_of(&self, request_id: RequestDigest) -> Result<Origin, BootstrapError> {
-        Ok(Origin {
+    fn origin_of(&self, request_id: RequestDigest) -> Origin {
+        Origin {
             request_id,
             time: self.clock.now(),
-            actor: Actor::try_from("bootstrap".to_owned()).map_err(name)?,
-        })
+            actor: Actor::bootstrap(),
+        }
     }
 }
 
@@ -153,12 +162,6 @@ pub(super) fn credential_format() -> Result<Format, BootstrapError> {
 
 fn slug() -> Result<Slug, BootstrapError> {
     Slug::try_from(Slug::SYSTEM.to_owned()).map_err(name)
-}
-
-fn fixed(id: &str) -> Result<RequestDigest, BootstrapError> {
-    RequestId::parse(id)
-        .map(|id| RequestDigest::of(&id))
-        .map_err(name)
 }
 
 fn name(error: impl std::fmt::Display) -> BootstrapError {

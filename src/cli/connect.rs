@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,14 @@ impl Address {
     /// The same server, to be known and called in this way.
     pub(super) fn with(self, tls: ClientTls, heard: Heard) -> Address {
         Address { tls, heard, ..self }
+    }
+
+    /// Whether what is sent passes others in the clear.
+    pub(super) fn shows_to_the_network(&self) -> bool {
+        let host = self.uri.host().unwrap_or_default();
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let is_near = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        !self.is_encrypted() && !is_near
     }
 
     fn is_encrypted(&self) -> bool {

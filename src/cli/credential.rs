@@ -21,6 +21,10 @@ pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
 impl Bearer {
     pub(super) const NONE: Bearer = Bearer(None);
 
+    pub(super) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(super) fn new(secret: &Secret) -> Result<Bearer, Failure> {
         let value = Zeroizing::new(format!("Bearer {}", secret.expose()));
         let mut value: MetadataValue<Ascii> = value

@@ -33,6 +33,7 @@ struct Who {
 pub(super) async fn login(args: LoginArgs, caller: &Caller) -> Outcome {
     let secret = args.credential.read()?;
     let address = caller.address()?;
+    caller.may_show_credential(&address)?;
     let who = ask(address.connect(Bearer::new(&secret)?).await?).await?;
     let profile = Profile {
         address: address.to_string(),

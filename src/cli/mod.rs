@@ -91,6 +91,9 @@ struct Cli {
         default_value = profile::DEFAULT
     )]
     profile: String,
+    /// Show the credential to a server beyond loopback that is not encrypted
+    #[arg(long, global = true, help_heading = "Options of every command")]
+    allow_plaintext: bool,
     #[command(flatten)]
     tls: tls::ClientTls,
     /// How answers are printed
@@ -165,6 +168,7 @@ struct Caller {
     address: Option<Address>,
     credential_file: Option<PathBuf>,
     profile: String,
+    allow_plaintext: bool,
     tls: tls::ClientTls,
     heard: Heard,
     output: Output,
@@ -194,6 +198,15 @@ impl Caller {
         }
     }
 
+    fn may_show_credential(&self, address: &Address) -> Result<(), Failure> {
+        if self.allow_plaintext || !address.shows_to_the_network() {
+            return Ok(());
+        }
+        let wrong =
+            format_args!("{address} is not encrypted, and everybody on the way would see the credential");
+        Err(Failure::usage(wrong).but("call https://, or say --allow-plaintext"))
+    }
+
     /// With the credential that was given, else that of the profile if it is for this server, else without:
     /// the server says what it thinks of that.
     async fn connect(&self) -> Result<Wire, Failure> {
@@ -208,6 +221,9 @@ impl Caller {
                 Some(_) | None => Bearer::NONE,
             },
         };
+        if bearer.is_some() {
+            self.may_show_credential(&address)?;
+        }
         address.connect(bearer).await
     }
 }
@@ -245,6 +261,7 @@ fn dispatch(cli: Cli) -> Outcome {
         address,
         credential_file,
         profile,
+        allow_plaintext,
         tls,
         output,
         command,
@@ -253,6 +270,7 @@ fn dispatch(cli: Cli) -> Outcome {
         address,
         credential_file,
         profile,
+        allow_plaintext,
         tls,
         heard: Heard::default(),
         output,

@@ -11,6 +11,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
 use super::failure::Failure;
+use crate::serve::private_file;
+
+/// Keys are shorter.
+const KEY_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(clap::Args, Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct ClientTls {
@@ -122,7 +126,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Failure> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| {
+    let pem = private_file::read(path, KEY_BYTES_MAX).map_err(Failure::new)?;
+    let pem = pem.ok_or_else(|| Failure::new(format_args!("{} does not exist", path.display())))?;
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
         Failure::new(format_args!(
             "{} has no private key in PEM, or an encrypted one",
             path.display()

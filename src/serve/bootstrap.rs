@@ -13,6 +13,10 @@ use crate::token::secret::Secret;
 pub enum FirstAdminError {
     #[error(transparent)]
     File(#[from] PrivateFileError),
+    #[error(
+        "{path} is there, and holds no credential made with the pepper of this store: remove it, or name another file"
+    )]
+    NotCredential { path: PathBuf },
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
 }
@@ -46,7 +50,15 @@ pub(super) async fn bootstrap(
             secret
         }
     };
-    Ok(authority.bootstrap(&secret, force).await?)
+    authority
+        .bootstrap(&secret, force)
+        .await
+        .map_err(|error| match error {
+            BootstrapError::NotCredential => FirstAdminError::NotCredential {
+                path: path.to_owned(),
+            },
+            error => error.into(),
+        })
 }
 
 /// The secret in the file, if there is one.

@@ -110,8 +110,11 @@ fn is_spiffe_id(text: &str) -> bool {
 /// One host's: a wildcard would say nothing about who is there.
 fn is_dns_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
-    text.split('.')
-        .all(|label| (1..=63).contains(&label.len()) && label.bytes().all(allowed))
+    // A single label would be nobody's, or this program's own name in the journal.
+    text.contains('.')
+        && text
+            .split('.')
+            .all(|label| (1..=63).contains(&label.len()) && label.bytes().all(allowed))
 }
 
 fn permissions(at: &Range<usize>, row: &Row) -> Result<Scopes, Wrong> {

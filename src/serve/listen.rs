@@ -75,6 +75,7 @@ impl Serving {
         let streams = StreamsLayer {
             drain: shared.drain.clone(),
         };
+        let health_service = health_service.max_decoding_message_size(HEALTH_BYTES_MAX);
         let routes = Routes::new(streams.named_layer(health_service));
         let routes = add_services(routes, api, shared.limits.message_bytes_max, &streams);
         let ended = CancellationToken::new();
@@ -126,6 +127,9 @@ async fn tell(health: &HealthReporter, healthy: bool) {
     }
 }
 
+/// A health check names a service, and is sent by anybody.
+const HEALTH_BYTES_MAX: usize = 1024;
+
 /// The empty name stands for the server as a whole.
 const SERVICES: [&str; 7] = [
     "",
@@ -154,8 +158,8 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize, streams: &StreamsLay
     match (reflection().build_v1(), reflection().build_v1alpha()) {
         (Ok(v1), Ok(v1alpha)) => {
             routes = routes
-                .add_service(streams.named_layer(v1))
-                .add_service(streams.named_layer(v1alpha));
+                .add_service(streams.named_layer(v1.max_decoding_message_size(bytes_max)))
+                .add_service(streams.named_layer(v1alpha.max_decoding_message_size(bytes_max)));
         }
         (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "there will be no reflection"),
     }

@@ -1,8 +1,8 @@
 //! Files that hold a secret: for their owner's eyes only, and on disk before anything depends on them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -16,11 +16,13 @@ pub enum PrivateFileError {
     Write { path: PathBuf, source: io::Error },
     #[error("{path} exists already: name another file, or remove it")]
     Exists { path: PathBuf },
+    #[error("{path} has more than {bytes_max} bytes, so it is not what it should be")]
+    TooLong { path: PathBuf, bytes_max: u64 },
     #[error("{path} can be read by others (mode {mode:o}): chmod 600 it")]
     Exposed { path: PathBuf, mode: u32 },
 }
 
-/// The first `bytes_max` bytes of the file, or `None` if there is no such file.
+/// What is in the file, which has at most `bytes_max` bytes; `None`: there is no such file.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Zeroizing<String>>, PrivateFileError> {
     let unreadable = |source| PrivateFileError::Read {
         path: path.to_owned(),
@@ -38,16 +40,26 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Zeroizing<String>>, Pr
         });
     }
     // Room for all there may be, so that no copy is left behind where it grew.
-    let mut text = Zeroizing::new(String::with_capacity(bytes_max as usize));
-    file.take(bytes_max)
+    let mut text = Zeroizing::new(String::with_capacity(bytes_max as usize + 1));
+    file.take(bytes_max + 1)
         .read_to_string(&mut text)
         .map_err(unreadable)?;
+    if text.len() as u64 > bytes_max {
+        let path = path.to_owned();
+        return Err(PrivateFileError::TooLong { path, bytes_max });
+    }
     Ok(Some(text))
 }
 
-/// Writes `text` to a new file.
+/// Writes `text` to a new file: whole, or not at all.
 pub fn create(path: &Path, text: &str) -> Result<(), PrivateFileError> {
-    let unwritable = |source: io::Error| match source.kind() {
+    let written = || {
+        temporary(path, text)?
+            .persist_noclobber(path)
+            .map_err(|failed| failed.error)?;
+        sync_folder(path)
+    };
+    written().map_err(|source: io::Error| match source.kind() {
         io::ErrorKind::AlreadyExists => PrivateFileError::Exists {
             path: path.to_owned(),
         },
@@ -55,17 +67,7 @@ pub fn create(path: &Path, text: &str) -> Result<(), PrivateFileError> {
             path: path.to_owned(),
             source,
         },
-    };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(unwritable)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(unwritable)?;
-    sync_folder(path).map_err(unwritable)
+    })
 }
 
 /// Writes `text` to the file, in place of what may be there and for its owner: whole, or not at all. Of a link
@@ -78,16 +80,13 @@ pub fn replace(path: &Path, text: &str) -> Result<(), PrivateFileError> {
             Err(error) => return Err(error),
         };
         let place = before.as_ref().map_or(path, |(_, path)| path);
-        // A temporary file is its owner's alone from the start.
-        let mut file = tempfile::NamedTempFile::new_in(folder(place))?;
+        let file = temporary(place, text)?;
         if let Some((before, _)) = &before {
             let now = file.as_file().metadata()?;
             if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
                 fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
             }
         }
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
         file.persist(place).map_err(|failed| failed.error)?;
         sync_folder(place)
     };
@@ -95,6 +94,14 @@ pub fn replace(path: &Path, text: &str) -> Result<(), PrivateFileError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// A file with this text beside `path`, on disk; it is its owner's alone from the start.
+fn temporary(path: &Path, text: &str) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::NamedTempFile::new_in(folder(path))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 /// The folder of `path`.
@@ -122,7 +129,11 @@ mod tests {
         create(&path, "text\n")?;
         assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path, 100)?.as_deref().map(String::as_str), Some("text\n"));
-        assert_eq!(read(&path, 2)?.as_deref().map(String::as_str), Some("te"));
+        assert!(read(&path, 5).is_ok());
+        assert!(matches!(
+            read(&path, 4),
+            Err(PrivateFileError::TooLong { bytes_max: 4, .. })
+        ));
         assert!(matches!(
             create(&path, "other"),
             Err(PrivateFileError::Exists { .. })

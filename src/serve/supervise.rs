@@ -34,9 +34,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
 /// Secrets that wait to be kept under the current pepper; further ones wait for their next use.
 const REDIGESTS_MAX: usize = 1024;
 
-/// Who makes the changes that nobody asked for.
-const OWN_ACTOR: &str = "tokenward";
-
 /// Runs a server on the current runtime, until `shutdown` is cancelled.
 pub(super) async fn supervise(
     options: Options,
@@ -80,7 +77,7 @@ pub(super) async fn supervise(
     first_admin(&options, &authority).await?;
     let sweeping = tokio::spawn(sweep(Arc::clone(&authority)));
     let redigesting = {
-        let (authority, actor) = (Arc::clone(&authority), Actor::try_from(OWN_ACTOR.to_owned())?);
+        let (authority, actor) = (Arc::clone(&authority), Actor::own());
         tokio::spawn(async move { authority.redigest_used(actor, redigests_asked).await })
     };
     let drain = CancellationToken::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
@@ -25,11 +25,20 @@ use crate::token::time::Timestamp;
 pub struct Spawned {
     store: Arc<dyn Store>,
     runtime: Handle,
+    places: Arc<Semaphore>,
 }
+
+/// Calls under way at once. A caller who goes away leaves theirs behind, so their number is bounded here: further
+/// ones wait, as long as somebody waits for them.
+const CALLS_MAX: usize = 256;
 
 impl Spawned {
     pub fn new(store: Arc<dyn Store>, runtime: Handle) -> Spawned {
-        Spawned { store, runtime }
+        Spawned {
+            store,
+            runtime,
+            places: Arc::new(Semaphore::new(CALLS_MAX)),
+        }
     }
 
     async fn run<T, F>(&self, call: impl FnOnce(Arc<dyn Store>) -> F) -> Result<T, StoreError>
@@ -37,7 +46,12 @@ impl Spawned {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let task = self.runtime.spawn(call(Arc::clone(&self.store)));
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let call = call(Arc::clone(&self.store));
+        let task = self.runtime.spawn(async move {
+            let _place = place;
+            call.await
+        });
         // The task panicked, or its runtime is shutting down.
         task.await
             .unwrap_or_else(|lost| Err(StoreError::Unavailable(lost.into())))

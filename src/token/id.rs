@@ -93,9 +93,18 @@ impl fmt::Debug for RequestId {
 impl RequestDigest {
     /// Of an id that a caller chose: the first 122 bits of a SHA-256, about the version and the variant.
     pub fn of(request_id: &RequestId) -> RequestDigest {
+        RequestDigest::from_parts(b"tokenward request id v1", request_id.as_bytes())
+    }
+
+    /// Of something that this program does once in the life of a journal. No id of a caller leads to it.
+    pub fn of_program(what: &[u8]) -> RequestDigest {
+        RequestDigest::from_parts(b"tokenward own request v1", what)
+    }
+
+    fn from_parts(domain: &[u8], id: &[u8]) -> RequestDigest {
         let digest: [u8; 32] = Sha256::new()
-            .chain_update(b"tokenward request id v1")
-            .chain_update(request_id.as_bytes())
+            .chain_update(domain)
+            .chain_update(id)
             .finalize()
             .into();
         let mut first = [0; 16];

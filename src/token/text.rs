@@ -127,6 +127,16 @@ text! {
 }
 
 impl Actor {
+    /// Whoever made the first credential. No certificate names anybody so, and no token.
+    pub fn bootstrap() -> Actor {
+        Actor("bootstrap".to_owned())
+    }
+
+    /// This program, where nobody asked for the change.
+    pub fn own() -> Actor {
+        Actor("tokenward".to_owned())
+    }
+
     /// Whoever presents this token.
     pub fn of_token(id: TokenId) -> Actor {
         Actor(format!("token:{id}"))

@@ -2,6 +2,7 @@
 
 mod budget;
 mod cache;
+mod error;
 mod follower;
 mod misses;
 #[cfg(test)]
@@ -21,7 +22,7 @@ use crate::clock::Clock;
 use crate::journal::Revision;
 use crate::journal::cursor::{Cursor, Epoch};
 use crate::limit::Allowance;
-use crate::membership::{Lease, LeaseLost, Seat};
+use crate::membership::{Lease, Seat};
 use crate::store::{Store, StoreError};
 use crate::token::change::Redigest;
 use crate::token::format::SECRET_BYTES_MAX;
@@ -31,6 +32,7 @@ use crate::token::verdict::{Need, Refusal, Verdict, judge};
 use crate::token::{State, Token};
 pub use budget::MISSES;
 pub use cache::Cache;
+pub use error::{NotJudging, NotYetApplied, VerifyError};
 use follower::Follower;
 pub use follower::{Following, Stop};
 use misses::{Digests, Found, Misses};
@@ -84,52 +86,6 @@ pub struct Judged {
     pub token: Option<Arc<Token>>,
     /// Every change up to this revision was taken into account.
     pub revision: Revision,
-}
-
-/// Why a secret could not be judged. Fail closed.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    #[error(transparent)]
-    Stopped(Stop),
-    #[error(transparent)]
-    LeaseLost(LeaseLost),
-    #[error("the change asked for was not seen here within {waited:?}")]
-    Behind { waited: Duration },
-    #[error("the cursor is of another journal")]
-    OtherEpoch,
-    #[error("too many look-ups are waiting")]
-    Overloaded,
-    #[error("too many look-ups of this caller are waiting")]
-    CallerBusy,
-    #[error("this caller asks for too many secrets that belong to no token; wait {wait:?} for the next")]
-    MissesExhausted { wait: Duration },
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why nothing at all is judged here.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum NotJudging {
-    #[error(transparent)]
-    Stopped(#[from] Stop),
-    #[error(transparent)]
-    LeaseLost(#[from] LeaseLost),
-}
-
-impl From<NotJudging> for VerifyError {
-    fn from(why: NotJudging) -> VerifyError {
-        match why {
-            NotJudging::Stopped(stop) => VerifyError::Stopped(stop),
-            NotJudging::LeaseLost(lost) => VerifyError::LeaseLost(lost),
-        }
-    }
-}
-
-/// That a change is in force here could not be confirmed in time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the change is written, but was not confirmed in force within {waited:?}")]
-pub struct NotYetApplied {
-    pub waited: Duration,
 }
 
 /// The tasks behind a verifier.

@@ -42,3 +42,29 @@ async fn of_several_at_once_one_makes_the_admin() -> Answer<()> {
     assert_eq!(made, 1);
     Ok(())
 }
+
+/// A file that was cut off, or is another one.
+#[tokio::test]
+async fn what_is_no_credential_makes_no_admin() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let whole = scene.authority.mint_credential()?;
+    let of_another_pepper =
+        credential_format()?.mint(&crate::token::samples::pepper(9), &mut |bytes| bytes.fill(7));
+    let texts = [
+        "",
+        "tokenward_",
+        &whole.expose()[..30],
+        "password",
+        of_another_pepper.expose(),
+    ];
+    for text in texts.map(str::to_owned) {
+        let refused = scene.authority.bootstrap(&Secret::new(text), false).await;
+        assert!(
+            matches!(refused, Err(BootstrapError::NotCredential)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(scene.authority.first_admin().await?, None);
+    assert!(scene.authority.bootstrap(&whole, false).await.is_ok());
+    Ok(())
+}

@@ -74,8 +74,7 @@ impl PepperFile {
 
     /// What the file at `path` says; `None`: there is no such file.
     pub(super) fn read(path: &Path) -> Result<Option<PepperFile>, PepperError> {
-        // One byte more shows that there is too much.
-        let text = private_file::read(path, FILE_BYTES_MAX + 1)?;
+        let text = private_file::read(path, FILE_BYTES_MAX)?;
         let parse = |text: Zeroizing<String>| {
             PepperFile::parse(&text).ok_or_else(|| PepperError::Malformed {
                 path: path.to_owned(),

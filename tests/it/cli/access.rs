@@ -103,6 +103,28 @@ fn what_does_not_work_is_not_kept() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn no_credential_is_shown_to_the_network() -> Outcome {
+    for (address, refused) in [
+        ("http://192.0.2.1:7117", true),
+        ("tokenward.example:7117", true),
+        ("http://127.0.0.1:9", false),
+        ("http://[::1]:9", false),
+        ("http://localhost:9", false),
+    ] {
+        let said = tokenward(&["whoami", "--address", address], "")?;
+        assert_eq!(said.code == Some(2), refused, "{said:?}");
+        assert_eq!(
+            said.complaint().contains("--allow-plaintext"),
+            refused,
+            "{said:?}"
+        );
+    }
+    let login = tokenward(&["login", "--address", "http://192.0.2.1:7117"], &CREDENTIAL)?;
+    assert!(login.complaint().contains("--allow-plaintext"), "{login:?}");
+    Ok(())
+}
+
 /// The permissions of whoever the command calls as.
 fn permissions(command: &mut Command) -> Result<Value, Box<dyn std::error::Error>> {
     let said = run(command, "")?;

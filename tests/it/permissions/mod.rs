@@ -4,6 +4,7 @@ mod calls;
 mod credentials;
 mod first;
 mod foreign;
+mod late;
 mod self_management;
 mod streams;
 

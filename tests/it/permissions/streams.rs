@@ -60,6 +60,22 @@ async fn a_stream_ends_with_the_credential_that_opened_it() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_the_secret_that_opened_it() -> Outcome {
+    let mut scene = Scene::start().await?;
+    let (own, mut watcher) = scene.caller(&["revocations.watch:notes".to_owned()]).await?;
+    let messages = watch(&mut watcher, &[]).await?;
+    let rotate = v1::RotateRequest {
+        token_id: own.id,
+        ..Default::default()
+    };
+    let rotated = scene.admin.tokens.rotate(rotate).await?.into_inner();
+    assert_eq!(end(messages).await?, Code::Unauthenticated);
+    let mut successor = scene.client(&rotated.secret);
+    assert!(watch(&mut successor, &[]).await?.message().await?.is_some());
+    scene.server.stop().await
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_its_credential_expires() -> Outcome {
     let mut scene = Scene::start().await?;
     let second = prost_types::Duration { seconds: 1, nanos: 0 };

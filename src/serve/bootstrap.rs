@@ -1,6 +1,6 @@
 //! The first credential, and the file it is handed over in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::private_file::{self, PrivateFileError};
 use crate::authority::{Authority, BootstrapError};
@@ -19,13 +19,6 @@ pub enum FirstAdminError {
     NotCredential { path: PathBuf },
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
-}
-
-/// Where the first credential of the embedded store at `store` is put unless told otherwise.
-pub(super) fn beside(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(".admin");
-    PathBuf::from(name)
 }
 
 /// Makes the first admin with the secret in the file, which is written first: whoever is interrupted between

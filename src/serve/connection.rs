@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Connected, TcpIncoming};
 
 use super::Limits;
-use super::admission::{Admission, Neighbours};
+use super::entrance::{Entrance, Neighbours};
 use super::occupancy::Occupancy;
 use super::tls::{Acceptor, Io};
 use crate::clock::Clock;
@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
-    pub(super) admission: Arc<Admission>,
+    pub(super) entrance: Arc<Entrance>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) drain: CancellationToken,
 }
@@ -59,12 +59,12 @@ impl Connections {
         let address = stream.peer_addr().ok()?;
         let Shared {
             limits,
-            admission,
+            entrance,
             clock,
             drain,
         } = &self.shared;
-        let place = admission.take(Neighbours::from(address.ip()))?;
-        let occupancy = Occupancy::new(address, limits, clock, admission);
+        let place = entrance.take(Neighbours::from(address.ip()))?;
+        let occupancy = Occupancy::new(address, limits, clock, entrance);
         Some(Connection {
             stream: Io::Plain(stream),
             preface: Some(Preface::awaited(drain.clone(), limits.preface_max)),

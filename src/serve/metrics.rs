@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::BindError;
-use super::admission::Admission;
+use super::entrance::Entrance;
 use crate::verify::{Following, NotJudging, Stop, Verifier};
 use load::Load;
 
@@ -73,12 +73,12 @@ impl Metrics {
 }
 
 /// Everything a server tells of itself.
-pub(super) fn registry(verifier: Arc<Verifier>, admission: Arc<Admission>) -> Registry {
+pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>) -> Registry {
     let mut registry = Registry::with_prefix("tokenward");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
     registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
-    registry.register_collector(Box::new(Load { verifier, admission }));
+    registry.register_collector(Box::new(Load { verifier, entrance }));
     registry
 }
 

@@ -1,11 +1,10 @@
 //! One server: builds everything, binds late, and ends without losing what it has begun.
 
-mod admission;
 mod bootstrap;
 mod calls;
 mod connection;
-mod deadline;
 mod drain;
+mod entrance;
 mod handshakes;
 mod identities;
 mod limits;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
-use super::admission::{Admission, Neighbours};
+use super::entrance::{Entrance, Neighbours};
 use crate::clock::Clock;
 use crate::limit::{Allowance, Bucket};
 use crate::rpc::Peer;
@@ -37,7 +37,7 @@ struct State {
     streams_end: Instant,
     end: Instant,
     clock: Arc<dyn Clock>,
-    admission: Arc<Admission>,
+    entrance: Arc<Entrance>,
 }
 
 impl Occupancy {
@@ -45,7 +45,7 @@ impl Occupancy {
         address: SocketAddr,
         limits: &Limits,
         clock: &Arc<dyn Clock>,
-        admission: &Arc<Admission>,
+        entrance: &Arc<Entrance>,
     ) -> Occupancy {
         let grown_old = Instant::now() + limits.connection_age_max;
         let state = State {
@@ -58,7 +58,7 @@ impl Occupancy {
             streams_end: grown_old + STREAMS_END_AFTER.min(limits.connection_grace / 2),
             end: grown_old + limits.connection_grace,
             clock: Arc::clone(clock),
-            admission: Arc::clone(admission),
+            entrance: Arc::clone(entrance),
         };
         Occupancy {
             state: Arc::new(state),
@@ -80,7 +80,7 @@ impl Occupancy {
     /// A place for one more call to be worked on; `None` only when the process ends.
     pub(super) async fn handler(&self) -> Option<SemaphorePermit<'_>> {
         let place = self.state.handlers.acquire().await.ok();
-        self.state.admission.counts.calls.fetch_add(1, Ordering::Relaxed);
+        self.state.entrance.counts.calls.fetch_add(1, Ordering::Relaxed);
         place
     }
 
@@ -92,7 +92,7 @@ impl Occupancy {
     /// nothing, and leaves work behind.
     pub(super) fn cancelled(&self) {
         self.state
-            .admission
+            .entrance
             .counts
             .cancelled
             .fetch_add(1, Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl Occupancy {
         if bucket.take(self.state.allowance, self.uptime()).is_err()
             && !self.state.closed.swap(true, Ordering::Relaxed)
         {
-            self.state.admission.counts.closed.fetch_add(1, Ordering::Relaxed);
+            self.state.entrance.counts.closed.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(peer = %self.state.address, "a connection was closed: it cancelled too many calls");
             self.state.close.cancel();
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::options::{Options, StoreAddress};
-use super::{ServeError, bootstrap, pepper};
+use super::{ServeError, bootstrap, pepper, private_file};
 use crate::authority::{Authority, Writer};
 use crate::clock::{Entropy, SystemClock, SystemEntropy, random};
 use crate::journal::cursor::Epoch;
@@ -28,7 +28,7 @@ pub(super) async fn open(
             let file = options
                 .pepper_file
                 .clone()
-                .unwrap_or_else(|| pepper::beside(path));
+                .unwrap_or_else(|| private_file::beside(path, ".pepper"));
             // A store that holds anything was written with a pepper; a new one would make all of it unknown.
             let peppers = pepper::load_or_create(&file, opened.is_fresh(), entropy)?;
             let store = opened.with(peppers.row_key());

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
-use super::bootstrap;
 use super::limits::Limits;
+use super::private_file;
 use super::tls::TlsOptions;
 use crate::limit::Allowance;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
@@ -87,7 +87,7 @@ impl Options {
     /// Where the first credential of this store is put, if anywhere.
     pub(super) fn admin_path(&self) -> Option<PathBuf> {
         let beside = match &self.store {
-            StoreAddress::Sqlite(path) => Some(bootstrap::beside(path)),
+            StoreAddress::Sqlite(path) => Some(private_file::beside(path, ".admin")),
             StoreAddress::Postgres(_) | StoreAddress::Memory => None,
         };
         self.admin_file.clone().or(beside)

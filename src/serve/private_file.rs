@@ -22,6 +22,13 @@ pub enum PrivateFileError {
     Exposed { path: PathBuf, mode: u32 },
 }
 
+/// Where a file of the embedded store at `store` is kept unless told otherwise.
+pub(super) fn beside(store: &Path, ending: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// What is in the file, which has at most `bytes_max` bytes; `None`: there is no such file.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Zeroizing<String>>, PrivateFileError> {
     let unreadable = |source| PrivateFileError::Read {

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc as channel, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::admission::Admission;
 use super::bootstrap::{FirstAdminError, bootstrap};
 use super::connection::Shared;
+use super::entrance::Entrance;
 use super::metrics::{self, Metrics};
 use super::open::open;
 use super::options::Options;
@@ -100,17 +100,17 @@ pub(super) async fn supervise(
         Arc::clone(&clock),
         identities.clone(),
     );
-    let admission = Arc::new(Admission::new(&options.limits));
+    let entrance = Arc::new(Entrance::new(&options.limits));
     let metrics = match options.metrics_listen {
         Some(listen) => {
-            let registry = metrics::registry(Arc::clone(&verifier), Arc::clone(&admission));
+            let registry = metrics::registry(Arc::clone(&verifier), Arc::clone(&entrance));
             Some(Metrics::start(listen, registry).await?)
         }
         None => None,
     };
     let shared = Shared {
         limits: options.limits,
-        admission,
+        entrance,
         clock,
         drain: drain.clone(),
     };

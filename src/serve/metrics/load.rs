@@ -8,21 +8,21 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::serve::admission::Admission;
+use crate::serve::entrance::Entrance;
 use crate::verify::Verifier;
 
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) verifier: Arc<Verifier>,
-    pub(super) admission: Arc<Admission>,
+    pub(super) entrance: Arc<Entrance>,
 }
 
 impl Collector for Load {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
-        let Load { verifier, admission } = self;
-        let counts = &admission.counts;
+        let Load { verifier, entrance } = self;
+        let counts = &entrance.counts;
         to.encode_descriptor("connections", "Connections open now", None, MetricType::Gauge)?
-            .encode_gauge(&u64::try_from(admission.open()).unwrap_or(u64::MAX))?;
+            .encode_gauge(&u64::try_from(entrance.open()).unwrap_or(u64::MAX))?;
         let ever = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         for (name, help, count) in [
             (

@@ -53,13 +53,6 @@ pub enum PepperError {
     NoPrevious { path: PathBuf },
 }
 
-/// Where the pepper of the embedded store at `store` is kept unless told otherwise.
-pub(super) fn beside(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(".pepper");
-    PathBuf::from(name)
-}
-
 /// Peppers that no file keeps.
 pub(super) fn new(entropy: &dyn Entropy) -> Peppers {
     PepperFile::first(entropy).peppers()

@@ -17,7 +17,7 @@ pub(super) struct Neighbours(IpAddr);
 
 /// The places of a server's connections.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(super) struct Entrance {
     places: Arc<Places<Neighbours>>,
     pub(super) counts: Counts,
 }
@@ -56,9 +56,9 @@ impl fmt::Display for Neighbours {
     }
 }
 
-impl Admission {
-    pub(super) fn new(limits: &Limits) -> Admission {
-        Admission {
+impl Entrance {
+    pub(super) fn new(limits: &Limits) -> Entrance {
+        Entrance {
             places: Places::new(limits.connections_max, limits.connections_per_address_max),
             counts: Counts::default(),
         }

@@ -1,6 +1,6 @@
 //! The first credential, and the file it is handed over in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::private_file::{self, PrivateFileError};
 use crate::authority::{Authority, BootstrapError};

@@ -1,6 +1,5 @@
 //! How a server ends.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{interval, timeout};
@@ -17,18 +16,17 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(100);
 /// the last has been, or when `at_most` has passed.
 pub(super) async fn until_told(
     shutdown: CancellationToken,
-    verifier: Arc<Verifier>,
+    verifier: &Verifier,
     serving: Serving,
     drain: CancellationToken,
     at_most: Duration,
 ) -> Result<(), ServeError> {
     tokio::select! {
         () = shutdown.cancelled() => {}
-        () = tell_health(&serving, &verifier) => {}
+        () = tell_health(&serving, verifier) => {}
         // What is left would serve some connections and leave others hanging.
         () = serving.thread_ended() => tracing::error!("a thread has ended by itself; so does the server"),
     }
-    drop(verifier);
     tracing::info!("draining");
     serving.set_health(false).await;
     drain.cancel();

@@ -21,7 +21,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::BindError;
 use super::entrance::Entrance;
@@ -45,7 +46,8 @@ const OPEN_METRICS: HeaderValue =
 #[derive(Debug)]
 pub(super) struct Metrics {
     pub(super) address: SocketAddr,
-    serving: JoinHandle<()>,
+    /// Dropped, it closes them too, a little later.
+    serving: AbortOnDropHandle<()>,
 }
 
 impl Metrics {
@@ -60,7 +62,7 @@ impl Metrics {
         tracing::info!(%address, "metrics");
         Ok(Metrics {
             address,
-            serving: tokio::spawn(serve(listener, Arc::new(registry))),
+            serving: AbortOnDropHandle::new(tokio::spawn(serve(listener, Arc::new(registry)))),
         })
     }
 

@@ -2,8 +2,10 @@
 
 mod bootstrap;
 mod calls;
+mod chores;
 mod connection;
 mod drain;
+mod engine;
 mod entrance;
 mod handshakes;
 mod identities;
@@ -18,6 +20,7 @@ pub mod private_file;
 mod streams;
 mod supervise;
 mod tls;
+mod writing;
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -27,7 +30,6 @@ use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{StoreError, postgres, sqlite};
-use crate::token::text::TextError;
 pub use bootstrap::FirstAdminError;
 pub use identities::IdentitiesError;
 pub use limits::Limits;
@@ -66,8 +68,6 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     FirstAdmin(#[from] FirstAdminError),
-    #[error(transparent)]
-    Actor(#[from] TextError),
     #[error("a runtime could not be built: {0}")]
     Runtime(#[from] std::io::Error),
     #[error("the server failed: {0}")]

@@ -3,11 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::options::{Options, StoreAddress};
+use super::writing::Writing;
 use super::{ServeError, bootstrap, pepper, private_file};
-use crate::authority::{Authority, Writer};
 use crate::clock::{Entropy, SystemClock, SystemEntropy, random};
 use crate::journal::cursor::Epoch;
 use crate::store::Store;
@@ -58,19 +56,16 @@ pub async fn bootstrap_store(options: &Options, path: &Path, force: bool) -> Res
     let entropy = Arc::new(SystemEntropy);
     let (store, peppers) = open(options, &*entropy).await?;
     let head = store.head().await?;
-    let stop = CancellationToken::new();
-    let (writer, writing) = Writer::spawn(Arc::clone(&store), stop.clone());
-    let authority = Authority::new(
+    let writing = Writing::start(
         Arc::clone(&store),
-        writer,
+        Arc::clone(&store),
         Arc::new(SystemClock),
         entropy,
         peppers,
         head.epoch,
     );
-    let admin = bootstrap::bootstrap(&authority, path, force).await;
-    stop.cancel();
-    writing.await.map_err(|_| ServeError::Panicked)?;
+    let admin = bootstrap::bootstrap(&writing.authority, path, force).await;
+    writing.end().await?;
     store.close().await;
     Ok(admin?)
 }

@@ -1,9 +1,11 @@
 //! Several servers on one Postgres database, with one pepper: what is done at one is done at all.
 
+use std::net::TcpListener;
+
 use tokenward::journal::cursor::{Cursor, Epoch};
 use tokenward::proto::v1::consistency::Requirement;
 use tokenward::proto::v1::{self, Propagation, Verdict};
-use tokenward::serve::Running;
+use tokenward::serve::{Running, ServeError};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -155,6 +157,31 @@ async fn nobody_waits_for_a_server_that_was_stopped() -> Outcome {
     let revoked = fleet.clients[0].revoke(&token.id).await?;
     assert_eq!(revoked.propagation(), Propagation::Acknowledged);
     fleet.stop().await
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_server_that_did_not_start() -> Outcome {
+    let store = SharedStore::new().await?;
+    let taken = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = taken.local_addr()?;
+    let mut calls = store.server()?;
+    calls.listen = address;
+    let mut metrics = store.server()?;
+    metrics.metrics_listen = Some(address);
+    let mut connection = store
+        .database
+        .connect()
+        .await
+        .map_err(|error| error.to_string())?;
+    for options in [calls, metrics] {
+        let error = Running::start(options).err().ok_or("it started")?;
+        assert!(matches!(error, ServeError::Bind(_)), "{error}");
+        let members: i64 = sqlx::query_scalar("SELECT count(*) FROM member")
+            .fetch_one(&mut connection)
+            .await?;
+        assert_eq!(members, 0);
+    }
+    Ok(())
 }
 
 /// Whoever sent it first may have died waiting: who sends it again must not be told sooner.

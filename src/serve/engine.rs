@@ -1,0 +1,147 @@
+//! What judges and what changes, over one store: all of a server but its sockets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::ServeError;
+use super::chores::{Chores, REDIGESTS_MAX};
+use super::open::open;
+use super::options::Options;
+use super::writing::Writing;
+use crate::authority::Authority;
+use crate::clock::{Clock, Entropy};
+use crate::membership::{Barrier, Seat, Terms};
+use crate::rpc::InForce;
+use crate::store::Store;
+use crate::store::spawned::Spawned;
+use crate::token::text::Actor;
+use crate::verify::{Bounds, Cache, Verifier, VerifierTasks};
+
+/// How long the store may take to let go of its file, after all is written.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// It is a member of the store's roll: whoever has one must end it, or the others wait until its lease has run out.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) verifier: Arc<Verifier>,
+    /// What a change waits for before it is answered.
+    pub(super) in_force: InForce,
+    /// The store, for whoever may stop waiting for it.
+    pub(super) detached: Arc<dyn Store>,
+    /// Cancelled once the store has lost what was acknowledged.
+    pub(super) forked: CancellationToken,
+    store: Arc<dyn Store>,
+    writing: Writing,
+    chores: Chores,
+    tasks: VerifierTasks,
+    stop_following: CancellationToken,
+}
+
+impl Engine {
+    /// Opens the store and starts all that works on it, as tasks of the current runtime.
+    pub(super) async fn start(
+        options: &Options,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Engine, ServeError> {
+        let own = Actor::own();
+        let (store, peppers) = open(options, &**entropy).await?;
+        let head = store.head().await?;
+        let (in_force, seat) = membership(options, &store, clock, entropy);
+        let stop_following = CancellationToken::new();
+        let (redigests, redigests_asked) = mpsc::channel(REDIGESTS_MAX);
+        let (verifier, tasks) = Verifier::start(
+            Arc::clone(&store),
+            seat,
+            Arc::clone(&peppers),
+            redigests,
+            Arc::clone(clock),
+            Bounds {
+                cache: Cache::new(options.cache_tokens),
+                misses: options.misses,
+            },
+            stop_following.clone(),
+        )
+        .await?;
+        // From here on nothing fails: there would be nobody to leave the roll.
+        let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), runtime::Handle::current()));
+        let writing = Writing::start(
+            Arc::clone(&store),
+            Arc::clone(&detached),
+            Arc::clone(clock),
+            Arc::clone(entropy),
+            peppers,
+            head.epoch,
+        );
+        let forked = CancellationToken::new();
+        let chores = Chores::start(
+            &writing.authority,
+            own,
+            redigests_asked,
+            verifier.following(),
+            forked.clone(),
+        );
+        Ok(Engine {
+            verifier: Arc::new(verifier),
+            in_force,
+            detached,
+            forked,
+            store,
+            writing,
+            chores,
+            tasks,
+            stop_following,
+        })
+    }
+
+    pub(super) fn authority(&self) -> &Arc<Authority> {
+        &self.writing.authority
+    }
+
+    /// Writes what was queued, leaves the roll and lets go of the store.
+    pub(super) async fn end(self) -> Result<(), ServeError> {
+        let VerifierTasks { follower, misses } = self.tasks;
+        self.chores.abort();
+        self.writing.stop();
+        misses.abort();
+        self.stop_following.cancel();
+        // It gives its place on the roll up; if it cannot, the others find out by themselves.
+        let _ = timeout(CLOSE_MAX, follower).await;
+        self.writing.end().await?;
+        // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
+        let _ = timeout(CLOSE_MAX, self.store.close()).await;
+        Ok(())
+    }
+}
+
+/// This process's place among those that answer for the store, and what its changes wait for.
+fn membership(
+    options: &Options,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> (InForce, Seat) {
+    let terms = Terms::DEFAULT;
+    let in_force = match (options.in_force_nowhere, store.roll()) {
+        (true, _) => InForce::Unawaited,
+        (false, None) => InForce::Here,
+        (false, Some(_)) => {
+            let (barrier, keeper) = Barrier::new(Arc::clone(store), Arc::clone(clock), terms);
+            tokio::spawn(keeper);
+            InForce::Everywhere(barrier)
+        }
+    };
+    let seat = Seat::new(
+        Arc::clone(store),
+        Arc::clone(clock),
+        Arc::clone(entropy),
+        options.replica_name.clone(),
+        terms,
+    );
+    (in_force, seat)
+}

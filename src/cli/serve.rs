@@ -55,7 +55,7 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     limits: LimitArgs,
     /// How long calls under way may take to end after SIGTERM [default: 10s]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", value_parser = limits::span)]
     drain_max: Option<humantime::Duration>,
     /// What people know this server by, where several share a store [default: host and process id]
     #[arg(long, env = "TOKENWARD_REPLICA_NAME", value_name = "NAME")]
@@ -92,7 +92,7 @@ struct TlsArgs {
     #[arg(long, env = "TOKENWARD_IDENTITIES", value_name = "FILE")]
     identities: Option<PathBuf>,
     /// How long a handshake may take
-    #[arg(long, value_name = "SPAN", default_value_t = TlsOptions::default().handshake_max.into())]
+    #[arg(long, value_name = "SPAN", default_value_t = TlsOptions::default().handshake_max.into(), value_parser = limits::span)]
     handshake_max: humantime::Duration,
 }
 
@@ -163,5 +163,31 @@ impl ServeArgs {
         };
         self.limits.set(&mut options);
         Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use clap::{Args, Command};
+
+    use super::*;
+
+    #[test]
+    fn a_handshake_and_a_drain_may_take_some_time_and_not_for_ever() {
+        let serve = ServeArgs::augment_args(Command::new("serve"));
+        let told = |option: &str, span: &str| serve.clone().try_get_matches_from(["serve", option, span]);
+        for option in ["--handshake-max", "--drain-max"] {
+            for span in ["1ms", "90s", "365days"] {
+                assert!(told(option, span).is_ok(), "{option} {span}");
+            }
+            for span in ["0s", "999us", "366days"] {
+                let error = told(option, span).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ValueValidation, "{option} {span}");
+                let said = error.to_string();
+                assert!(said.contains(option), "{said}");
+                assert!(said.contains("must be from 1ms to 365days"), "{said}");
+            }
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
-use humantime::format_duration;
 
 use crate::limit::Allowance;
 use crate::serve::{Limits, Options};
@@ -38,13 +37,14 @@ const SPAN_MIN: Duration = Duration::from_millis(1);
 /// Whoever wants no bound has this one.
 const SPAN_MAX: Duration = Duration::from_hours(24 * 365);
 
-fn span(text: &str) -> Result<humantime::Duration, String> {
+/// A time that something may take: some, and not for ever.
+pub(super) fn span(text: &str) -> Result<humantime::Duration, String> {
     let span = humantime::Duration::from_str(text).map_err(|error| error.to_string())?;
     if (SPAN_MIN..=SPAN_MAX).contains(&*span) {
         Ok(span)
     } else {
-        let (min, max) = (format_duration(SPAN_MIN), format_duration(SPAN_MAX));
-        Err(format!("must be from {min} to {max}"))
+        // Formatted, the longest has months of 30.44 days.
+        Err("must be from 1ms to 365days".to_owned())
     }
 }
 

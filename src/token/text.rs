@@ -155,7 +155,7 @@ mod tests {
     fn honest_text_survives() {
         for text in [
             "",
-            "Claude Code MCP",
+            "Laptop of Ada",
             "e\u{301}",
             "🦀🏳",
             "日本語",

@@ -36,11 +36,11 @@ use tokenward::clock::{Entropy, ManualEntropy, random};
 
 /// The size of a run: small in every test run, full on demand.
 fn sized(small: usize, full: usize) -> usize {
-    if std::env::var_os("TOKENWARD_TEST_FULL").is_some() {
-        full
-    } else {
-        small
-    }
+    if at_full_size() { full } else { small }
+}
+
+fn at_full_size() -> bool {
+    std::env::var_os("TOKENWARD_TEST_FULL").is_some()
 }
 
 /// A number below `bound`, the next one of the seed.

@@ -10,6 +10,7 @@ use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::{GOOD, connect};
+use crate::fleet::percentile;
 
 /// On a thread of its own, so that it does not wait for the attacker's turn.
 pub(super) struct Good {
@@ -103,9 +104,6 @@ impl Seen {
     }
 
     pub(super) fn p99(&self) -> Duration {
-        let mut spans = self.spans.clone();
-        spans.sort_unstable();
-        let last = spans.len().saturating_sub(1);
-        spans.get(last * 99 / 100).copied().unwrap_or_default()
+        percentile(&mut self.spans.clone(), 99)
     }
 }

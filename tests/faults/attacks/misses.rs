@@ -4,11 +4,11 @@ use tokenward::clock::{Entropy, ManualEntropy, random};
 use tokenward::proto::v1::{self, Verdict};
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::secret::{PepperId, Peppers};
-use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::good::Asks;
 use super::{Failure, GROWTH_KIB_MAX, Target};
+use crate::fleet::reason;
 use crate::server::{Client, Outcome, native};
 use crate::sized;
 
@@ -49,11 +49,6 @@ async fn guess(client: &mut Client, secrets: Vec<String>, guessed: &mut Guessed)
         }
         Err(status) => Err(status.into()),
     }
-}
-
-fn reason(status: &Status) -> String {
-    let info = status.get_details_error_info();
-    info.map(|info| info.reason).unwrap_or_default()
 }
 
 /// The tag is keyed: whoever lacks the pepper makes one that does not hold, and the store is not asked.

@@ -6,6 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokenward::proto::v1;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Streaming};
@@ -22,6 +23,9 @@ use crate::server::{Outcome, Server, hex};
 
 /// Nothing is cut off in these tests: a call that holds the end up holds the test up.
 const UNTIL_DONE: Duration = Duration::from_hours(1);
+
+/// Longer than anything here takes that ends at all.
+const BOUND: Duration = Duration::from_mins(1);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -76,7 +80,10 @@ async fn a_call_under_way_is_answered_and_new_ones_are_turned_away() -> Outcome 
     assert_eq!(refusal.code, Code::Unavailable);
     assert_eq!(refusal.reason, "DRAINING");
     // Its threads stop listening one after the other.
-    while TcpStream::connect(address).await.is_ok() {}
+    timeout(BOUND, async {
+        while TcpStream::connect(address).await.is_ok() {}
+    })
+    .await?;
     sqlx::query("ROLLBACK").execute(&mut other).await?;
     other.close().await?;
     let revoked = revocation.await?.token.unwrap_or_default();
@@ -140,13 +147,16 @@ async fn nobody_who_only_waits_holds_the_end_up() -> Outcome {
     let _watched = watch_health(&server).await?;
     let _silent = TcpStream::connect(server.address).await?;
     // One more is closed once the last, which says nothing, has been taken.
-    loop {
-        let mut more = TcpStream::connect(server.address).await?;
-        if !matches!(more.read(&mut [0; 9]).await, Ok(9)) {
-            break;
+    let full = async {
+        loop {
+            let mut more = TcpStream::connect(server.address).await?;
+            if !matches!(more.read(&mut [0; 9]).await, Ok(9)) {
+                return Outcome::Ok(());
+            }
         }
-    }
-    let stopped = tokio::time::timeout(Duration::from_mins(1), server.stop());
+    };
+    timeout(BOUND, full).await??;
+    let stopped = timeout(BOUND, server.stop());
     stopped
         .await
         .map_err(|_| "somebody who only waits holds the end up")?

@@ -10,12 +10,16 @@ use tokenward::proto::v1;
 use tokenward::serve::StoreAddress;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request};
 
 use crate::admin::Bearer;
 use crate::refusal::refused;
 use crate::server::{Client, Outcome, Server, hex};
+
+/// Longer than anything here takes that ends at all.
+const BOUND: Duration = Duration::from_mins(1);
 
 async fn head(client: &mut Client) -> Result<v1::GetHeadResponse, tonic::Status> {
     Ok(client.audit.get_head(v1::GetHeadRequest {}).await?.into_inner())
@@ -101,7 +105,11 @@ async fn a_connection_too_many_is_closed_until_another_one_ends() -> Outcome {
     head(&mut client).await?;
     drop(client);
     // The server learns of the end a little later.
-    while turned_away(&server).await? {}
+    let free = async {
+        while turned_away(&server).await? {}
+        Outcome::Ok(())
+    };
+    timeout(BOUND, free).await??;
     server.stop().await
 }
 
@@ -117,9 +125,13 @@ async fn a_watcher_too_many_is_told_to_come_back() -> Outcome {
     assert!(refusal.retry_delay.is_some());
     drop(stream);
     // The server learns of the end a little later.
-    while let Err(status) = client.revocations.watch_revocations(request()).await {
-        assert_eq!(refused::<()>(Err(status))?.reason, "OVERLOADED");
-    }
+    let free = async {
+        while let Err(status) = client.revocations.watch_revocations(request()).await {
+            assert_eq!(refused::<()>(Err(status))?.reason, "OVERLOADED");
+        }
+        Outcome::Ok(())
+    };
+    timeout(BOUND, free).await??;
     server.stop().await
 }
 

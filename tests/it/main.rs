@@ -18,6 +18,7 @@ mod lost_answers;
 mod metrics;
 mod permissions;
 mod pepper;
+mod program;
 mod refusal;
 mod relay;
 #[path = "../support/server.rs"]

@@ -14,7 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::admin;
-use crate::server::{Client, Outcome, hex};
+use crate::server::{Client, Outcome, hex, stop};
 use crate::shared::Fleet;
 
 type Failure = Box<dyn std::error::Error>;
@@ -35,14 +35,14 @@ async fn ask(server: &Running, request: &str) -> Result<(String, String), Failur
 }
 
 /// The lines that are no comments.
-async fn scrape(server: &Running) -> Result<Vec<String>, Failure> {
+pub(crate) async fn scrape(server: &Running) -> Result<Vec<String>, Failure> {
     let (_, body) = ask(server, "GET /metrics").await?;
     let samples = body.lines().filter(|line| !line.starts_with('#'));
     Ok(samples.map(str::to_owned).collect())
 }
 
 /// The value of one sample, if it is there.
-fn value(samples: &[String], name: &str) -> Option<f64> {
+pub(crate) fn value(samples: &[String], name: &str) -> Option<f64> {
     let mut lines = samples.iter();
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
@@ -93,10 +93,6 @@ fn embedded() -> Options {
     admin::known_to(&mut options);
     options.metrics_listen = Some(loopback);
     options
-}
-
-async fn stop(server: Running) -> Outcome {
-    Ok(tokio::task::spawn_blocking(|| server.stop()).await??)
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokenward::serve::{Running, ServeError};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::server::{Client, Outcome, hex};
+use crate::server::{Client, Outcome, hex, stop};
 use crate::shared_store::SharedStore;
 
 /// Servers with the namespace `notes`, and a client of each.
@@ -48,7 +48,7 @@ impl Fleet {
 
     pub(crate) async fn stop(self) -> Outcome {
         for server in self.servers {
-            tokio::task::spawn_blocking(|| server.stop()).await??;
+            stop(server).await?;
         }
         Ok(())
     }
@@ -153,7 +153,7 @@ async fn nobody_waits_for_a_server_that_was_stopped() -> Outcome {
     let (token, _) = fleet.known_everywhere().await?;
     let stopped = fleet.servers.remove(2);
     fleet.clients.remove(2);
-    tokio::task::spawn_blocking(|| stopped.stop()).await??;
+    stop(stopped).await?;
     let revoked = fleet.clients[0].revoke(&token.id).await?;
     assert_eq!(revoked.propagation(), Propagation::Acknowledged);
     fleet.stop().await

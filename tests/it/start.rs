@@ -8,7 +8,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::admin::{self, Bearer};
-use crate::server::{Outcome, Server};
+use crate::server::{Outcome, Server, stop};
 
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
@@ -28,7 +28,7 @@ async fn a_file_has_one_server() -> Outcome {
     );
     let folder = server.stop_keeping_folder().await?;
     let next = Running::start(options)?;
-    tokio::task::spawn_blocking(|| next.stop()).await??;
+    stop(next).await?;
     folder.close()?;
     Ok(())
 }

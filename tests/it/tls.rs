@@ -9,7 +9,7 @@ mod rotation;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -17,12 +17,13 @@ use tempfile::TempDir;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::certificates::{Ca, Pair};
+use crate::program::{PATH, deaf};
 use crate::server::Outcome;
 
 type Error = Box<dyn std::error::Error>;
 
-/// How long a line of the log may be missing before the test gives up.
-const LINE_WITHIN: Duration = Duration::from_mins(1);
+/// Longer than anything here takes that ends at all.
+const BOUND: Duration = Duration::from_mins(1);
 
 /// `tokenward serve` with TLS, as a process whose log is read.
 struct Served {
@@ -46,7 +47,7 @@ impl Served {
         ca.server(1)?.write(folder.path())?;
         fs::write(folder.path().join("ca.crt"), ca.pem())?;
         let path = |name: &str| folder.path().join(name);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+        let mut command = deaf(PATH);
         command
             .args(["serve", "--store", "memory:", "--listen", "127.0.0.1:0"])
             .arg("--tls-cert")
@@ -92,7 +93,7 @@ impl Served {
     fn line_with(&self, text: &str) -> Result<String, Error> {
         let mut others = Vec::new();
         loop {
-            match self.log.recv_timeout(LINE_WITHIN) {
+            match self.log.recv_timeout(BOUND) {
                 Ok(line) if line.contains(text) => return Ok(line),
                 Ok(line) => others.push(line),
                 Err(_) => return Err(format!("no line with {text:?} among {others:#?}").into()),

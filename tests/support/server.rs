@@ -71,6 +71,10 @@ impl Server {
         Ok(Client::over(self.endpoint()?.connect().await?))
     }
 
+    pub(crate) fn running(&self) -> Result<&Running, &'static str> {
+        self.running.as_ref().ok_or("it was ended")
+    }
+
     /// Ends the server as SIGTERM does.
     pub(crate) async fn stop(self) -> Outcome {
         self.stop_keeping_folder().await.map(drop)
@@ -79,10 +83,15 @@ impl Server {
     /// Ends the server, and leaves its store to the next one.
     pub(crate) async fn stop_keeping_folder(mut self) -> Result<TempDir, Box<dyn std::error::Error>> {
         if let Some(running) = self.running.take() {
-            tokio::task::spawn_blocking(|| running.stop()).await??;
+            stop(running).await?;
         }
         Ok(std::mem::replace(&mut self.folder, tempfile::tempdir()?))
     }
+}
+
+/// Ends a server as SIGTERM does, beside the test's own runtime, which its connections need to close.
+pub(crate) async fn stop(running: Running) -> Outcome {
+    Ok(tokio::task::spawn_blocking(|| running.stop()).await??)
 }
 
 impl Drop for Server {

@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use super::Outcome;
+use crate::program::{PATH, deaf};
 
 /// What owns the files of a process that may not be looked into.
 const ROOT: u32 = 0;
@@ -25,14 +26,14 @@ impl Drop for Killed {
 #[test]
 fn a_server_leaves_no_core_and_lets_nobody_look_into_it() -> Outcome {
     // Root's files are root's in either case, so root runs it as somebody else: a copy, where they can reach it.
-    let folder = tempfile::tempdir_in("/tmp")?;
+    let folder = tempfile::tempdir()?;
     let program = folder.path().join("tokenward");
-    let mut command = Command::new(&program);
+    let mut command = deaf(&program);
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY))?;
         command.uid(NOBODY).gid(NOBODY);
     }
-    std::fs::copy(env!("CARGO_BIN_EXE_tokenward"), &program)?;
+    std::fs::copy(PATH, &program)?;
     let child = command
         .args(["serve", "--store", "memory:", "--listen", "127.0.0.1:0"])
         .current_dir(folder.path())

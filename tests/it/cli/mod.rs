@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 use crate::admin::FILES;
+use crate::program::{self, deaf};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -23,21 +24,12 @@ struct Said {
     err: String,
 }
 
-/// The program, deaf to whatever the environment of the tests says.
+/// The program, as the admin of the tests runs it.
 fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+    let mut command = deaf(program::PATH);
     command
         .args(args)
-        .env_remove("TOKENWARD_ADDRESS")
-        .env_remove("TOKENWARD_SECRET")
-        .env_remove("TOKENWARD_STORE")
-        .env_remove("TOKENWARD_PEPPER_FILE")
-        .env_remove("TOKENWARD_ADMIN_FILE")
-        .env_remove("TOKENWARD_CREDENTIAL")
-        .env_remove("TOKENWARD_PROFILE")
         .env("TOKENWARD_CREDENTIAL_FILE", &FILES.admin)
-        // Nobody's profiles.
-        .env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

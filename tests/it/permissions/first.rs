@@ -7,7 +7,7 @@ use tokenward::proto::v1;
 use tokenward::serve::{Options, Running, StoreAddress};
 
 use crate::admin::Bearer;
-use crate::server::{Client, Outcome};
+use crate::server::{Client, Outcome, stop};
 
 async fn who(
     server: &Running,
@@ -34,13 +34,12 @@ async fn the_first_start_leaves_one_credential_beside_the_store() -> Outcome {
     assert!(credential.starts_with("tokenward_"));
     let admin = who(&first, &credential).await?;
     assert_eq!(admin.permissions, ["*"]);
-    tokio::task::spawn_blocking(|| first.stop()).await??;
+    stop(first).await?;
 
     // Taken away it stays away, and stays good.
     std::fs::remove_file(&file)?;
     let second = Running::start(options)?;
     assert!(!file.exists());
     assert_eq!(who(&second, &credential).await?, admin);
-    tokio::task::spawn_blocking(|| second.stop()).await??;
-    Ok(())
+    stop(second).await
 }

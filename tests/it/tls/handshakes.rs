@@ -8,7 +8,7 @@ use tokenward::serve::{Options, Running, ServeError, StoreAddress, TlsOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Clients, Outcome, Served, call, connect};
+use super::{BOUND, Clients, Outcome, Served, call, connect};
 use crate::certificates::Ca;
 use crate::server::Server;
 
@@ -125,12 +125,14 @@ async fn a_handshake_that_never_ends_is_closed_and_gives_its_place_back() -> Out
     silent.write_all(&client_hello_of_tls_1_1()[..20]).await?;
     assert_eq!(silent.read(&mut [0; 1]).await?, 0);
     // The place is free a little later.
-    let channel = loop {
-        if let Ok(channel) = connect(&server.address.to_string(), &ca, None).await {
-            break channel;
+    let free = async {
+        loop {
+            if let Ok(channel) = connect(&server.address.to_string(), &ca, None).await {
+                break channel;
+            }
         }
     };
-    call(channel).await?;
+    call(tokio::time::timeout(BOUND, free).await?).await?;
     server.stop().await
 }
 

@@ -8,10 +8,11 @@ use tokenward::proto::v1::caller_service_client::CallerServiceClient;
 use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
 use tokenward::proto::v1::revocation_service_client::RevocationServiceClient;
 use tokenward::serve::TlsOptions;
+use tokio::time::timeout;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::{Error, Outcome, connect};
+use super::{BOUND, Error, Outcome, connect};
 use crate::admin::Bearer;
 use crate::certificates::{Ca, Pair};
 use crate::refusal::refused;
@@ -163,11 +164,15 @@ async fn a_changed_file_counts_for_connections_and_streams_that_are_open() -> Ou
     world.rewrite("[[identity]]\nsan = 7")?;
     assert_eq!(who(&channel).await?.permissions, ["revocations.watch:*"]);
     world.rewrite(&row("a.example", "audit.read:*"))?;
-    while who(&channel).await?.permissions != ["audit.read:*"] {}
+    let counts = async {
+        while who(&channel).await?.permissions != ["audit.read:*"] {}
+        Outcome::Ok(())
+    };
+    timeout(BOUND, counts).await??;
     let refusal = refused(watcher.watch_revocations(request()).await)?;
     assert_eq!(refusal.reason, "PERMISSION_DENIED");
     let ended = loop {
-        match stream.message().await {
+        match timeout(BOUND, stream.message()).await? {
             Ok(Some(_)) => {}
             Ok(None) => return Err("it ended without a reason".into()),
             Err(status) => break refused::<()>(Err(status))?,
@@ -176,6 +181,6 @@ async fn a_changed_file_counts_for_connections_and_streams_that_are_open() -> Ou
     assert_eq!(ended.reason, "UNAUTHENTICATED");
 
     world.rewrite("")?;
-    while who(&channel).await.is_ok() {}
+    timeout(BOUND, async { while who(&channel).await.is_ok() {} }).await?;
     world.server.stop().await
 }

@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::process::{Pid, Signal, kill_process};
 use tokenward::serve::TlsOptions;
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{Clients, Error, Outcome, Served, call, connect};
+use super::{BOUND, Clients, Error, Outcome, Served, call, connect};
 use crate::certificates::Ca;
 use crate::server::Server;
 
@@ -35,6 +37,15 @@ async fn serial(address: &str, ca: &Ca) -> Result<u64, Error> {
     let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let (_, shown) = X509Certificate::from_der(shown.ok_or("no certificate")?)?;
     Ok(shown.serial.clone().try_into()?)
+}
+
+/// Returns when new connections are shown that one.
+async fn shown(number: u64, address: &str, ca: &Ca) -> Outcome {
+    let shown = async {
+        while serial(address, ca).await? != number {}
+        Ok(())
+    };
+    timeout(BOUND, shown).await?
 }
 
 /// Sets `link` to `folder` at one stroke, as mounted secrets are.
@@ -81,11 +92,14 @@ impl Load {
     }
 
     /// Returns when as many calls again have been made.
-    async fn another(&self, calls: u64) {
+    async fn another(&self, calls: u64) -> Result<(), Elapsed> {
         let enough = self.calls.load(Ordering::SeqCst) + calls;
-        while self.calls.load(Ordering::SeqCst) < enough {
-            tokio::task::yield_now().await;
-        }
+        let made = async {
+            while self.calls.load(Ordering::SeqCst) < enough {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(BOUND, made).await
     }
 }
 
@@ -113,13 +127,13 @@ async fn a_new_certificate_is_taken_up_under_load_and_no_call_is_lost() -> Outco
         let outcome = async {
             assert_eq!(serial(&address, &ca).await?, 1);
             for number in 2..=3 {
-                old.another(100).await;
-                new.another(5).await;
+                old.another(100).await?;
+                new.another(5).await?;
                 relink(&link, &folder.path().join(number.to_string()))?;
-                while serial(&address, &ca).await? != number {}
+                shown(number, &address, &ca).await?;
             }
-            old.another(100).await;
-            new.another(5).await;
+            old.another(100).await?;
+            new.another(5).await?;
             Ok::<_, Error>(())
         }
         .await;
@@ -205,6 +219,5 @@ async fn a_hangup_does_not_end_the_server_but_has_it_read_again() -> Outcome {
     served.ca.server(2)?.write(served.folder.path())?;
     let process = i32::try_from(served.child.id())?;
     kill_process(Pid::from_raw(process).ok_or("no process")?, Signal::HUP)?;
-    while serial(&served.address, &served.ca).await? != 2 {}
-    Ok(())
+    shown(2, &served.address, &served.ca).await
 }

@@ -4,6 +4,8 @@
 
 #[path = "support/admin.rs"]
 mod admin;
+#[path = "support/log.rs"]
+mod log;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
@@ -13,7 +15,6 @@ use std::fmt::Debug;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use tokenward::clock::{SystemEntropy, random};
@@ -21,39 +22,13 @@ use tokenward::proto::v1;
 use tokenward::proto::v1::watch_revocations_response::Event;
 use tokenward::token::id::{RequestDigest, RequestId};
 use tonic::Status;
-use tracing_subscriber::fmt::MakeWriter;
 
 use admin::Bearer;
+use log::Log;
 use server::{Client, Outcome, Server, hex, native};
 
 /// A leak of twice as many characters of a secret's body is found wherever it begins; a hint shows 4.
 const PIECE: usize = 12;
-
-/// The log, in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Log;
-
-    fn make_writer(&'a self) -> Log {
-        self.clone()
-    }
-}
 
 /// What a secret looks like in a place where it must not be: pieces of its body, and of what common
 /// encodings make of it.
@@ -324,8 +299,7 @@ fn no_secret_is_found_in_anything_the_flow_leaves_behind() -> Outcome {
         Ok::<_, Box<dyn std::error::Error>>((made, server.stop_keeping_folder().await?))
     })?;
     left.files("afterwards", folder.path())?;
-    let log = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    left.0.insert("log".to_owned(), log);
+    left.0.insert("log".to_owned(), log.written());
 
     // What is searched is what was meant to be, and holds what it should: else nothing found says nothing.
     for place in [

@@ -5,53 +5,28 @@ mod dump;
 
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokenward::proto::v1::{self, TokenState, Verdict};
-use tokenward::serve::{Options, Running, StoreAddress};
+use tokenward::serve::Running;
 use tokenward::token::id::{RequestDigest, RequestId};
 use tokio::time::timeout;
 use tonic::Code;
 
-use crate::admin;
+use crate::place::{Fallible, Place};
 use crate::refusal::refused;
 use crate::relay::Relay;
-use crate::server::{Client, Outcome, hex};
-use crate::shared_store::SharedStore;
+use crate::server::{Client, Outcome, hex, stop};
 use dump::Dump;
 
 /// How long what is bound to happen may take.
 const SOON: Duration = Duration::from_secs(30);
 
-type Answer<T> = Result<T, Box<dyn std::error::Error>>;
-
 const ISSUING: &str = "0b5c2f7e-91d4-4c36-a8e1-6d2f4b7093ca";
 const ROTATING: &str = "e47a1d90-3f68-4b2c-95d7-c81e0a6f2b34";
 
-/// Where servers keep what outlives them.
-enum Place {
-    Sqlite(TempDir),
-    Postgres(SharedStore),
-}
-
-impl Place {
-    async fn start(&self) -> Answer<(Running, Client)> {
-        let options = match self {
-            Place::Sqlite(folder) => {
-                let address = StoreAddress::Sqlite(folder.path().join("tokenward.db"));
-                let mut options = Options::new(address, ([127, 0, 0, 1], 0).into());
-                admin::known_to(&mut options);
-                options
-            }
-            Place::Postgres(store) => store.server()?,
-        };
-        let running = Running::start(options)?;
-        let client = Client::connect(running.address()).await?;
-        Ok((running, client))
-    }
-}
-
-async fn stop(running: Running) -> Outcome {
-    Ok(tokio::task::spawn_blocking(|| running.stop()).await??)
+async fn start(place: &Place) -> Fallible<(Running, Client)> {
+    let running = place.start()?;
+    let client = Client::connect(running.address()).await?;
+    Ok((running, client))
 }
 
 /// A secret of the namespace `notes`, as a whole.
@@ -80,8 +55,8 @@ fn rotate(token_id: &str) -> v1::RotateRequest {
 }
 
 /// Each answer is lost, asked for again, and once more of another server.
-async fn answers_are_lost(place: &Place) -> Answer<Dump> {
-    let (running, mut client) = place.start().await?;
+async fn answers_are_lost(place: &Place) -> Fallible<Dump> {
+    let (running, mut client) = start(place).await?;
     client.create_namespace("notes", "kn_", hex(40)).await?;
     let relay = Relay::start(running.address(), secret).await?;
     let mut unlucky = Client::connect(relay.address).await?;
@@ -94,7 +69,7 @@ async fn answers_are_lost(place: &Place) -> Answer<Dump> {
     let id = issued.token.clone().unwrap_or_default().id;
     stop(running).await?;
 
-    let (running, mut client) = place.start().await?;
+    let (running, mut client) = start(place).await?;
     assert_eq!(client.tokens.issue(issue()).await?.into_inner(), issued);
     assert_eq!(client.verdict(&first).await?, Verdict::Accepted);
     let relay = Relay::start(running.address(), secret).await?;
@@ -106,7 +81,7 @@ async fn answers_are_lost(place: &Place) -> Answer<Dump> {
     assert_eq!(rotated.secret, second);
     stop(running).await?;
 
-    let (running, mut client) = place.start().await?;
+    let (running, mut client) = start(place).await?;
     assert_eq!(client.tokens.rotate(rotate(&id)).await?.into_inner(), rotated);
     assert_eq!(client.tokens.issue(issue()).await?.into_inner(), issued);
     assert_eq!(client.verdict(&second).await?, Verdict::Accepted);
@@ -158,20 +133,22 @@ async fn a_copy_of_the_database_shows_nothing(place: Place) -> Outcome {
 
 #[tokio::test]
 async fn a_lost_secret_is_shown_again_and_to_nobody_else_on_sqlite() -> Outcome {
-    a_copy_of_the_database_shows_nothing(Place::Sqlite(TempDir::new()?)).await
+    a_copy_of_the_database_shows_nothing(Place::sqlite()?).await
 }
 
 #[tokio::test]
 async fn a_lost_secret_is_shown_again_and_to_nobody_else_on_postgres() -> Outcome {
-    a_copy_of_the_database_shows_nothing(Place::Postgres(SharedStore::new().await?)).await
+    a_copy_of_the_database_shows_nothing(Place::postgres().await?).await
 }
 
 /// An answer that was tampered with is no answer, and never the reason for another secret.
 #[tokio::test]
 async fn an_answer_that_was_tampered_with_is_an_error() -> Outcome {
     let (place, id, head) = two_answers().await?;
-    dump::meddle(&place, "UPDATE answer SET sealed = zeroblob(length(sealed))").await?;
-    let (running, mut client) = place.start().await?;
+    place
+        .execute("UPDATE answer SET sealed = zeroblob(length(sealed))")
+        .await?;
+    let (running, mut client) = start(&place).await?;
     for refusal in [
         refused(client.tokens.issue(issue()).await)?,
         refused(client.tokens.rotate(rotate(&id)).await)?,
@@ -188,8 +165,8 @@ async fn an_answer_that_was_tampered_with_is_an_error() -> Outcome {
 #[tokio::test]
 async fn an_answer_whose_time_is_over_is_forgotten() -> Outcome {
     let (place, id, head) = two_answers().await?;
-    dump::meddle(&place, "UPDATE answer SET expire_time = 0").await?;
-    let (running, mut client) = place.start().await?;
+    place.execute("UPDATE answer SET expire_time = 0").await?;
+    let (running, mut client) = start(&place).await?;
     for refusal in [
         refused(client.tokens.issue(issue()).await)?,
         refused(client.tokens.rotate(rotate(&id)).await)?,
@@ -206,16 +183,16 @@ async fn an_answer_whose_time_is_over_is_forgotten() -> Outcome {
     );
     let forgotten = async {
         while !dump::answers(&place).await?.is_empty() {}
-        Answer::Ok(())
+        Outcome::Ok(())
     };
     timeout(SOON, forgotten).await??;
     stop(running).await
 }
 
 /// A store with the answers to one Issue and one Rotate, the id of the token, and the head.
-async fn two_answers() -> Answer<(Place, String, v1::GetHeadResponse)> {
-    let place = Place::Sqlite(TempDir::new()?);
-    let (running, mut client) = place.start().await?;
+async fn two_answers() -> Fallible<(Place, String, v1::GetHeadResponse)> {
+    let place = Place::sqlite()?;
+    let (running, mut client) = start(&place).await?;
     client.create_namespace("notes", "kn_", hex(40)).await?;
     let issued = client.tokens.issue(issue()).await?.into_inner();
     let id = issued.token.unwrap_or_default().id;

@@ -14,10 +14,13 @@ mod layers;
 mod life;
 mod limits;
 mod lists;
+#[path = "../support/log.rs"]
+mod log;
 mod lost_answers;
 mod metrics;
 mod permissions;
 mod pepper;
+mod place;
 mod program;
 mod refusal;
 mod relay;

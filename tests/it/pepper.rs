@@ -1,26 +1,26 @@
 //! A pepper is changed under tokens that are in use, and none of them is lost.
 
-use std::process::Command;
 use std::time::Duration;
 
 use tokenward::proto::v1::{self, EntryKind, Verdict};
 use tokenward::serve::{Options, Running, ServeError};
 
-use crate::server::{Client, Outcome, hex, native};
-use crate::superuser::{Fallible, Place, file, in_postgres, in_sqlite};
+use crate::place::{Fallible, Place, database};
+use crate::program::{PATH, deaf};
+use crate::server::{Client, Outcome, hex, native, stop};
 
 const SOON: Duration = Duration::from_secs(30);
 
 fn store(place: &Place) -> String {
     match place {
-        Place::Sqlite(folder) => format!("sqlite:{}", file(folder).display()),
+        Place::Sqlite(folder) => format!("sqlite:{}", database(folder).display()),
         Place::Postgres(store, _) => store.database.url.clone(),
     }
 }
 
 /// What `tokenward pepper` says, and its exit code.
 fn change(args: &[&str], place: &Place) -> Fallible<(Option<i32>, String)> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+    let mut command = deaf(PATH);
     command
         .arg("pepper")
         .arg(args[0])
@@ -32,10 +32,6 @@ fn change(args: &[&str], place: &Place) -> Fallible<(Option<i32>, String)> {
     let said = command.output()?;
     let told = [said.stdout, said.stderr].concat();
     Ok((said.status.code(), String::from_utf8_lossy(&told).into_owned()))
-}
-
-async fn stop(running: Running) -> Outcome {
-    Ok(tokio::task::spawn_blocking(|| running.stop()).await??)
 }
 
 /// Returns once so many secrets were redigested.
@@ -60,7 +56,7 @@ async fn accepts(client: &mut Client, secret: &str) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pepper_is_changed_and_no_token_is_lost() -> Outcome {
-    for place in [in_sqlite().await?, in_postgres().await?] {
+    for place in [Place::sqlite()?, Place::postgres().await?] {
         let running = place.start()?;
         let mut client = Client::connect(running.address()).await?;
         client.create_namespace("notes", "kn_", hex(40)).await?;
@@ -109,7 +105,7 @@ async fn a_pepper_is_changed_and_no_token_is_lost() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_needed_goes_only_by_force() -> Outcome {
-    let place = in_sqlite().await?;
+    let place = Place::sqlite()?;
     let running = place.start()?;
     let mut client = Client::connect(running.address()).await?;
     client.create_namespace("tasks", "kt_", native()).await?;
@@ -130,7 +126,7 @@ async fn a_key_that_is_needed_goes_only_by_force() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_change_their_pepper_one_after_another() -> Outcome {
-    let place = in_postgres().await?;
+    let place = Place::postgres().await?;
     assert_eq!(change(&["rotate", "--prepare"], &place)?.0, Some(0));
     let behind = place.start()?;
     assert_eq!(change(&["rotate"], &place)?.0, Some(0));
@@ -161,7 +157,7 @@ async fn servers_change_their_pepper_one_after_another() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_with_the_wrong_pepper_does_not_start() -> Outcome {
-    for place in [in_sqlite().await?, in_postgres().await?] {
+    for place in [Place::sqlite()?, Place::postgres().await?] {
         stop(place.start()?).await?;
         let path = place.pepper();
         let first = std::fs::read(&path)?;

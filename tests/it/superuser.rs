@@ -5,32 +5,19 @@
 mod attacks;
 mod log;
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tempfile::TempDir;
 use tokenward::proto::v1::consistency::Requirement;
 use tokenward::proto::v1::{self, Verdict};
-use tokenward::serve::{Options, Running, ServeError, StoreAddress};
+use tokenward::serve::{Running, ServeError};
 use tonic::{Code, Status};
 
-use crate::admin::{FILES, known_to};
-use crate::server::{Client, Outcome, hex};
-use crate::shared_store::SharedStore;
+use crate::log::Log;
+use crate::place::{Fallible, Place, database};
+use crate::program::{PATH, deaf};
+use crate::server::{Client, Outcome, hex, stop};
 use attacks::{OF_ROWS, OF_THE_JOURNAL, RowAttack};
-use log::Log;
-
-pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
-
-/// Where the server keeps its tokens.
-pub(crate) enum Place {
-    Sqlite(TempDir),
-    /// With a folder for the pepper.
-    Postgres(SharedStore, TempDir),
-}
 
 /// A server, and two tokens: Ann's is good, Bob's is revoked. The table `kept` has the rows of before that.
 struct Scene {
@@ -39,64 +26,6 @@ struct Scene {
     client: Client,
     ann: (v1::Token, String),
     bob: (v1::Token, String),
-}
-
-impl Place {
-    pub(crate) fn start(&self) -> Fallible<Running> {
-        Ok(Running::start(self.options()?)?)
-    }
-
-    pub(crate) fn options(&self) -> Fallible<Options> {
-        let mut options = match self {
-            Place::Sqlite(folder) => {
-                let store = StoreAddress::Sqlite(file(folder));
-                Options::new(store, ([127, 0, 0, 1], 0).into())
-            }
-            Place::Postgres(store, _) => store.server()?,
-        };
-        known_to(&mut options);
-        options.pepper_file = Some(self.pepper());
-        Ok(options)
-    }
-
-    /// A pepper file that no other test has.
-    pub(crate) fn pepper(&self) -> PathBuf {
-        match self {
-            Place::Sqlite(folder) | Place::Postgres(_, folder) => folder.path().join("pepper"),
-        }
-    }
-
-    /// Writes past every check.
-    async fn execute(&self, sql: &str) -> Outcome {
-        let sql = AssertSqlSafe(sql.to_owned());
-        match self {
-            Place::Sqlite(folder) => {
-                let options = SqliteConnectOptions::new().filename(file(folder));
-                let mut connection = options.foreign_keys(false).connect().await?;
-                sqlx::raw_sql(sql).execute(&mut connection).await?;
-                connection.close().await?;
-            }
-            Place::Postgres(store, _) => {
-                let connection = store.database.connect().await;
-                let mut connection = connection.map_err(|error| error.to_string())?;
-                sqlx::raw_sql(sql).execute(&mut connection).await?;
-                connection.close().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// An id as this database spells it.
-    fn literal(&self, id: &str) -> String {
-        match self {
-            Place::Sqlite(_) => format!("x'{}'", id.replace('-', "")),
-            Place::Postgres(..) => format!("'{id}'::uuid"),
-        }
-    }
-}
-
-pub(crate) fn file(folder: &TempDir) -> PathBuf {
-    folder.path().join("tokenward.db")
 }
 
 impl Scene {
@@ -160,7 +89,7 @@ impl Scene {
     }
 
     async fn stop(self) -> Fallible<Place> {
-        tokio::task::spawn_blocking(|| self.running.stop()).await??;
+        stop(self.running).await?;
         Ok(self.place)
     }
 }
@@ -169,9 +98,9 @@ const EVE: &str = "01a3185c-5000-7000-8000-0000000000ee";
 
 /// What the offline audit says of the file, with its exit code.
 fn audit(folder: &TempDir) -> Fallible<(Option<i32>, String)> {
-    let said = Command::new(env!("CARGO_BIN_EXE_tokenward"))
+    let said = deaf(PATH)
         .args(["audit", "verify", "--database"])
-        .arg(file(folder))
+        .arg(database(folder))
         .output()?;
     let told = String::from_utf8_lossy(&said.stderr).into_owned();
     Ok((said.status.code(), told))
@@ -199,7 +128,7 @@ async fn refuses(scene: &mut Scene, attack: &RowAttack, log: &Log) -> Outcome {
     corrupt(scene.judge(&secret).await)?;
     let told = format!("token {named}");
     assert!(
-        log.says(&[&told, attack.wrong]),
+        log::says(log, &[&told, attack.wrong]),
         "the log does not say {told} {}",
         attack.wrong
     );
@@ -217,7 +146,7 @@ async fn refuses(scene: &mut Scene, attack: &RowAttack, log: &Log) -> Outcome {
 }
 
 async fn every_row_attack(place: impl AsyncFn() -> Fallible<Place>) -> Outcome {
-    let log = Log::start();
+    let log = log::start()?;
     for attack in OF_ROWS {
         let mut scene = Scene::start(place().await?).await?;
         let refused = refuses(&mut scene, attack, log).await;
@@ -227,33 +156,19 @@ async fn every_row_attack(place: impl AsyncFn() -> Fallible<Place>) -> Outcome {
     Ok(())
 }
 
-fn with_pepper() -> Fallible<TempDir> {
-    let folder = tempfile::tempdir()?;
-    std::fs::copy(&FILES.pepper, folder.path().join("pepper"))?;
-    Ok(folder)
-}
-
-pub(crate) async fn in_sqlite() -> Fallible<Place> {
-    Ok(Place::Sqlite(with_pepper()?))
-}
-
-pub(crate) async fn in_postgres() -> Fallible<Place> {
-    Ok(Place::Postgres(SharedStore::new().await?, with_pepper()?))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_written_past_the_server_is_refused_in_sqlite() -> Outcome {
-    every_row_attack(in_sqlite).await
+    every_row_attack(async || Place::sqlite()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_written_past_the_server_is_refused_in_postgres() -> Outcome {
-    every_row_attack(in_postgres).await
+    every_row_attack(Place::postgres).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_server_goes_by_nothing_that_was_forged() -> Outcome {
-    for place in [in_sqlite().await?, in_postgres().await?] {
+    for place in [Place::sqlite()?, Place::postgres().await?] {
         let scene = Scene::start(place).await?;
         scene.attack(attacks::CLEARED).await?;
         let (ann, bob) = (scene.ann.1.clone(), scene.bob.1.clone());
@@ -262,7 +177,7 @@ async fn a_new_server_goes_by_nothing_that_was_forged() -> Outcome {
         let mut client = Client::connect(running.address()).await?;
         corrupt(client.verdict(&bob).await)?;
         assert_eq!(client.verdict(&ann).await?, Verdict::Accepted);
-        tokio::task::spawn_blocking(|| running.stop()).await??;
+        stop(running).await?;
 
         place
             .execute("UPDATE namespace SET display_name = 'Eve' WHERE slug = 'notes'")
@@ -281,7 +196,7 @@ async fn a_new_server_goes_by_nothing_that_was_forged() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_that_was_tampered_with_is_named_by_an_audit() -> Outcome {
     for (sql, finding) in OF_THE_JOURNAL {
-        let scene = Scene::start(in_sqlite().await?).await?;
+        let scene = Scene::start(Place::sqlite()?).await?;
         if let Place::Sqlite(folder) = &scene.place {
             assert_eq!(audit(folder)?.0, Some(0));
             scene.attack(sql).await?;
@@ -301,7 +216,7 @@ async fn a_journal_that_was_tampered_with_is_named_by_an_audit() -> Outcome {
 /// is left in the file is whole, so only those who remember a later head can tell.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_runs_names_a_journal_that_was_cut_off() -> Outcome {
-    for place in [in_sqlite().await?, in_postgres().await?] {
+    for place in [Place::sqlite()?, Place::postgres().await?] {
         let mut scene = Scene::start(place).await?;
         scene.attack(attacks::CUT_OFF).await?;
         let secret = scene.bob.1.clone();

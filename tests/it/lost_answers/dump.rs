@@ -9,8 +9,9 @@ use tokenward::token::id::RequestId;
 use tokenward::token::secret::{Pepper, PepperId};
 use tokenward::token::time::Timestamp;
 
-use super::{Answer, Outcome, Place};
 use crate::admin::FILES;
+use crate::place::{Fallible, Place, database};
+use crate::server::Outcome;
 
 const TABLES: &str = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
 
@@ -21,7 +22,7 @@ const ANSWERS: &str = "SELECT pepper, sealed, expire_time FROM answer ORDER BY r
 pub(super) struct Dump(BTreeMap<String, Vec<u8>>);
 
 impl Dump {
-    pub(super) async fn of(place: &Place) -> Answer<Dump> {
+    pub(super) async fn of(place: &Place) -> Fallible<Dump> {
         let mut dump = Dump::default();
         dump.add(place).await?;
         Ok(dump)
@@ -33,12 +34,15 @@ impl Dump {
             Place::Sqlite(folder) => {
                 for file in std::fs::read_dir(folder.path())? {
                     let file = file?;
+                    if file.path() == place.pepper() {
+                        continue;
+                    }
                     let name = file.file_name().to_string_lossy().into_owned();
                     let kept = self.0.entry(name).or_default();
                     kept.extend(std::fs::read(file.path())?);
                 }
             }
-            Place::Postgres(store) => {
+            Place::Postgres(store, _) => {
                 let mut connection = store
                     .database
                     .connect()
@@ -113,7 +117,7 @@ fn raw(row: &str) -> Vec<u8> {
 }
 
 /// The pepper that the thief has not.
-pub(super) fn pepper() -> Answer<Pepper> {
+pub(super) fn pepper() -> Fallible<Pepper> {
     let text = std::fs::read_to_string(&FILES.pepper)?;
     let (id, key) = text.trim_end().split_once(' ').ok_or("no pepper")?;
     let key = HEXLOWER.decode(key.as_bytes())?;
@@ -121,7 +125,7 @@ pub(super) fn pepper() -> Answer<Pepper> {
 }
 
 /// The answers that are kept, oldest first.
-pub(super) async fn answers(place: &Place) -> Answer<Vec<SealedAnswer>> {
+pub(super) async fn answers(place: &Place) -> Fallible<Vec<SealedAnswer>> {
     let mut answers = Vec::new();
     let mut add = |pepper: i64, sealed, expire_time| {
         answers.push(SealedAnswer {
@@ -129,7 +133,7 @@ pub(super) async fn answers(place: &Place) -> Answer<Vec<SealedAnswer>> {
             sealed,
             expire_time: Timestamp::from_micros(expire_time)?,
         });
-        Answer::Ok(())
+        Outcome::Ok(())
     };
     match place {
         Place::Sqlite(_) => {
@@ -137,7 +141,7 @@ pub(super) async fn answers(place: &Place) -> Answer<Vec<SealedAnswer>> {
                 add(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)?;
             }
         }
-        Place::Postgres(store) => {
+        Place::Postgres(store, _) => {
             let mut connection = store
                 .database
                 .connect()
@@ -151,18 +155,10 @@ pub(super) async fn answers(place: &Place) -> Answer<Vec<SealedAnswer>> {
     Ok(answers)
 }
 
-/// Changes the database behind the back of the server, which is not running.
-pub(super) async fn meddle(place: &Place, statement: &'static str) -> Outcome {
-    let mut connection = sqlite(place).await?;
-    sqlx::query(statement).execute(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
-}
-
-async fn sqlite(place: &Place) -> Answer<SqliteConnection> {
+async fn sqlite(place: &Place) -> Fallible<SqliteConnection> {
     let Place::Sqlite(folder) = place else {
         return Err("not an SQLite store".into());
     };
-    let path = folder.path().join("tokenward.db");
+    let path = database(folder);
     Ok(SqliteConnection::connect(&format!("sqlite:{}", path.display())).await?)
 }

@@ -151,10 +151,11 @@ async fn clients_whose_deadlines_pass_keep_their_connection() -> Outcome {
         "the lock did not hold"
     );
     // There is one place, and all of them came before: it is answered once the server has done with them.
-    head(&mut client).await?;
+    let answered = head(&mut client).await;
     locked.close().await?;
     let samples = scrape(server.running()?).await?;
     assert_eq!(value(&samples, "tokenward_connections_cut_total"), Some(0.0));
+    answered?;
     server.stop().await
 }
 

@@ -100,6 +100,8 @@ pub enum AuthorityError {
     Outlives(Timestamp),
     #[error("the token speaks for another subject than the caller's own")]
     OtherSubject,
+    #[error("the token has a newer secret than the one presented: rotate it with that")]
+    SecretRetiring,
     #[error("the namespace has changed since the etag sent was read")]
     EtagMismatch,
     #[error("the request id was used for another change")]
@@ -262,6 +264,7 @@ impl From<Beyond> for AuthorityError {
             Beyond::Scope(scope) => AuthorityError::NotGrantable(scope),
             Beyond::Outlives(end) => AuthorityError::Outlives(end),
             Beyond::Subject => AuthorityError::OtherSubject,
+            Beyond::Retiring => AuthorityError::SecretRetiring,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Ask, Authority, AuthorityError, Changed, Minted, Step};
 use crate::journal::{Change, Entry};
 use crate::token::change::{self, TokenChange};
-use crate::token::id::TokenId;
+use crate::token::id::{Slug, TokenId};
 use crate::token::permission::Right;
 use crate::token::{KeptSecret, Token};
 
@@ -20,8 +20,11 @@ impl Authority {
         match self.once(ask, self.rotate_anew(ask, token_id, overlap)).await? {
             Step::Done(rotated) | Step::Unchanged(rotated) => Ok(rotated),
             Step::Repeated(entry) if rotated_before(&entry, token_id, overlap) => {
-                // Whoever may not have the secret any more is not shown it again.
-                self.token_for(&ask.caller, Right::TokensRotate, token_id).await?;
+                // Whoever may not have the secret any more is not shown it again; a credential that rotated
+                // itself asks with the secret from before.
+                if !has_rotated_itself(ask, &entry) {
+                    self.token_for(&ask.caller, Right::TokensRotate, token_id).await?;
+                }
                 self.shown_before(ask, token_id, &entry).await
             }
             Step::Repeated(_) => Err(AuthorityError::RequestIdReused),
@@ -66,6 +69,21 @@ impl Authority {
             )
             .await?;
         Ok(step.map(|token| Minted { token, secret }))
+    }
+}
+
+/// Whether `entry` gave the credential that asks the secret after the one it presents.
+fn has_rotated_itself(ask: &Ask, entry: &Entry) -> bool {
+    match (&entry.change, ask.caller.presented()) {
+        (
+            Change::Token {
+                token_id,
+                change: TokenChange::Rotated { secret, .. },
+                ..
+            },
+            Some((own, version)),
+        ) => own.id == *token_id && own.namespace.as_str() == Slug::SYSTEM && secret.version == version + 1,
+        _ => false,
     }
 }
 

@@ -308,7 +308,7 @@ fn authority(error: AuthorityError) -> Status {
             }
         }
         AuthorityError::NotGrantable(scope) => Reason::NotGrantable.about(message, "scope", &scope),
-        AuthorityError::OtherSubject => Reason::NotGrantable.status(message),
+        AuthorityError::OtherSubject | AuthorityError::SecretRetiring => Reason::NotGrantable.status(message),
         AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),
         AuthorityError::EtagMismatch => Reason::EtagMismatch.status(message),
         AuthorityError::RequestIdReused => Reason::RequestIdReused.status(message),

@@ -48,6 +48,8 @@ pub enum Beyond {
     Outlives(Timestamp),
     /// It speaks for somebody else.
     Subject,
+    /// It is the caller's own, who presents a secret that is not the current one.
+    Retiring,
 }
 
 /// Scopes by which the tokens of a product manage tokens of their own namespace, and what each permits.
@@ -162,7 +164,12 @@ impl Caller {
             return Ok(());
         }
         if !self.may(right, &token.namespace) {
-            return Err(Forbidden::Hidden);
+            let is_own = self.presented().is_some_and(|(own, _)| own.id == token.id);
+            return Err(if is_own && self.may_to_itself(right) {
+                Forbidden::Beyond(Beyond::Retiring)
+            } else {
+                Forbidden::Hidden
+            });
         }
         let passed_on = match right {
             // The new secret is the caller's to use.

@@ -160,6 +160,28 @@ async fn actors_of(client: &mut Client, token_id: &str) -> Result<Vec<String>, S
     Ok(listed.entries.into_iter().map(|entry| entry.actor).collect())
 }
 
+/// The answer was lost, and the secret from before still says who asks; it does not rotate anything anew.
+#[tokio::test]
+async fn a_credential_that_rotates_itself_asks_again_with_the_secret_from_before() -> Outcome {
+    let mut scene = Scene::start().await?;
+    let (own, mut caller) = scene.caller(&["tokens.verify:notes".to_owned()]).await?;
+    let mut request = v1::RotateRequest {
+        token_id: own.id,
+        overlap: Some(prost_types::Duration {
+            seconds: 3600,
+            nanos: 0,
+        }),
+        request_id: "5f0c2d0a-93a5-4c1f-8f3e-1f2d3c4b5a69".to_owned(),
+    };
+    let first = caller.tokens.rotate(request.clone()).await?.into_inner();
+    let again = caller.tokens.rotate(request.clone()).await?.into_inner();
+    assert_eq!(again.secret, first.secret);
+    request.request_id.clear();
+    let anew = denied(caller.tokens.rotate(request).await);
+    assert_eq!(anew.map(|(reason, _)| reason).as_deref(), Some("NOT_GRANTABLE"));
+    scene.server.stop().await
+}
+
 /// A service takes its own credential's successor up without anybody's help.
 #[tokio::test]
 async fn a_credential_rotates_itself() -> Outcome {

@@ -94,20 +94,28 @@ impl Chain {
 
     /// The entry in `row`, if it is the next one and is what was written.
     pub fn follow(&mut self, row: &Row) -> Result<Entry, Finding> {
-        let revision = row.revision;
+        let entry = self.follow_body(row.revision, row.body.clone(), &row.link)?;
+        agree(row, &entry)?;
+        Ok(entry)
+    }
+
+    /// The same of an entry that somebody else has read, of which only the body and the link can be checked.
+    pub fn follow_body(&mut self, revision: Revision, body: Vec<u8>, link: &[u8]) -> Result<Entry, Finding> {
         if revision != self.last.next() {
             return Err(Finding::Gap {
                 missing: self.last.next(),
                 found: revision,
             });
         }
-        let link = Link::from_bytes(&row.link).map_err(|_| Finding::Link { revision })?;
-        if self.link.is_some_and(|before| before.then(&row.body) != link) {
+        let link = Link::from_bytes(link).map_err(|_| Finding::Link { revision })?;
+        if self.link.is_some_and(|before| before.then(&body) != link) {
             return Err(Finding::Link { revision });
         }
-        let entry =
-            Entry::open(row.body.clone(), link).map_err(|source| Finding::Body { revision, source })?;
-        agree(row, &entry)?;
+        let entry = Entry::open(body, link).map_err(|source| Finding::Body { revision, source })?;
+        if entry.revision != revision {
+            let column = "revision";
+            return Err(Finding::Column { revision, column });
+        }
         self.last = revision;
         self.link = Some(link);
         Ok(entry)

@@ -13,11 +13,12 @@ use tokenward::proto::v1::{self, Verdict};
 use tokenward::serve::{Running, ServeError};
 use tonic::{Code, Status};
 
+use crate::admin::FILES;
 use crate::log::Log;
 use crate::place::{Fallible, Place, database};
 use crate::program::{PATH, deaf};
 use crate::server::{Client, Outcome, hex, stop};
-use attacks::{OF_ROWS, OF_THE_JOURNAL, RowAttack};
+use attacks::{OF_ROWS, OF_THE_JOURNAL, READ_OUT, RowAttack};
 
 /// A server, and two tokens: Ann's is good, Bob's is revoked. The table `kept` has the rows of before that.
 struct Scene {
@@ -207,6 +208,30 @@ async fn a_journal_that_was_tampered_with_is_named_by_an_audit() -> Outcome {
                 "{sql}: {told}"
             );
         }
+        scene.stop().await?;
+    }
+    Ok(())
+}
+
+/// Whatever the store is: with a server to read it, and nothing that the server says believed but what is linked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_was_tampered_with_is_named_through_a_server() -> Outcome {
+    for (sql, finding) in READ_OUT {
+        let scene = Scene::start(Place::postgres().await?).await?;
+        let address = format!("http://{}", scene.running.address());
+        let verify = || {
+            let mut command = deaf(PATH);
+            command
+                .args(["audit", "verify", "--address", &address])
+                .env("TOKENWARD_CREDENTIAL_FILE", &FILES.admin);
+            command.output()
+        };
+        assert_eq!(verify()?.status.code(), Some(0));
+        scene.attack(sql).await?;
+        let said = verify()?;
+        let told = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(1), "{sql}: {told}");
+        assert!(told.contains(finding), "{sql}: {told}");
         scene.stop().await?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `tokenward audit`: what happened, and whether it still says so.
 
+mod live;
 mod verify;
 
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ pub(super) enum AuditCommand {
     List(ListArgs),
     /// Show where the journal ends: keep this elsewhere, and later tampering shows
     Head,
-    /// Check a store file offline: exit 0 intact, 1 tampered with, 2 could not be read
+    /// Check the journal, of a store file or through a server: exit 0 intact, 1 tampered with, 2 could not be read
     Verify(verify::VerifyArgs),
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn run(command: AuditCommand, caller: &Caller) -> Outcome {
     match command {
         AuditCommand::List(args) => list(args, caller).await,
         AuditCommand::Head => head(caller).await,
-        AuditCommand::Verify(args) => verify::run(args, caller.output).await,
+        AuditCommand::Verify(args) => verify::run(args, caller).await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tokenward audit verify`: reads a store file from end to end and names the first thing that is wrong.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output, bad, good, text};
+use super::{Caller, live};
 use crate::journal::audit::{Chain, Finding, NamespaceReplay, TokenReplay, token};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
@@ -19,22 +20,23 @@ use crate::token::id::TokenId;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct VerifyArgs {
-    /// The store file; a server may have it open
+    /// The store file, which a server may have open; without it, the journal is read through the server, which
+    /// shows what is linked, and not whether the rows of tokens agree
     #[arg(long, value_name = "PATH")]
-    database: PathBuf,
+    database: Option<PathBuf>,
     /// A head that was noted before, as REVISION:LINK: without one, a journal that was rewritten as a
     /// whole cannot be told from one that was not
     #[arg(long, value_name = "REVISION:LINK")]
-    anchor: Option<Anchor>,
+    pub(super) anchor: Option<Anchor>,
     /// The oldest entries were trimmed on purpose: begin with the oldest one there is
     #[arg(long)]
-    trimmed: bool,
+    pub(super) trimmed: bool,
 }
 
 /// What the journal said earlier: the link of one revision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Anchor {
-    revision: Revision,
+pub(super) struct Anchor {
+    pub(super) revision: Revision,
     link: Link,
 }
 
@@ -55,14 +57,14 @@ impl FromStr for Anchor {
 
 /// What was found.
 #[derive(Serialize, Debug)]
-struct Report {
-    intact: bool,
-    finding: Option<String>,
+pub(super) struct Report {
+    pub(super) intact: bool,
+    pub(super) finding: Option<String>,
     epoch: String,
     oldest_revision: u64,
     revision: u64,
     link: String,
-    entries: u64,
+    pub(super) entries: u64,
     tokens: u64,
     /// Tokens whose first entries were trimmed, so that nothing can be said of their rows.
     tokens_not_rebuilt: u64,
@@ -77,19 +79,33 @@ enum Stop {
     Store(#[from] StoreError),
 }
 
-pub(super) async fn run(args: VerifyArgs, output: Output) -> Outcome {
+pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
+    let report = match &args.database {
+        Some(database) => of_file(database, &args).await?,
+        None => live::report(&args, caller).await?,
+    };
+    report.print(caller.output)?;
+    match &report.finding {
+        None => Ok(ExitCode::SUCCESS),
+        Some(finding) => {
+            output::note(&format!(
+                "tokenward: {finding}; keep the store as it is, and find out who wrote to it"
+            ))?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn of_file(database: &Path, args: &VerifyArgs) -> Result<Report, Failure> {
     let unread = |error: StoreError| {
         let cause = match &error {
             StoreError::Unavailable(source) => source.to_string(),
             StoreError::Corrupt { .. } | StoreError::Forked { .. } => error.to_string(),
         };
-        Failure::new(format_args!(
-            "{} cannot be read: {cause}",
-            args.database.display()
-        ))
-        .but("name the file of a store with --database")
+        Failure::new(format_args!("{} cannot be read: {cause}", database.display()))
+            .but("name the file of a store with --database")
     };
-    let mut snapshot = Snapshot::open(&args.database).await.map_err(Failure::new)?;
+    let mut snapshot = Snapshot::open(database).await.map_err(Failure::new)?;
     let mut head = snapshot.head().await.map_err(unread)?;
     if !args.trimmed {
         // The file cannot tell who took away its beginning.
@@ -101,16 +117,7 @@ pub(super) async fn run(args: VerifyArgs, output: Output) -> Outcome {
         Err(Stop::Found(finding)) => report.finding = Some(finding.to_string()),
         Err(Stop::Store(error)) => return Err(unread(error)),
     }
-    report.print(output)?;
-    match &report.finding {
-        None => Ok(ExitCode::SUCCESS),
-        Some(finding) => {
-            output::note(&format!(
-                "tokenward: {finding}; keep the file as it is, and find out who wrote to it"
-            ))?;
-            Ok(ExitCode::FAILURE)
-        }
-    }
+    Ok(report)
 }
 
 async fn audit(
@@ -190,7 +197,7 @@ async fn walk(
 }
 
 /// Whether `entry` is the one that was noted; an error if it is, but with another link.
-fn holds(anchor: Option<Anchor>, entry: &Entry) -> Result<bool, Finding> {
+pub(super) fn holds(anchor: Option<Anchor>, entry: &Entry) -> Result<bool, Finding> {
     match anchor {
         Some(Anchor { revision, link }) if revision == entry.revision => {
             if link == entry.link {
@@ -226,7 +233,7 @@ async fn compare(snapshot: &mut Snapshot, id: TokenId, oldest: Revision) -> Resu
 }
 
 impl Report {
-    fn of(head: &Head) -> Report {
+    pub(super) fn of(head: &Head) -> Report {
         Report {
             intact: false,
             finding: None,
@@ -266,7 +273,7 @@ impl Report {
 }
 
 /// Shown on stderr, and only if that is a terminal.
-fn progress(what: &'static str, of: u64) -> ProgressBar {
+pub(super) fn progress(what: &'static str, of: u64) -> ProgressBar {
     let template = match of {
         0 => "{spinner} {pos} {msg}",
         _ => "{bar:40} {pos}/{len} {msg}",

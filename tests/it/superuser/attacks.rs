@@ -140,6 +140,31 @@ pub(super) const OF_THE_JOURNAL: &[(&str, &str)] = &[
     ),
 ];
 
+/// The same of a journal that a server reads out, on Postgres.
+pub(super) const READ_OUT: &[(&str, &str)] = &[
+    (
+        "UPDATE journal SET body = convert_to(replace(convert_from(body, 'UTF8'), 'ada', 'eve'), 'UTF8')
+         WHERE token_id = {ann}",
+        "its link does not follow from revision",
+    ),
+    (
+        "DELETE FROM journal WHERE token_id = {ann}",
+        "it is missing, the next one kept is revision",
+    ),
+    (
+        "CREATE TABLE swapped AS SELECT token_id, body, link FROM journal
+             WHERE kind = 'token.issued' AND namespace = 'notes';
+         UPDATE journal SET (body, link) =
+             (SELECT body, link FROM swapped WHERE swapped.token_id <> journal.token_id)
+         WHERE kind = 'token.issued' AND namespace = 'notes'",
+        "it is missing, the next one kept is revision",
+    ),
+    (
+        "DELETE FROM journal WHERE token_id = {bob} AND kind = 'token.revoked'",
+        "head: it is at revision",
+    ),
+];
+
 /// Nothing that is left says that there ever was a revocation.
 pub(super) const CUT_OFF: &str = "
     UPDATE token SET (version, revoke_time, revoke_reason, mac) =

@@ -1,0 +1,112 @@
+//! `tokenward audit verify` without a file: the links of the journal as a server hands it out, whatever its store.
+
+use super::super::connect::ANSWER_BYTES_MAX;
+use super::super::failure::Failure;
+use super::super::{Caller, PAGE_SIZE};
+use super::verify::{Report, VerifyArgs, holds, progress};
+use crate::journal::Revision;
+use crate::journal::audit::{Chain, Finding};
+use crate::journal::cursor::Cursor;
+use crate::journal::link::Link;
+use crate::proto::v1;
+use crate::proto::v1::audit_service_client::AuditServiceClient;
+use crate::store::Head;
+
+pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report, Failure> {
+    let client = AuditServiceClient::new(caller.connect().await?);
+    let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
+    // The head first: what comes after it is for the next time.
+    let told = client.get_head(v1::GetHeadRequest {}).await?.into_inner();
+    let head = head(&told, args.trimmed)?;
+    let mut report = Report::of(&head);
+    let progress = progress("entries", head.revision.get());
+    let mut walk = Walk {
+        chain: Chain::from(head.oldest),
+        head,
+        anchored: args.anchor.is_none(),
+    };
+    let mut page_token = String::new();
+    let found = loop {
+        let request = v1::ListEntriesRequest {
+            page_size: PAGE_SIZE,
+            page_token,
+            ..Default::default()
+        };
+        let page = client.list_entries(request).await?.into_inner();
+        if let Err(finding) = walk.take(page.entries, args, &mut report) {
+            break Err(finding);
+        }
+        progress.set_position(report.entries);
+        page_token = page.next_page_token;
+        if page_token.is_empty() || walk.is_over(&report) {
+            break walk.end(args);
+        }
+    };
+    progress.finish_and_clear();
+    match found {
+        Ok(()) => report.intact = true,
+        Err(finding) => report.finding = Some(finding.to_string()),
+    }
+    Ok(report)
+}
+
+/// A walk from the oldest entry to the head that was told at its beginning.
+struct Walk {
+    chain: Chain,
+    head: Head,
+    anchored: bool,
+}
+
+impl Walk {
+    fn take(
+        &mut self,
+        entries: Vec<v1::Entry>,
+        args: &VerifyArgs,
+        report: &mut Report,
+    ) -> Result<(), Finding> {
+        for entry in entries {
+            let revision = Revision::new(u64::try_from(entry.revision).unwrap_or_default());
+            if revision > self.head.revision {
+                break;
+            }
+            let entry = self.chain.follow_body(revision, entry.body, &entry.link)?;
+            self.anchored |= holds(args.anchor, &entry)?;
+            report.entries += 1;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, report: &Report) -> bool {
+        self.head.oldest.get() + report.entries > self.head.revision.get()
+    }
+
+    fn end(&self, args: &VerifyArgs) -> Result<(), Finding> {
+        self.chain.ends_at(self.head.revision, self.head.link)?;
+        match args.anchor {
+            Some(anchor) if !self.anchored => Err(Finding::AnchorAway {
+                revision: anchor.revision,
+                oldest: self.head.oldest,
+                newest: self.head.revision,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn head(told: &v1::GetHeadResponse, trimmed: bool) -> Result<Head, Failure> {
+    let unread = || Failure::new("the server told no head that this program understands");
+    let cursor = Cursor::parse(&told.cursor).map_err(|_| unread())?;
+    let link = Link::from_bytes(&told.link).map_err(|_| unread())?;
+    let oldest = u64::try_from(told.oldest_revision).map_err(|_| unread())?;
+    Ok(Head {
+        epoch: cursor.epoch,
+        revision: cursor.revision,
+        link,
+        // A server cannot tell who took away the beginning.
+        oldest: if trimmed {
+            Revision::new(oldest)
+        } else {
+            Revision::new(1)
+        },
+    })
+}

@@ -52,45 +52,9 @@ struct Target {
     client: Client,
     /// A token that is good.
     secret: String,
-    bystander: Option<Bystander>,
     folder: TempDir,
     /// Where its log is, and what that said when it had started.
     log: (PathBuf, String),
-}
-
-/// A server that is not attacked, for the good caller: what it notices then is the machine, which they all share.
-struct Bystander {
-    _replica: Replica,
-    address: SocketAddr,
-    secret: String,
-}
-
-/// Whoever sets this has the good caller ask a bystander.
-const BYSTANDER: &str = "TOKENWARD_TEST_BYSTANDER";
-
-impl Bystander {
-    async fn start() -> Result<Option<Bystander>, Failure> {
-        if std::env::var_os(BYSTANDER).is_none() {
-            return Ok(None);
-        }
-        let replica = Replica::start(&["--store", "memory:"]).await?;
-        let address = replica.address.parse()?;
-        let secret = token(address).await?.1;
-        Ok(Some(Bystander {
-            _replica: replica,
-            address,
-            secret,
-        }))
-    }
-}
-
-/// The admin's client of a server, and a token there that is good and in its cache.
-async fn token(address: SocketAddr) -> Result<(Client, String), Failure> {
-    let mut client = connect(address, GOOD).await?;
-    client.create_namespace("notes", "kn_", hex(40)).await?;
-    let (_, secret) = client.issue("notes", &[]).await?;
-    client.verdict(&secret).await?;
-    Ok((client, secret))
 }
 
 /// What a server says of its calls.
@@ -124,9 +88,11 @@ impl Target {
         let (_, metrics) = metrics.ok_or_else(|| format!("no metrics in {said:?}"))?;
         let metrics = metrics.parse()?;
         let address = replica.address.parse()?;
-        let (client, secret) = token(address).await?;
+        let mut client = connect(address, GOOD).await?;
+        client.create_namespace("notes", "kn_", hex(40)).await?;
+        let (_, secret) = client.issue("notes", &[]).await?;
+        client.verdict(&secret).await?;
         Ok(Target {
-            bystander: Bystander::start().await?,
             replica,
             address,
             metrics,
@@ -201,13 +167,9 @@ impl Target {
         growth_kib_max: u64,
         attack: impl Future<Output = Result<T, Failure>>,
     ) -> Result<(T, Counted), Failure> {
-        let (address, secret) = match &self.bystander {
-            Some(bystander) => (bystander.address, &bystander.secret),
-            None => (self.address, &self.secret),
-        };
         let good = Good {
-            address,
-            secret: secret.clone(),
+            address: self.address,
+            secret: self.secret.clone(),
             asks,
         };
         let quiet = good.alone(sized(200, 5000)).await?;

@@ -40,6 +40,7 @@ use misses::{Digests, Found, Misses};
 /// Judges secrets, from a cache of facts that the journal keeps true.
 #[derive(Debug)]
 pub struct Verifier {
+    store: Arc<dyn Store>,
     known: Arc<Known>,
     misses: Misses,
     following: watch::Receiver<Following>,
@@ -128,13 +129,14 @@ impl Verifier {
             directory: RwLock::new(Arc::new(directory)),
         });
         let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), head);
-        let (misses, look_up) = Misses::new(store, Arc::clone(&known), misses, Arc::clone(&clock));
+        let (misses, look_up) = Misses::new(Arc::clone(&store), Arc::clone(&known), misses, Arc::clone(&clock));
         let tasks = VerifierTasks {
             follower: tokio::spawn(follower.run(seat, end)),
             misses: tokio::spawn(look_up),
         };
         Ok((
             Verifier {
+                store,
                 known,
                 misses,
                 following,
@@ -226,9 +228,8 @@ impl Verifier {
         drop(secret);
         let digests = Digests { current, other };
         let Found { token, digest, fence } = self.misses.look_up(digests, &caller.to_string()).await?;
-        // Read from where the store has not come as far: at a primary that was deposed, say.
         if fence < applied {
-            return Err(StoreError::Unavailable("a look-up was older than the journal".into()).into());
+            return Err(older());
         }
         Ok(match token {
             Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
@@ -323,26 +324,42 @@ impl Verifier {
         let Some(kept) = token.secret_of_version(secret_version) else {
             return Ok(false);
         };
-        let now = if let Some(now) = self.known.cache.get(&kept.digest) {
-            Some(now)
-        } else {
-            // Changed, or forgotten.
-            let digests = Digests {
-                current: kept.digest,
-                other: None,
-            };
-            let found = self.misses.look_up(digests, &caller.to_string()).await?;
-            if found.fence < applied {
-                return Err(StoreError::Unavailable("a look-up was older than the journal".into()).into());
+        let mut now = self.token_with(kept.digest, caller, applied).await?;
+        if now.is_none() {
+            // Redigested, perhaps. What the store says here is only where to look.
+            let stored = self.store.token(token.id).await?;
+            let moved = stored.and_then(|stored| Some(stored.record.secret_of_version(secret_version)?.digest));
+            if let Some(moved) = moved.filter(|moved| *moved != kept.digest) {
+                now = self.token_with(moved, caller, applied).await?;
             }
-            found.token
-        };
+        }
         self.standing()?;
         let time = self.clock.now();
         Ok(now.is_some_and(|now| {
             let secret = now.secret_of_version(secret_version);
             now.state(time) == State::Active && secret.is_some_and(|kept| kept.live(time))
         }))
+    }
+
+    /// The token that has this digest, from the cache or the store, with all that was applied here.
+    async fn token_with(
+        &self,
+        digest: Digest,
+        caller: &(dyn fmt::Display + Sync),
+        applied: Revision,
+    ) -> Result<Option<Arc<Token>>, VerifyError> {
+        if let Some(token) = self.known.cache.get(&digest) {
+            return Ok(Some(token));
+        }
+        let digests = Digests {
+            current: digest,
+            other: None,
+        };
+        let Found { token, fence, .. } = self.misses.look_up(digests, &caller.to_string()).await?;
+        if fence < applied {
+            return Err(older());
+        }
+        Ok(token)
     }
 
     /// The namespace whose tokens begin as `secret` does, as far as is known here.
@@ -374,6 +391,11 @@ impl Verifier {
     pub fn following(&self) -> watch::Receiver<Following> {
         self.following.clone()
     }
+}
+
+/// What was looked up is from where the store has not come as far: from a primary that was deposed, say.
+fn older() -> VerifyError {
+    StoreError::Unavailable("a look-up was older than the journal".into()).into()
 }
 
 impl Known {

@@ -95,6 +95,24 @@ async fn a_pepper_that_is_yet_to_become_current_is_accepted_and_left_alone() -> 
     Ok(())
 }
 
+/// It was recognised by the one digest, and is kept as the other by the time it is asked for again.
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_secret_is_redigested_meanwhile_is_still_good_until_it_is_withdrawn() -> Answer<()> {
+    let scene = Scene::start_with(peppers(2)).await?;
+    scene.write(issue(usable(1))).await?;
+    let recognised = scene.judge(secret(1, 1)).await?.token.ok_or("it is there")?;
+    let redigested = TokenChange::Redigested {
+        version: 1,
+        digest: peppers(2).digest(&secret(1, 1)),
+        pepper: PepperId(2),
+    };
+    scene.change(1, redigested).await?;
+    assert!(scene.verifier.is_still_good(&recognised, 1, &CALLER).await?);
+    scene.revoke(1).await?;
+    assert!(!scene.verifier.is_still_good(&recognised, 1, &CALLER).await?);
+    Ok(())
+}
+
 /// A server that is ahead has redigested what this one knows under its own current pepper.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_behind_follows_a_secret_to_the_next_pepper() -> Answer<()> {

@@ -1,13 +1,14 @@
 //! Connections: as many at once as may be, none that says nothing, and none for ever.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::{Sleep, sleep};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ use crate::limit::Place;
 const PREFACE_BYTES: usize = 24;
 /// As much as one connection may say before the others on its thread have their turn. Frames that cost nothing
 /// to send would otherwise be answered by the ten thousand first.
-const TURN_BYTES: usize = 16 * 1024;
+const TURN_BYTES: usize = 2 * 1024;
 /// How long to wait when no connection can be taken: for file descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -176,11 +177,13 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         if self.said >= TURN_BYTES {
             self.said = 0;
-            context.waker().wake_by_ref();
+            // Not `wake_by_ref`: the thread would go on with this one for many turns before it looks at its sockets.
+            let _ = pin!(yield_now()).poll(context);
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let left = (TURN_BYTES - self.said) as u64;
+        let read = pin!((&mut self.stream).take(left)).poll_read(context, buffer);
         let bytes = buffer.filled().len() - before;
         self.said = if read.is_pending() { 0 } else { self.said + bytes };
         let read = self.unless_ended(context, read);

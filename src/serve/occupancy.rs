@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -80,8 +81,24 @@ impl Occupancy {
     /// A place for one more call to be worked on; `None` only when the process ends.
     pub(super) async fn handler(&self) -> Option<SemaphorePermit<'_>> {
         let place = self.state.handlers.acquire().await.ok();
+        if self.takes_back() {
+            // Whatever is taken back in the same breath is not even begun.
+            yield_now().await;
+        }
         self.state.entrance.counts.calls.fetch_add(1, Ordering::Relaxed);
         place
+    }
+
+    /// Calls were taken back, and not long ago.
+    fn takes_back(&self) -> bool {
+        !self.bucket().is_whole(self.uptime())
+    }
+
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.state
+            .cancelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn uptime(&self) -> Duration {
@@ -96,12 +113,7 @@ impl Occupancy {
             .counts
             .cancelled
             .fetch_add(1, Ordering::Relaxed);
-        let mut bucket = self
-            .state
-            .cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if bucket.take(self.state.allowance, self.uptime()).is_err()
+        if self.bucket().take(self.state.allowance, self.uptime()).is_err()
             && !self.state.closed.swap(true, Ordering::Relaxed)
         {
             self.state.entrance.counts.closed.fetch_add(1, Ordering::Relaxed);

@@ -129,7 +129,8 @@ impl Verifier {
             directory: RwLock::new(Arc::new(directory)),
         });
         let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), head);
-        let (misses, look_up) = Misses::new(Arc::clone(&store), Arc::clone(&known), misses, Arc::clone(&clock));
+        let (misses, look_up) =
+            Misses::new(Arc::clone(&store), Arc::clone(&known), misses, Arc::clone(&clock));
         let tasks = VerifierTasks {
             follower: tokio::spawn(follower.run(seat, end)),
             misses: tokio::spawn(look_up),
@@ -328,7 +329,8 @@ impl Verifier {
         if now.is_none() {
             // Redigested, perhaps. What the store says here is only where to look.
             let stored = self.store.token(token.id).await?;
-            let moved = stored.and_then(|stored| Some(stored.record.secret_of_version(secret_version)?.digest));
+            let moved =
+                stored.and_then(|stored| Some(stored.record.secret_of_version(secret_version)?.digest));
             if let Some(moved) = moved.filter(|moved| *moved != kept.digest) {
                 now = self.token_with(moved, caller, applied).await?;
             }

@@ -41,6 +41,9 @@ const BOUND: Duration = Duration::from_mins(15);
 /// What an attack may cost in memory. Each of them would cost many times this if nothing were bounded.
 const GROWTH_KIB_MAX: u64 = 32 * 1024;
 
+/// The lowest priority there is.
+const LAST: i32 = 19;
+
 /// Where its metrics are, and what goes wrong.
 const LOGGED: &str = "error,tokenward::serve::metrics=info";
 
@@ -174,6 +177,9 @@ impl Target {
         };
         let quiet = good.alone(sized(200, 5000)).await?;
         let ((before, _), counted) = (self.memory()?, self.counted().await?);
+        // On a machine of its own an attacker would leave this one's processors to the server and to the good caller,
+        // whose thread is there by now. Of Linux a priority is that of a thread.
+        rustix::process::setpriority_process(None, LAST)?;
         let (outcome, attacked) = good.during(tokio::time::timeout(BOUND, attack)).await?;
         let (log, at_first) = &self.log;
         let said = std::fs::read_to_string(log)?;

@@ -25,7 +25,7 @@ fn stream(number: u32) -> u32 {
     2 * number + 1
 }
 
-/// Nothing is worked on: HTTP/2 itself sees through it.
+/// The first is worked on; of the others it is seen that they were taken back.
 #[tokio::test]
 async fn a_burst_of_resets_ends_the_connection_and_starts_next_to_nothing() -> Outcome {
     let connections = sized(3, 500);
@@ -52,7 +52,7 @@ async fn a_burst_of_resets_ends_the_connection_and_starts_next_to_nothing() -> O
         matches!(heard.goaway, None | Some(ENHANCE_YOUR_CALM)),
         "{heard:?}"
     );
-    assert!(caused.calls <= 300 * connections as u64, "{caused:?}");
+    assert!(caused.calls <= 10 * connections as u64, "{caused:?}");
     target.stop().await
 }
 
@@ -85,22 +85,32 @@ async fn paced(wire: &mut Wire, times: u32) -> Option<u32> {
 
 #[tokio::test]
 async fn resets_of_calls_that_are_worked_on_end_the_connection_after_a_burst() -> Outcome {
+    let connections = sized(1, 50);
     let times = u32::try_from(sized(5000, 100_000))?;
     // As slow to give back as can be, so that the machine does not matter.
     let target = Target::start(&["--cancelled-burst", "100", "--cancelled-rate", "1"]).await?;
-    let mut wire = Wire::open(target.address, ATTACKER).await?;
     // Nothing is written before this ends.
     let database = format!("sqlite:{}", target.database().display());
     let mut other = SqliteConnection::connect(&database).await?;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await?;
-    let attack = async { Ok::<_, Failure>(paced(&mut wire, times).await) };
-    let (ended_after, caused) = target.under("resets of begun calls", attack).await?;
+    let attack = async {
+        let mut closed = 0;
+        for _ in 0..connections {
+            let mut wire = Wire::open(target.address, ATTACKER).await?;
+            closed += u64::from(paced(&mut wire, times).await.is_some());
+        }
+        Ok::<_, Failure>(closed)
+    };
+    let (closed, caused) = target.under("resets of begun calls", attack).await?;
     other.close().await?;
-    assert!(ended_after.is_some(), "{caused:?}");
-    assert_eq!(caused.cut, 1, "{caused:?}");
-    assert!(caused.calls > 100, "nothing was worked on: {caused:?}");
+    let connections = connections as u64;
+    assert_eq!((closed, caused.cut), (connections, connections), "{caused:?}");
+    assert!(
+        caused.calls > 100 * connections,
+        "nothing was worked on: {caused:?}"
+    );
     // The burst, what came back, and what was under way.
-    assert!(caused.calls <= 300, "{caused:?}");
+    assert!(caused.calls <= 300 * connections, "{caused:?}");
     target.stop().await
 }
 

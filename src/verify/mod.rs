@@ -1,5 +1,6 @@
 //! Verify: a secret in, a verdict out.
 
+mod again;
 mod budget;
 mod cache;
 mod error;
@@ -24,12 +25,12 @@ use crate::journal::cursor::{Cursor, Epoch};
 use crate::limit::Allowance;
 use crate::membership::{Lease, Seat};
 use crate::store::{Store, StoreError};
+use crate::token::Token;
 use crate::token::change::Redigest;
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, Peppers, Secret};
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
-use crate::token::{State, Token};
 pub use budget::MISSES;
 pub use cache::Cache;
 pub use error::{NotJudging, NotYetApplied, VerifyError};
@@ -311,57 +312,6 @@ impl Verifier {
             Ok(Ok(following)) if following.has_applied(revision) => Ok(()),
             Ok(_) | Err(_) => Err(NotYetApplied { waited: at_most }),
         }
-    }
-
-    /// Whether a token that was accepted by the secret of this version still would be. Asked by who has been at
-    /// something for a while.
-    pub async fn is_still_good(
-        &self,
-        token: &Token,
-        secret_version: u32,
-        caller: &(dyn fmt::Display + Sync),
-    ) -> Result<bool, VerifyError> {
-        let applied = self.standing()?;
-        let Some(kept) = token.secret_of_version(secret_version) else {
-            return Ok(false);
-        };
-        let mut now = self.token_with(kept.digest, caller, applied).await?;
-        if now.is_none() {
-            // Redigested, perhaps. What the store says here is only where to look.
-            let stored = self.store.token(token.id).await?;
-            let moved =
-                stored.and_then(|stored| Some(stored.record.secret_of_version(secret_version)?.digest));
-            if let Some(moved) = moved.filter(|moved| *moved != kept.digest) {
-                now = self.token_with(moved, caller, applied).await?;
-            }
-        }
-        self.standing()?;
-        let time = self.clock.now();
-        Ok(now.is_some_and(|now| {
-            let secret = now.secret_of_version(secret_version);
-            now.state(time) == State::Active && secret.is_some_and(|kept| kept.live(time))
-        }))
-    }
-
-    /// The token that has this digest, from the cache or the store, with all that was applied here.
-    async fn token_with(
-        &self,
-        digest: Digest,
-        caller: &(dyn fmt::Display + Sync),
-        applied: Revision,
-    ) -> Result<Option<Arc<Token>>, VerifyError> {
-        if let Some(token) = self.known.cache.get(&digest) {
-            return Ok(Some(token));
-        }
-        let digests = Digests {
-            current: digest,
-            other: None,
-        };
-        let Found { token, fence, .. } = self.misses.look_up(digests, &caller.to_string()).await?;
-        if fence < applied {
-            return Err(older());
-        }
-        Ok(token)
     }
 
     /// The namespace whose tokens begin as `secret` does, as far as is known here.

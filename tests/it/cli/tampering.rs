@@ -178,7 +178,7 @@ const NO_CHANGE: &str = "SELECT 1";
 /// Each tampering, and how the finding begins.
 const TAMPERINGS: [(&str, &str); 26] = [
     (
-        "UPDATE journal SET body = CAST(replace(body, 'ada', 'eve') AS BLOB) WHERE revision = 2",
+        r#"UPDATE journal SET body = CAST(replace(body, '"ada"', '"eve"') AS BLOB) WHERE revision = 2"#,
         "revision 2: its link does not follow from revision 1 and its body",
     ),
     ("UPDATE journal SET link = zeroblob(32) WHERE revision = 4", "revision 4: its link does not follow"),

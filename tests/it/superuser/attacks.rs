@@ -116,7 +116,7 @@ pub(super) const OF_ROWS: &[RowAttack] = &[
 /// What is done to the journal of the embedded store, and what its audit says.
 pub(super) const OF_THE_JOURNAL: &[(&str, &str)] = &[
     (
-        "UPDATE journal SET body = CAST(replace(CAST(body AS TEXT), 'ada', 'eve') AS BLOB) WHERE token_id = {ann}",
+        r#"UPDATE journal SET body = CAST(replace(CAST(body AS TEXT), '"ada"', '"eve"') AS BLOB) WHERE token_id = {ann}"#,
         "its link does not follow from revision",
     ),
     (
@@ -143,8 +143,8 @@ pub(super) const OF_THE_JOURNAL: &[(&str, &str)] = &[
 /// The same of a journal that a server reads out, on Postgres.
 pub(super) const READ_OUT: &[(&str, &str)] = &[
     (
-        "UPDATE journal SET body = convert_to(replace(convert_from(body, 'UTF8'), 'ada', 'eve'), 'UTF8')
-         WHERE token_id = {ann}",
+        r#"UPDATE journal SET body = convert_to(replace(convert_from(body, 'UTF8'), '"ada"', '"eve"'), 'UTF8')
+         WHERE token_id = {ann}"#,
         "its link does not follow from revision",
     ),
     (

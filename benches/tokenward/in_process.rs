@@ -14,7 +14,7 @@ use tokenward::store::memory::MemoryStore;
 use tokenward::token::caller::Caller;
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::Slug;
-use tokenward::token::namespace::Policy;
+use tokenward::token::policy::Policy;
 use tokenward::token::scope::{Labels, Scope, Scopes};
 use tokenward::token::secret::{PepperId, Peppers, Secret};
 use tokenward::token::text::{Actor, Name, Subject};

@@ -6,7 +6,8 @@ use crate::journal::{Change, Draft, Entry, Origin, Stored};
 use crate::token::change::{self, TokenChange};
 use crate::token::format::{Body, Format, Prefix};
 use crate::token::id::{RequestDigest, Slug, TokenId};
-use crate::token::namespace::{Directory, Namespace, Policy};
+use crate::token::namespace::{Directory, Namespace};
+use crate::token::policy::Policy;
 use crate::token::scope::{Labels, Scope, Scopes};
 use crate::token::secret::Secret;
 use crate::token::text::{Actor, Name, Subject};
@@ -146,6 +147,8 @@ fn admin(id: TokenId, kept: KeptSecret, origin: &Origin) -> Result<Token, Bootst
         labels: Labels::default(),
         create_time: origin.time,
         expire_time: None,
+        networks: None,
+        rate_limit: None,
         suspension: None,
         revocation: None,
         secrets: vec![kept],

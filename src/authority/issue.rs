@@ -104,6 +104,8 @@ impl Authority {
             labels,
             create_time: origin.time,
             expire_time,
+            networks: None,
+            rate_limit: None,
             suspension: None,
             revocation: None,
             secrets: Vec::new(),

@@ -193,6 +193,10 @@ impl Authority {
             hint: format.hint(secret),
             create_time: origin.time,
             retire_time: None,
+            overlap: None,
+            first_use_time: None,
+            reuse_time: None,
+            phc: None,
         }
     }
 

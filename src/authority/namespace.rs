@@ -6,7 +6,8 @@ use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step};
 use crate::journal::{Change, Draft, Origin, Record, Stored};
 use crate::token::format::Format;
 use crate::token::id::Slug;
-use crate::token::namespace::{Directory, Namespace, Policy};
+use crate::token::namespace::{Directory, Namespace};
+use crate::token::policy::Policy;
 use crate::token::text::Name;
 use crate::token::time::Timestamp;
 
@@ -26,7 +27,7 @@ impl Authority {
                 slug: slug.clone(),
                 display_name: display_name.clone(),
                 format: format.clone(),
-                policy,
+                policy: policy.clone(),
                 create_time: origin.time,
                 update_time: origin.time,
             };
@@ -69,7 +70,7 @@ impl Authority {
                         .unwrap_or_else(|| before.display_name.clone());
                     let namespace = Namespace {
                         display_name,
-                        policy: policy.unwrap_or(before.policy),
+                        policy: policy.clone().unwrap_or_else(|| before.policy.clone()),
                         update_time,
                         ..Namespace::clone(before)
                     };
@@ -84,7 +85,7 @@ impl Authority {
                     && display_name
                         .as_ref()
                         .is_none_or(|name| written.display_name == *name)
-                    && policy.is_none_or(|policy| written.policy == policy);
+                    && policy.as_ref().is_none_or(|policy| written.policy == *policy);
                 same.then_some(written)
             }
             _ => None,

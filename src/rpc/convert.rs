@@ -5,7 +5,8 @@ use crate::journal::{self, Kind};
 use crate::membership::Reached;
 use crate::proto::v1;
 use crate::token::format::{Body, Format};
-use crate::token::namespace::{Namespace, Policy, SelfManagement};
+use crate::token::namespace::Namespace;
+use crate::token::policy::{Policy, SelfManagement};
 use crate::token::scope::{Labels, Scope, Scopes};
 use crate::token::text::Reason;
 use crate::token::time::Timestamp;
@@ -50,7 +51,7 @@ pub(super) fn namespace(namespace: &Namespace) -> v1::Namespace {
         slug: namespace.slug.to_string(),
         display_name: namespace.display_name.to_string(),
         format: Some(format(&namespace.format)),
-        policy: Some(policy(namespace.policy)),
+        policy: Some(policy(&namespace.policy)),
         create_time: Some(timestamp(namespace.create_time)),
         update_time: Some(timestamp(namespace.update_time)),
         etag: namespace.etag(),
@@ -144,7 +145,7 @@ fn format(format: &Format) -> v1::SecretFormat {
     }
 }
 
-fn policy(policy: Policy) -> v1::NamespacePolicy {
+fn policy(policy: &Policy) -> v1::NamespacePolicy {
     let self_management = match policy.self_management {
         SelfManagement::Off => v1::SelfManagement::Off,
         SelfManagement::Own => v1::SelfManagement::Own,

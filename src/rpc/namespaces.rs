@@ -8,8 +8,8 @@ use crate::proto::v1::secret_format::Body as Shape;
 use crate::token::caller::Caller;
 use crate::token::format::{Body, Format, Prefix};
 use crate::token::id::Slug;
-use crate::token::namespace::{Policy, SelfManagement};
 use crate::token::permission::Right;
+use crate::token::policy::{Policy, SelfManagement};
 use crate::token::text::Name;
 
 pub(super) async fn create_namespace(
@@ -142,7 +142,10 @@ fn policy_of(fields: &mut Fields, policy: v1::NamespacePolicy) -> Option<Policy>
             return None;
         }
     };
-    Some(Policy { self_management })
+    Some(Policy {
+        self_management,
+        ..Policy::default()
+    })
 }
 
 fn format(fields: &mut Fields, format: Option<v1::SecretFormat>) -> Option<Format> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::Token;
 use super::id::Slug;
-use super::namespace::SelfManagement;
 use super::permission::{Permissions, Right};
+use super::policy::SelfManagement;
 use super::scope::{Scope, Scopes};
 use super::text::Actor;
 use super::time::Timestamp;

@@ -6,7 +6,11 @@ pub mod change;
 pub mod format;
 pub mod id;
 pub mod namespace;
+pub mod network;
+pub mod overlap;
 pub mod permission;
+pub mod phc;
+pub mod policy;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod scope;
@@ -19,10 +23,13 @@ use serde::{Deserialize, Serialize};
 
 use format::Hint;
 use id::{Slug, TokenId};
+use network::Networks;
+use phc::Phc;
+use policy::RateLimit;
 use scope::{Labels, Scopes};
 use secret::{Digest, PepperId};
 use text::{Name, Reason, Subject};
-use time::Timestamp;
+use time::{Span, Timestamp};
 
 /// A token: what was issued to a subject, without its secret.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,6 +43,12 @@ pub struct Token {
     pub create_time: Timestamp,
     /// From this instant on, exactly, the token is refused; `None`: never.
     pub expire_time: Option<Timestamp>,
+    /// Where it may be used from; `None`: anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Networks>,
+    /// How often it may be used; `None`: as its namespace says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     pub suspension: Option<Withdrawal>,
     pub revocation: Option<Withdrawal>,
     /// Oldest first, the current one last; at most [`Token::SECRETS_KEPT_MAX`], at most two of them live.
@@ -60,6 +73,18 @@ pub struct KeptSecret {
     pub create_time: Timestamp,
     /// From this instant on the secret is refused; `None` while it is the current one.
     pub retire_time: Option<Timestamp>,
+    /// Once this secret is used for the first time, the one before is refused after so long; until then it lives on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Span>,
+    /// When it was first used, if it came by a rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_use_time: Option<Timestamp>,
+    /// When it was first used after its end, if anybody is to hear of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse_time: Option<Timestamp>,
+    /// The digest it was imported with, where that cannot be looked up; `digest` is a digest of it until it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phc: Option<Phc>,
 }
 
 /// Whether a token may be used at an instant. Computed, never stored.

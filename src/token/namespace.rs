@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::format::{Format, Prefix};
 use super::id::Slug;
+use super::policy::Policy;
 use super::text::Name;
 use super::time::Timestamp;
 
@@ -21,36 +22,6 @@ pub struct Namespace {
     pub policy: Policy,
     pub create_time: Timestamp,
     pub update_time: Timestamp,
-}
-
-/// The rules of a namespace.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Policy {
-    pub self_management: SelfManagement,
-}
-
-/// Whether the tokens of a namespace may call this service to manage tokens.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SelfManagement {
-    /// They can call nothing.
-    #[default]
-    Off,
-    /// Each may read and revoke itself.
-    Own,
-    /// And those with `tokenward:list`, `tokenward:revoke` or `tokenward:rotate` may do so in the namespace.
-    ByScope,
-}
-
-impl SelfManagement {
-    /// Whether any call of such a token can succeed.
-    pub fn lets_call(self) -> bool {
-        match self {
-            SelfManagement::Off => false,
-            SelfManagement::Own | SelfManagement::ByScope => true,
-        }
-    }
 }
 
 impl Namespace {

@@ -1,5 +1,9 @@
 //! Facts for tests: plain ones to change a field of, and arbitrary ones.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use ipnet::IpNet;
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -8,11 +12,13 @@ use proptest::sample::select;
 use super::change::TokenChange;
 use super::format::{Body, Format, Prefix};
 use super::id::{Slug, TokenId};
-use super::namespace::{Namespace, Policy, SelfManagement};
+use super::namespace::Namespace;
+use super::network::Networks;
+use super::policy::{Policy, RateLimit, SelfManagement};
 use super::scope::{LabelKey, Labels, Scope, Scopes};
 use super::secret::{Digest, Pepper, PepperId, Peppers, Secret};
 use super::text::{LabelValue, Name, Reason, Subject};
-use super::time::Timestamp;
+use super::time::{Span, Timestamp};
 use super::{KeptSecret, Token, Withdrawal};
 
 /// Text that breaks what quotes, escapes, normalises, folds case or counts bytes.
@@ -94,6 +100,8 @@ pub(crate) fn token(number: u64) -> Token {
         labels: Labels::default(),
         create_time: instant(0),
         expire_time: None,
+        networks: None,
+        rate_limit: None,
         suspension: None,
         revocation: None,
         secrets: vec![kept(number, 1, instant(0))],
@@ -110,6 +118,10 @@ pub(crate) fn kept(number: u64, version: u32, create_time: Timestamp) -> KeptSec
         hint: namespace("notes", "kn_").format.hint(&secret),
         create_time,
         retire_time: None,
+        overlap: None,
+        first_use_time: None,
+        reuse_time: None,
+        phc: None,
     }
 }
 
@@ -189,7 +201,10 @@ pub(crate) fn any_namespace() -> impl Strategy<Value = Namespace> {
             slug,
             display_name,
             format,
-            policy: Policy { self_management },
+            policy: Policy {
+                self_management,
+                ..Policy::default()
+            },
             create_time,
             update_time,
         },
@@ -204,8 +219,10 @@ pub(crate) fn any_kept() -> impl Strategy<Value = KeptSecret> {
     let digest = any::<[u8; 32]>().prop_map(|bytes| Digest::from_bytes(&bytes).unwrap());
     let hint = "[a-z]{1,15}_[0-9A-Za-z]{4}";
     let times = (any_instant(), option::of(any_instant()));
-    (any::<u32>(), digest, any::<u16>(), hint, times).prop_map(
-        |(version, digest, pepper, shown, (create_time, retire_time))| KeptSecret {
+    let span = option::of((0..=Span::MAX.micros()).prop_map(|micros| Span::try_from(micros).unwrap()));
+    let used = (span, option::of(any_instant()), option::of(any_instant()));
+    (any::<u32>(), digest, any::<u16>(), hint, times, used).prop_map(
+        |(version, digest, pepper, shown, (create_time, retire_time), used)| KeptSecret {
             version,
             digest,
             pepper: PepperId(pepper),
@@ -216,8 +233,24 @@ pub(crate) fn any_kept() -> impl Strategy<Value = KeptSecret> {
             .hint(&Secret::new(shown)),
             create_time,
             retire_time,
+            overlap: used.0,
+            first_use_time: used.1,
+            reuse_time: used.2,
+            phc: None,
         },
     )
+}
+
+fn any_networks() -> impl Strategy<Value = Networks> {
+    let network = (any::<IpAddr>(), 0..=32_u8).prop_map(|(address, bits)| IpNet::new(address, bits).unwrap());
+    vec(network, 1..4).prop_map(|networks| Networks::try_from(networks).unwrap())
+}
+
+fn any_rate_limit() -> impl Strategy<Value = RateLimit> {
+    (any::<NonZeroU32>(), 1..=Span::MAX.micros()).prop_map(|(requests, micros)| RateLimit {
+        requests,
+        period: Span::try_from(micros).unwrap(),
+    })
 }
 
 pub(crate) fn any_token() -> impl Strategy<Value = Token> {
@@ -229,10 +262,12 @@ pub(crate) fn any_token() -> impl Strategy<Value = Token> {
         .prop_map(|labels| Labels::try_from(labels).unwrap());
     let said = (any_slug(), any_text(0, 200), any_text(1, 200), scopes, labels);
     let times = (any_instant(), option::of(any_instant()));
+    let used = (option::of(any_networks()), option::of(any_rate_limit()));
     let withdrawn = (option::of(any_withdrawal()), option::of(any_withdrawal()));
     let secrets = vec(any_kept(), 1..=Token::SECRETS_KEPT_MAX);
-    (any::<[u8; 10]>(), said, times, withdrawn, secrets).prop_map(
-        |(random, said, (create_time, expire_time), (suspension, revocation), secrets)| {
+    (any::<[u8; 10]>(), said, times, used, withdrawn, secrets).prop_map(
+        |(random, said, (create_time, expire_time), (networks, rate_limit), withdrawn, secrets)| {
+            let (suspension, revocation) = withdrawn;
             let (namespace, name, subject, scopes, labels) = said;
             Token {
                 id: TokenId::new(create_time, random),
@@ -243,6 +278,8 @@ pub(crate) fn any_token() -> impl Strategy<Value = Token> {
                 labels,
                 create_time,
                 expire_time,
+                networks,
+                rate_limit,
                 suspension,
                 revocation,
                 secrets,

@@ -126,6 +126,11 @@ text! {
     LabelValue, 0 to 200 characters
 }
 
+text! {
+    /// What a subject pays for, or whatever else decides what it is entitled to.
+    Plan, 1 to 63 characters
+}
+
 impl Actor {
     /// Whoever made the first credential. No certificate names anybody so, and no token.
     pub fn bootstrap() -> Actor {

@@ -45,6 +45,61 @@ impl Timestamp {
     }
 }
 
+/// A length of time that is kept, in whole microseconds: at most a hundred years.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Span(i64);
+
+/// A length of time below zero, or above a hundred years.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("must be at most 100 years")]
+pub struct SpanOutOfRange;
+
+impl Span {
+    pub const ZERO: Span = Span(0);
+    pub const MAX: Span = Span(100 * 365 * 86_400 * 1_000_000);
+
+    pub const fn days(days: u16) -> Span {
+        Span(days as i64 * 86_400 * 1_000_000)
+    }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    pub fn duration(self) -> Duration {
+        Duration::from_micros(self.0.unsigned_abs())
+    }
+}
+
+impl TryFrom<i64> for Span {
+    type Error = SpanOutOfRange;
+
+    fn try_from(micros: i64) -> Result<Span, SpanOutOfRange> {
+        let span = Span(micros);
+        (Span::ZERO..=Span::MAX)
+            .contains(&span)
+            .then_some(span)
+            .ok_or(SpanOutOfRange)
+    }
+}
+
+impl TryFrom<Duration> for Span {
+    type Error = SpanOutOfRange;
+
+    /// Rounded down to a microsecond.
+    fn try_from(duration: Duration) -> Result<Span, SpanOutOfRange> {
+        let micros = i64::try_from(duration.as_micros()).map_err(|_| SpanOutOfRange)?;
+        Span::try_from(micros)
+    }
+}
+
+impl From<Span> for i64 {
+    fn from(span: Span) -> i64 {
+        span.0
+    }
+}
+
 impl TryFrom<i64> for Timestamp {
     type Error = TimestampOutOfRange;
 

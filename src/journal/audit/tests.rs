@@ -91,7 +91,7 @@ impl Journal {
                 prefix: Prefix::try_from("kn_".to_owned())?,
                 body: Body::hex(40)?,
             },
-            policy: crate::token::namespace::Policy::default(),
+            policy: crate::token::policy::Policy::default(),
             create_time: self.now()?,
             update_time: self.now()?,
         })
@@ -107,6 +107,8 @@ impl Journal {
             labels: crate::token::scope::Labels::default(),
             create_time: self.now()?,
             expire_time: None,
+            networks: None,
+            rate_limit: None,
             suspension: None,
             revocation: None,
             secrets: vec![self.secret(1)?],
@@ -125,6 +127,10 @@ impl Journal {
             hint: format.hint(&secret),
             create_time: self.now()?,
             retire_time: None,
+            overlap: None,
+            first_use_time: None,
+            reuse_time: None,
+            phc: None,
         })
     }
 

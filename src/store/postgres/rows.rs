@@ -1,5 +1,6 @@
 //! Rows as columns: one array a parameter, which `UNNEST` makes rows of again.
 
+use serde::Serialize;
 use serde_json::json;
 use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
@@ -12,43 +13,57 @@ use super::read::uuid;
 use crate::journal::{Entry, Revision};
 use crate::token::answer::SealedAnswer;
 use crate::token::id::TokenId;
-use crate::token::time::Timestamp;
+use crate::token::phc::Phc;
+use crate::token::time::{Span, Timestamp};
 use crate::token::{KeptSecret, Withdrawal};
 
 pub(super) const INSERT_TOKENS: &str = "
     INSERT INTO token (
-        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time, networks, rate_limit,
         suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     )
     SELECT
         id, version, namespace, name, subject, scopes::jsonb, labels::jsonb, create_time, expire_time,
-        suspend_time, suspend_reason, revoke_time, revoke_reason, mac
+        networks::jsonb, rate_limit::jsonb, suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     FROM UNNEST(
         $1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-        $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::bytea[]
+        $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::bigint[], $15::text[], $16::bytea[]
     ) AS draft (
-        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time, networks, rate_limit,
         suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     )";
 
-// What a token was issued as never changes; the guard is here, not only in the plan.
+// The guard is here, not only in the plan.
 pub(super) const UPDATE_TOKENS: &str = "
     UPDATE token SET
         version = draft.version,
+        name = draft.name,
+        scopes = draft.scopes::jsonb,
+        labels = draft.labels::jsonb,
+        expire_time = draft.expire_time,
+        networks = draft.networks::jsonb,
+        rate_limit = draft.rate_limit::jsonb,
         suspend_time = draft.suspend_time,
         suspend_reason = draft.suspend_reason,
         revoke_time = draft.revoke_time,
         revoke_reason = draft.revoke_reason,
         mac = draft.mac
     FROM UNNEST(
-        $1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::bytea[]
-    ) AS draft (id, guard, version, suspend_time, suspend_reason, revoke_time, revoke_reason, mac)
+        $1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+        $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::bytea[]
+    ) AS draft (
+        id, guard, version, name, scopes, labels, expire_time, networks, rate_limit,
+        suspend_time, suspend_reason, revoke_time, revoke_reason, mac
+    )
     WHERE token.id = draft.id AND token.version = draft.guard";
 
 pub(super) const INSERT_SECRETS: &str = "
-    INSERT INTO secret (digest, token_id, version, pepper, hint, create_time, retire_time)
+    INSERT INTO secret (
+        digest, token_id, version, pepper, hint, create_time, retire_time, overlap, first_use_time, reuse_time, phc
+    )
     SELECT * FROM UNNEST(
-        $1::bytea[], $2::uuid[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[]
+        $1::bytea[], $2::uuid[], $3::bigint[], $4::integer[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
+        $9::bigint[], $10::bigint[], $11::text[]
     )";
 
 pub(super) const INSERT_ENTRIES: &str = "
@@ -80,6 +95,8 @@ pub(super) fn insert_tokens<'q>(rows: &[TokenRow<'q>]) -> Statement<'q> {
         .bind(column(rows, |row| json!(row.token.labels).to_string()))
         .bind(column(rows, |row| row.token.create_time.micros()))
         .bind(column(rows, |row| row.token.expire_time.map(Timestamp::micros)))
+        .bind(column(rows, |row| optional(row.token.networks.as_ref())))
+        .bind(column(rows, |row| optional(row.token.rate_limit.as_ref())))
         .bind(column(rows, |row| time(row.token.suspension.as_ref())))
         .bind(column(rows, |row| reason(row.token.suspension.as_ref())))
         .bind(column(rows, |row| time(row.token.revocation.as_ref())))
@@ -92,6 +109,12 @@ pub(super) fn update_tokens<'q>(rows: &[TokenRow<'q>]) -> Statement<'q> {
         .bind(column(rows, |row| uuid(row.token.id)))
         .bind(column(rows, |row| sql(row.guard)))
         .bind(column(rows, |row| sql(row.version)))
+        .bind(column(rows, |row| row.token.name.as_str()))
+        .bind(column(rows, |row| json!(row.token.scopes).to_string()))
+        .bind(column(rows, |row| json!(row.token.labels).to_string()))
+        .bind(column(rows, |row| row.token.expire_time.map(Timestamp::micros)))
+        .bind(column(rows, |row| optional(row.token.networks.as_ref())))
+        .bind(column(rows, |row| optional(row.token.rate_limit.as_ref())))
         .bind(column(rows, |row| time(row.token.suspension.as_ref())))
         .bind(column(rows, |row| reason(row.token.suspension.as_ref())))
         .bind(column(rows, |row| time(row.token.revocation.as_ref())))
@@ -108,6 +131,12 @@ pub(super) fn insert_secrets<'q>(rows: &[(TokenId, &'q KeptSecret)]) -> Statemen
         .bind(column(rows, |(_, kept)| kept.hint.to_string()))
         .bind(column(rows, |(_, kept)| kept.create_time.micros()))
         .bind(column(rows, |(_, kept)| kept.retire_time.map(Timestamp::micros)))
+        .bind(column(rows, |(_, kept)| kept.overlap.map(Span::micros)))
+        .bind(column(rows, |(_, kept)| {
+            kept.first_use_time.map(Timestamp::micros)
+        }))
+        .bind(column(rows, |(_, kept)| kept.reuse_time.map(Timestamp::micros)))
+        .bind(column(rows, |(_, kept)| kept.phc.as_ref().map(Phc::as_str)))
 }
 
 pub(super) fn insert_entries<'q>(entries: &[&'q Entry]) -> Statement<'q> {
@@ -131,6 +160,10 @@ pub(super) fn insert_answers<'q>(rows: &[(Revision, &'q SealedAnswer)]) -> State
         .bind(column(rows, |(_, answer)| i32::from(answer.pepper.0)))
         .bind(column(rows, |(_, answer)| &answer.sealed[..]))
         .bind(column(rows, |(_, answer)| answer.expire_time.micros()))
+}
+
+fn optional<T: Serialize>(value: Option<&T>) -> Option<String> {
+    value.map(|value| json!(value).to_string())
 }
 
 fn time(withdrawal: Option<&Withdrawal>) -> Option<i64> {

@@ -38,21 +38,27 @@ pub(super) const NEWEST_NAMESPACE: &str = "SELECT coalesce(max(version), 0) FROM
 
 pub(super) const INSERT_TOKENS: &str = "
     INSERT INTO token (
-        id, version, namespace, name, subject, scopes, labels, create_time, expire_time,
+        id, version, namespace, name, subject, scopes, labels, create_time, expire_time, networks, rate_limit,
         suspend_time, suspend_reason, revoke_time, revoke_reason, mac
     )
     SELECT
         unhex(value->>'$.token.id', '-'), value->>'$.version', value->>'$.token.namespace',
         value->>'$.token.name', value->>'$.token.subject', value->'$.token.scopes', value->'$.token.labels',
-        value->>'$.token.create_time', value->>'$.token.expire_time',
-        value->>'$.token.suspension.time', value->>'$.token.suspension.reason',
+        value->>'$.token.create_time', value->>'$.token.expire_time', value->'$.token.networks',
+        value->'$.token.rate_limit', value->>'$.token.suspension.time', value->>'$.token.suspension.reason',
         value->>'$.token.revocation.time', value->>'$.token.revocation.reason', unhex(value->>'$.mac')
     FROM json_each($1)";
 
-// What a token was issued as never changes; the guard is here, not only in the plan.
+// The guard is here, not only in the plan.
 pub(super) const UPDATE_TOKENS: &str = "
     UPDATE token SET
         version = draft.value->>'$.version',
+        name = draft.value->>'$.token.name',
+        scopes = draft.value->'$.token.scopes',
+        labels = draft.value->'$.token.labels',
+        expire_time = draft.value->>'$.token.expire_time',
+        networks = draft.value->'$.token.networks',
+        rate_limit = draft.value->'$.token.rate_limit',
         suspend_time = draft.value->>'$.token.suspension.time',
         suspend_reason = draft.value->>'$.token.suspension.reason',
         revoke_time = draft.value->>'$.token.revocation.time',
@@ -66,11 +72,14 @@ pub(super) const DELETE_SECRETS: &str = "
     WHERE token_id IN (SELECT unhex(value->>'$.token.id', '-') FROM json_each($1))";
 
 pub(super) const INSERT_SECRETS: &str = "
-    INSERT INTO secret (digest, token_id, version, pepper, hint, create_time, retire_time)
+    INSERT INTO secret (
+        digest, token_id, version, pepper, hint, create_time, retire_time, overlap, first_use_time, reuse_time, phc
+    )
     SELECT
         unhex(kept.value->>'$.digest'), unhex(draft.value->>'$.token.id', '-'), kept.value->>'$.version',
         kept.value->>'$.pepper', kept.value->>'$.hint', kept.value->>'$.create_time',
-        kept.value->>'$.retire_time'
+        kept.value->>'$.retire_time', kept.value->>'$.overlap', kept.value->>'$.first_use_time',
+        kept.value->>'$.reuse_time', kept.value->>'$.phc'
     FROM json_each($1) AS draft, json_each(draft.value, '$.token.secrets') AS kept";
 
 pub(super) const PUT_NAMESPACE: &str = "

@@ -13,7 +13,8 @@ use tokenward::store::{Outcome as Committed, Store};
 use tokenward::token::change::TokenChange;
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::{RequestDigest, Slug, TokenId};
-use tokenward::token::namespace::{Namespace, Policy};
+use tokenward::token::namespace::Namespace;
+use tokenward::token::policy::Policy;
 use tokenward::token::scope::Labels;
 use tokenward::token::secret::{PepperId, Peppers};
 use tokenward::token::text::{Actor, Name, Reason, Subject};
@@ -74,6 +75,8 @@ impl Journal {
             labels: Labels::default(),
             create_time: time,
             expire_time: None,
+            networks: None,
+            rate_limit: None,
             suspension: None,
             revocation: None,
             secrets: vec![self.secret(1)?],
@@ -134,6 +137,10 @@ impl Journal {
             hint: format.hint(&secret),
             create_time: Timestamp::from_micros(self.now)?,
             retire_time: None,
+            overlap: None,
+            first_use_time: None,
+            reuse_time: None,
+            phc: None,
         })
     }
 

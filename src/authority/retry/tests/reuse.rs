@@ -110,11 +110,18 @@ type Wanted = (&'static str, &'static str, &'static str, SelfManagement);
 
 const TASKS: Wanted = ("tasks", "Tasks", "kt_", SelfManagement::Off);
 
+fn rules(self_management: SelfManagement) -> Policy {
+    Policy {
+        self_management,
+        ..Policy::default()
+    }
+}
+
 impl Scene {
     async fn creates(&self, ask: &Ask, wanted: Wanted) -> Result<Changed<Namespace>, AuthorityError> {
         let (slug_text, name_text, prefix_text, self_management) = wanted;
         let format = namespace(slug_text, prefix_text).format;
-        let policy = Policy { self_management };
+        let policy = rules(self_management);
         self.authority
             .create_namespace(ask, slug(slug_text), name(name_text), format, policy)
             .await
@@ -122,7 +129,7 @@ impl Scene {
 
     async fn updates(&self, ask: &Ask, wanted: Wanted) -> Result<Changed<Namespace>, AuthorityError> {
         let (slug_text, name_text, _, self_management) = wanted;
-        let policy = Some(Policy { self_management });
+        let policy = Some(rules(self_management));
         self.authority
             .update_namespace(ask, slug(slug_text), None, Some(name(name_text)), policy)
             .await

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "tokenward/v1/audit_service.proto",
     "tokenward/v1/caller_service.proto",
+    "tokenward/v1/import_service.proto",
     "tokenward/v1/namespace_service.proto",
     "tokenward/v1/revocation_service.proto",
     "tokenward/v1/token_service.proto",
@@ -28,8 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     tonic_prost_build::configure()
         .codec_path("crate::proto::BoundedCodec")
-        // A derived Debug would print the secret these carry, or the request id that shows it again.
+        // A derived Debug would print the secret or the digest these carry, or the request id that shows it again.
         .skip_debug([
+            "tokenward.v1.ImportRow",
             "tokenward.v1.IssueRequest",
             "tokenward.v1.IssueResponse",
             "tokenward.v1.RotateRequest",

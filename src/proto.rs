@@ -32,6 +32,7 @@ macro_rules! redacted_debug {
         }
     };
 }
+redacted_debug!(ImportRow { key, name, subject, scopes, labels, hint, create_time, expire_time }, not digest);
 redacted_debug!(IssueRequest { namespace, name, subject, scopes, labels, expiration }, not request_id);
 redacted_debug!(IssueResponse { token, cursor }, not secret);
 redacted_debug!(RotateRequest { token_id, overlap }, not request_id);

@@ -1,6 +1,7 @@
 //! Changing tokens and namespaces: read, decide (pure), commit.
 
 mod bootstrap;
+mod import;
 mod issue;
 mod list;
 mod namespace;
@@ -15,6 +16,8 @@ mod tests;
 mod writer;
 
 use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Entropy, random};
 use crate::journal::cursor::{Cursor, Epoch};
@@ -32,6 +35,7 @@ use crate::token::secret::{Peppers, Secret};
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Token};
 pub use bootstrap::BootstrapError;
+pub use import::{Import, Imported, ROWS_MAX};
 use bootstrap::CREDENTIAL_PREFIX;
 pub use issue::{Issue, Lifetime};
 pub use list::{TokenPage, TokenQuery};
@@ -51,6 +55,7 @@ pub struct Authority {
     entropy: Arc<dyn Entropy>,
     peppers: Arc<Peppers>,
     epoch: Epoch,
+    imports: Arc<Semaphore>,
 }
 
 /// Who asks for a change; `request_id` makes a retry safe, and is not kept.
@@ -102,6 +107,10 @@ pub enum AuthorityError {
     OtherSubject,
     #[error("the token has a newer secret than the one presented: rotate it with that")]
     SecretRetiring,
+    #[error("tokens of namespace {0} are of the native format, which takes this service's keys to make")]
+    FormatTagged(Slug),
+    #[error("there are {max} imports under way at this server, as many as may be")]
+    TooManyImports { max: usize },
     #[error("the namespace has changed since the etag sent was read")]
     EtagMismatch,
     #[error("the request id was used for another change")]
@@ -138,6 +147,7 @@ impl Authority {
             entropy,
             peppers,
             epoch,
+            imports: Arc::new(Semaphore::new(import::IMPORTS_MAX)),
         }
     }
 

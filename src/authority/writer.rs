@@ -45,10 +45,31 @@ impl Writer {
         })?;
         Ok(outcome.await.map_err(|_| gone())??)
     }
+
+    /// Has all `drafts` written, in order, and answers for each. Where there is no room for one it waits for some,
+    /// rather than be refused: whoever asks bounds how many there are.
+    pub async fn commit_all(&self, drafts: Vec<Draft>) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+        let mut outcomes = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let (answer, outcome) = oneshot::channel();
+            let sent = self.queue.send(Waiting { draft, answer }).await;
+            sent.map_err(|_| ended())?;
+            outcomes.push(outcome);
+        }
+        let mut written = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            written.push(outcome.await.map_err(|_| ended())?);
+        }
+        Ok(written)
+    }
 }
 
 fn gone() -> AuthorityError {
-    StoreError::Unavailable("the writer has ended".into()).into()
+    ended().into()
+}
+
+fn ended() -> StoreError {
+    StoreError::Unavailable("the writer has ended".into())
 }
 
 async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {

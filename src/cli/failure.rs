@@ -182,6 +182,7 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         ),
         PermissionDenied => Some("`tokenward whoami` shows what the credential permits"),
         NotGrantable => Some("ask somebody who may do it"),
+        FormatTagged => Some("create a namespace with --format, such as hex:40"),
         Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces => None,
     }
 }

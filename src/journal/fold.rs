@@ -22,15 +22,15 @@ pub enum Misfit {
 /// The token after `change`.
 pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misfit> {
     let before = match (before, change) {
-        (None, TokenChange::Issued(token)) => return Ok(Token::clone(token)),
-        (Some(_), TokenChange::Issued(_)) => return Err(Misfit::IssuedTwice),
+        (None, TokenChange::Issued(token) | TokenChange::Imported(token)) => return Ok(Token::clone(token)),
+        (Some(_), TokenChange::Issued(_) | TokenChange::Imported(_)) => return Err(Misfit::IssuedTwice),
         (None, _) => return Err(Misfit::NeverIssued),
         (Some(before), _) if before.revocation.is_some() => return Err(Misfit::AfterRevocation),
         (Some(before), _) => before,
     };
     let mut after = before.clone();
     match change {
-        TokenChange::Issued(_) => return Err(Misfit::IssuedTwice),
+        TokenChange::Issued(_) | TokenChange::Imported(_) => return Err(Misfit::IssuedTwice),
         TokenChange::Rotated { secret, retire_time } => {
             let current = before.current_secret().map_or(0, |kept| kept.version);
             if secret.version != current + 1 {
@@ -63,6 +63,8 @@ pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misf
                 .ok_or(Misfit::NoSuchSecret)?;
             kept.digest = *digest;
             kept.pepper = *pepper;
+            // Whoever knows the text now finds it.
+            kept.phc = None;
         }
     }
     Ok(after)

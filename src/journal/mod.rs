@@ -71,6 +71,7 @@ pub enum Kind {
     TokenSuspended,
     TokenResumed,
     TokenRedigested,
+    TokenImported,
 }
 
 /// The record a change leaves behind.
@@ -145,6 +146,7 @@ impl Change {
                 TokenChange::Suspended(_) => Kind::TokenSuspended,
                 TokenChange::Resumed => Kind::TokenResumed,
                 TokenChange::Redigested { .. } => Kind::TokenRedigested,
+                TokenChange::Imported(_) => Kind::TokenImported,
             },
         }
     }
@@ -288,7 +290,7 @@ impl Entry {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -297,6 +299,7 @@ impl Kind {
         Kind::TokenSuspended,
         Kind::TokenResumed,
         Kind::TokenRedigested,
+        Kind::TokenImported,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -309,6 +312,7 @@ impl Kind {
             Kind::TokenSuspended => "token.suspended",
             Kind::TokenResumed => "token.resumed",
             Kind::TokenRedigested => "token.redigested",
+            Kind::TokenImported => "token.imported",
         }
     }
 }

@@ -31,7 +31,10 @@ pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
     let losses = match &entry.change {
         Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => Vec::new(),
         Change::Token { change, .. } => match change {
-            TokenChange::Issued(_) | TokenChange::Resumed | TokenChange::Redigested { .. } => Vec::new(),
+            TokenChange::Issued(_)
+            | TokenChange::Imported(_)
+            | TokenChange::Resumed
+            | TokenChange::Redigested { .. } => Vec::new(),
             TokenChange::Revoked(withdrawal) => vec![Loss::Revoked(withdrawal.clone())],
             TokenChange::Suspended(withdrawal) => vec![Loss::Suspended(withdrawal.clone())],
             TokenChange::Rotated { secret, retire_time } => {

@@ -28,6 +28,7 @@ pub(crate) fn any_token_change() -> impl Strategy<Value = TokenChange> {
         .prop_map(|(secret, retire_time)| TokenChange::Rotated { secret, retire_time });
     prop_oneof![
         any_token().prop_map(|token| TokenChange::Issued(Box::new(token))),
+        any_token().prop_map(|token| TokenChange::Imported(Box::new(token))),
         rotated,
         any_withdrawal().prop_map(TokenChange::Revoked),
         any_withdrawal().prop_map(TokenChange::Suspended),

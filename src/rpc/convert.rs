@@ -166,6 +166,7 @@ fn kind(kind: Kind) -> v1::EntryKind {
         Kind::TokenSuspended => v1::EntryKind::TokenSuspended,
         Kind::TokenResumed => v1::EntryKind::TokenResumed,
         Kind::TokenRedigested => v1::EntryKind::TokenRedigested,
+        Kind::TokenImported => v1::EntryKind::TokenImported,
     }
 }
 

@@ -87,6 +87,10 @@ pub const TABLE: &[(&str, Needs)] = &[
         Needs::Right(Right::AuditRead),
     ),
     ("/tokenward.v1.CallerService/GetCaller", Needs::Caller),
+    (
+        "/tokenward.v1.ImportService/Import",
+        Needs::Right(Right::TokensImport),
+    ),
 ];
 
 /// A balancer asks for the health before it knows anybody.

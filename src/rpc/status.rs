@@ -85,10 +85,11 @@ pub enum Reason {
     PermissionDenied,
     NotGrantable,
     MissesExhausted,
+    FormatTagged,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 28] = [
+    pub const ALL: [Reason; 29] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -117,6 +118,7 @@ impl Reason {
         Reason::PermissionDenied,
         Reason::NotGrantable,
         Reason::MissesExhausted,
+        Reason::FormatTagged,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -154,6 +156,7 @@ impl Reason {
             Reason::PermissionDenied => ("PERMISSION_DENIED", Code::PermissionDenied, false),
             Reason::NotGrantable => ("NOT_GRANTABLE", Code::PermissionDenied, false),
             Reason::MissesExhausted => ("MISSES_EXHAUSTED", Code::ResourceExhausted, true),
+            Reason::FormatTagged => ("FORMAT_TAGGED", Code::FailedPrecondition, false),
         }
     }
 
@@ -310,12 +313,13 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::NotGrantable(scope) => Reason::NotGrantable.about(message, "scope", &scope),
         AuthorityError::OtherSubject | AuthorityError::SecretRetiring => Reason::NotGrantable.status(message),
         AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),
+        AuthorityError::FormatTagged(slug) => Reason::FormatTagged.about(message, "namespace", &slug),
         AuthorityError::EtagMismatch => Reason::EtagMismatch.status(message),
         AuthorityError::RequestIdReused => Reason::RequestIdReused.status(message),
         AuthorityError::SecretAlreadyShown { token_id } => {
             Reason::SecretAlreadyShown.about(message, "token_id", &token_id)
         }
-        AuthorityError::Overloaded => Reason::Overloaded.status(message),
+        AuthorityError::Overloaded | AuthorityError::TooManyImports { .. } => Reason::Overloaded.status(message),
         AuthorityError::Contention => Reason::Contention.status(message),
         AuthorityError::NotSealed(not_sealed) => {
             tracing::error!(%not_sealed, "nothing was written, for it could not have been answered again");

@@ -134,7 +134,7 @@ impl<'a> Rows<'a> {
             };
             match draft.change() {
                 Change::Token {
-                    change: TokenChange::Issued(_),
+                    change: TokenChange::Issued(_) | TokenChange::Imported(_),
                     ..
                 } => rows.issued.push(row),
                 Change::Token {

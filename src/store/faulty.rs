@@ -12,6 +12,7 @@ use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
@@ -225,11 +226,12 @@ impl Store for Faulty {
         self.meet(Call::Token, self.store().token(id)).await
     }
 
-    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
-        assert!(digests.len() <= READ_MAX as usize, "{} digests", digests.len());
+    async fn look_up(&self, digests: Vec<Digest>, hints: Vec<Hint>) -> Result<Look, StoreError> {
+        let asked = digests.len().max(hints.len());
+        assert!(asked <= READ_MAX as usize, "{asked} asked for");
         let fault = self.fault(Call::TokensByDigest);
         let rewinds = matches!(fault, Some(Fault::Rewinds));
-        let mut look = suffer(fault, self.store().tokens_by_digest(digests)).await?;
+        let mut look = suffer(fault, self.store().look_up(digests, hints)).await?;
         if rewinds {
             look.fence = Revision::new(look.fence.get() - 1);
         }

@@ -9,12 +9,13 @@ use tokio::sync::watch;
 
 use super::batch::{Plan, Seen, plan};
 use super::roll::{Member, MemberId, Roll};
-use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError};
+use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Record, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
@@ -145,11 +146,18 @@ impl Store for MemoryStore {
         Ok(self.kept().tokens.get(&id).cloned())
     }
 
-    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+    async fn look_up(&self, digests: Vec<Digest>, hints: Vec<Hint>) -> Result<Look, StoreError> {
         let kept = self.kept();
+        let tokens = || kept.tokens.values().map(|stored| &stored.record);
+        let mut to_try = BTreeMap::new();
+        for hint in &hints {
+            let begins = tokens().filter(|token| token.secrets_to_try(hint).next().is_some());
+            to_try.extend(begins.take(TO_TRY_MAX as usize).map(|token| (token.id, token.clone())));
+        }
         let token = |digest| Some(kept.tokens.get(kept.digests.get(digest)?)?.record.clone());
         Ok(Look {
             tokens: digests.iter().map(|digest| Ok(token(digest))).collect(),
+            to_try: to_try.into_values().collect(),
             fence: kept.head.revision,
         })
     }

@@ -30,6 +30,7 @@ use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::Digest;
@@ -53,8 +54,15 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The token with this id.
     async fn token(&self, id: TokenId) -> Result<Option<Stored<Token>>, StoreError>;
 
+    /// The tokens that remember these digests, in the order asked, and those with a secret that has to be tried on
+    /// texts that begin as one of these hints: of each hint the oldest [`TO_TRY_MAX`]. Read with the head in one
+    /// snapshot, so that a secret which is redigested meanwhile is found in one way or the other.
+    async fn look_up(&self, digests: Vec<Digest>, hints: Vec<Hint>) -> Result<Look, StoreError>;
+
     /// The tokens that remember these digests, in the order asked, read with the head in one snapshot.
-    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError>;
+    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+        self.look_up(digests, Vec::new()).await
+    }
 
     /// A namespace's tokens after `after`, in id order. Pages neither repeat a token nor skip one that
     /// existed when the listing began.
@@ -137,6 +145,8 @@ impl Head {
 pub struct Look {
     /// One that was tampered with is no token, and leaves the others alone.
     pub tokens: Vec<Result<Option<Token>, BadRow>>,
+    /// In id order. One that was tampered with is left out: nothing is tried on its word.
+    pub to_try: Vec<Token>,
     /// Every entry up to this one is reflected in the tokens.
     pub fence: Revision,
 }
@@ -209,6 +219,9 @@ fn hint_at(committed: &watch::Sender<Revision>, head: Revision) {
 
 /// The most entries, tokens or digests any one read may ask for.
 pub const READ_MAX: u32 = 1000;
+
+/// The most tokens that have to be tried on one text: trying takes long.
+pub const TO_TRY_MAX: u32 = 16;
 
 /// The most sealed answers that one call forgets: what is written meanwhile waits no longer than for these.
 pub const SWEEP_MAX: u32 = 1000;

@@ -12,6 +12,7 @@ use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
@@ -74,8 +75,8 @@ impl Store for Spawned {
         self.run(move |store| async move { store.token(id).await }).await
     }
 
-    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
-        self.run(|store| async move { store.tokens_by_digest(digests).await })
+    async fn look_up(&self, digests: Vec<Digest>, hints: Vec<Hint>) -> Result<Look, StoreError> {
+        self.run(|store| async move { store.look_up(digests, hints).await })
             .await
     }
 

@@ -17,6 +17,8 @@ use super::{KeptSecret, State, Token, Withdrawal};
 #[serde(rename_all = "snake_case")]
 pub enum TokenChange {
     Issued(Box<Token>),
+    /// It was issued elsewhere, and came with the digest of its secret.
+    Imported(Box<Token>),
     /// A new current secret; the one before it is refused from `retire_time` on, all older ones at once.
     Rotated {
         secret: KeptSecret,
@@ -26,7 +28,8 @@ pub enum TokenChange {
     Revoked(Withdrawal),
     Suspended(Withdrawal),
     Resumed,
-    /// The secret of this version is kept as another digest, made with another pepper. It is the same secret.
+    /// The secret of this version is kept as another digest, made with another pepper: to be looked up by, where it had
+    /// to be tried before. It is the same secret.
     Redigested {
         version: u32,
         digest: Digest,
@@ -97,8 +100,8 @@ pub fn suspend(token: &Token, withdrawal: Withdrawal) -> Result<Option<TokenChan
     }
 }
 
-/// A secret that can still be used, or will be when its token is resumed, may be kept under a later pepper; `None`: it
-/// is, or it cannot be used any more.
+/// A secret that can still be used, or will be when its token is resumed, may be kept under a later pepper, and one that
+/// had to be tried under any; `None`: it is, or it cannot be used any more.
 pub fn redigest(token: &Token, asked: &Redigest, now: Timestamp) -> Option<TokenChange> {
     let &Redigest {
         token_id: _,

@@ -17,9 +17,6 @@ const NATIVE_RANDOM: usize = 30;
 const NATIVE_TAG: usize = 6;
 const NATIVE_CRC: usize = 6;
 
-/// Characters of the body shown in a [`Hint`]: enough to tell a person's tokens apart, too few to guess by.
-const HINT_CHARS: usize = 4;
-
 /// No token text is longer, in bytes; anything longer is refused unread.
 pub const SECRET_BYTES_MAX: usize = 256;
 
@@ -56,7 +53,7 @@ pub struct Format {
 }
 
 /// The leading characters shown in lists, such as `kn_a3f8…`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hint(String);
 
@@ -71,6 +68,17 @@ pub enum Malformed {
     Alphabet,
     #[error("its checksum does not match: mistyped or cut off")]
     Checksum,
+}
+
+/// Why the beginning of a token was not taken.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotHint {
+    #[error("must begin with the prefix of the namespace, {0}")]
+    Prefix(String),
+    #[error("must have at least {wanted} characters after the prefix, not {found}: what has to be tried is found by them")]
+    TooShort { wanted: usize, found: usize },
+    #[error("is no beginning of a token of the namespace: {0}")]
+    Malformed(Malformed),
 }
 
 /// Why a prefix or length was not taken.
@@ -175,6 +183,9 @@ impl Length {
 }
 
 impl Format {
+    /// Characters of the body shown in a [`Hint`]: enough to tell a person's tokens apart, too few to guess by.
+    pub const HINT_CHARS: usize = 4;
+
     /// A fresh secret. `fill` gives random bytes; none of them is used twice.
     pub fn mint(&self, peppers: &Peppers, fill: &mut dyn FnMut(&mut [u8])) -> Secret {
         let mut text = String::with_capacity(self.prefix.0.len() + self.body.chars());
@@ -234,9 +245,43 @@ impl Format {
         }
     }
 
+    /// Whether it takes this server's keys to make a token of this format: no other's will do.
+    pub fn is_tagged(&self) -> bool {
+        self.body == Body::Native
+    }
+
+    /// The most bytes a token of this format has.
+    pub fn bytes_max(&self) -> usize {
+        self.prefix.0.len() + self.body.chars()
+    }
+
+    /// The hint of a token of which only the beginning is known, prefix included. Of what comes after the prefix as
+    /// much is kept as [`Format::hint`] keeps; less may be known, if at least `chars_min` characters are.
+    pub fn hint_of(&self, beginning: &str, chars_min: usize) -> Result<Hint, NotHint> {
+        let body = beginning.strip_prefix(self.prefix.as_str());
+        let body = body.ok_or_else(|| NotHint::Prefix(self.prefix.0.clone()))?;
+        let wanted = self.body.chars();
+        if body.len() > wanted {
+            let found = body.chars().count();
+            return Err(NotHint::Malformed(Malformed::Length { wanted, found }));
+        }
+        if !body.bytes().all(|byte| self.body.allows(byte)) {
+            return Err(NotHint::Malformed(Malformed::Alphabet));
+        }
+        if body.len() < chars_min {
+            let found = body.len();
+            return Err(NotHint::TooShort {
+                wanted: chars_min,
+                found,
+            });
+        }
+        let shown = &body[..body.len().min(Format::HINT_CHARS)];
+        Ok(Hint(format!("{}{shown}…", self.prefix.0)))
+    }
+
     /// What lists show of `secret`, which has been parsed.
     pub fn hint(&self, secret: &Secret) -> Hint {
-        let shown = self.prefix.0.len() + HINT_CHARS;
+        let shown = self.prefix.0.len() + Format::HINT_CHARS;
         Hint(format!("{}…", &secret.expose()[..shown]))
     }
 }
@@ -250,6 +295,12 @@ impl fmt::Display for Format {
             Body::Base64Url(length) => write!(f, "{prefix} + {} base64url", length.0),
             Body::Base62(length) => write!(f, "{prefix} + {} base62", length.0),
         }
+    }
+}
+
+impl Hint {
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

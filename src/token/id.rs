@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::text::ImportKey;
 use super::time::Timestamp;
 
 /// The public name of a token: a UUIDv7 (RFC 9562), so ids sort by the time of issue. Safe to log;
@@ -26,6 +27,10 @@ pub struct RequestId(Uuid);
 #[serde(transparent)]
 pub struct RequestDigest(Uuid);
 
+/// Names one import, so that it can be gone on with: a UUID of any version, chosen by the caller. It opens nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ImportId(Uuid);
+
 /// Why a text is not an identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum IdError {
@@ -41,6 +46,13 @@ impl TokenId {
     /// The id of a token issued at `now`; `random` is 80 bits from the entropy source.
     pub fn new(now: Timestamp, random: [u8; 10]) -> TokenId {
         TokenId(version_7(now, random))
+    }
+
+    /// Whether it was made with this chance, whenever that was.
+    pub fn has_chance(&self, random: [u8; 10]) -> bool {
+        // Six bytes of time come first.
+
+        self.0.as_bytes()[6..] == version_7(Timestamp::MIN, random).as_bytes()[6..]
     }
 
     pub fn parse(text: &str) -> Result<TokenId, IdError> {
@@ -101,6 +113,11 @@ impl RequestDigest {
         RequestDigest::from_parts(b"tokenward own request v1", what)
     }
 
+    /// For one row of an import: a row that is sent again is the same request, whoever sends it.
+    pub fn of_imported(import: &ImportId, namespace: &Slug, key: &ImportKey) -> RequestDigest {
+        RequestDigest::from_parts(b"tokenward import row v1", &import.row(namespace, key))
+    }
+
     fn from_parts(domain: &[u8], id: &[u8]) -> RequestDigest {
         let digest: [u8; 32] = Sha256::new()
             .chain_update(domain)
@@ -119,6 +136,35 @@ impl RequestDigest {
 
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+}
+
+impl ImportId {
+    pub fn parse(text: &str) -> Result<ImportId, IdError> {
+        hyphenated(text).map(ImportId)
+    }
+
+    /// The id of an import whose rows are those whose SHA-256 this is: the same one for the same rows.
+    pub fn of_content(sha256: [u8; 32]) -> ImportId {
+        let mut first = [0; 16];
+        first.copy_from_slice(&sha256[..16]);
+        ImportId(uuid::Builder::from_custom_bytes(first).into_uuid())
+    }
+
+    /// The chance in the id of the token of this row: the token is known by it when the row comes again.
+    pub fn chance(&self, namespace: &Slug, key: &ImportKey) -> [u8; 10] {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(b"tokenward import token v1")
+            .chain_update(self.row(namespace, key))
+            .finalize()
+            .into();
+        std::array::from_fn(|at| digest[at])
+    }
+
+    /// A row among all there are. Slugs have no colon.
+    fn row(&self, namespace: &Slug, key: &ImportKey) -> Vec<u8> {
+        let named = format!("{namespace}:{key}");
+        [&self.0.as_bytes()[..], named.as_bytes()].concat()
     }
 }
 
@@ -152,6 +198,7 @@ macro_rules! shown_as_uuid {
 }
 shown_as_uuid!(TokenId);
 shown_as_uuid!(RequestDigest);
+shown_as_uuid!(ImportId);
 
 /// The name of a namespace: `[a-z][a-z0-9-]{0,62}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

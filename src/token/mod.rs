@@ -5,6 +5,7 @@ pub mod caller;
 pub mod change;
 pub mod format;
 pub mod id;
+pub mod import;
 pub mod namespace;
 pub mod network;
 pub mod overlap;
@@ -82,7 +83,7 @@ pub struct KeptSecret {
     /// When it was first used after its end, if anybody is to hear of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse_time: Option<Timestamp>,
-    /// The digest it was imported with, where that cannot be looked up; `digest` is a digest of it until it is used.
+    /// The digest it was imported with, where that cannot be looked up; `digest` is [`Phc::digest`] until it is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phc: Option<Phc>,
 }
@@ -121,6 +122,12 @@ impl Token {
 
     pub fn secret_of_version(&self, version: u32) -> Option<&KeptSecret> {
         self.secrets.iter().find(|kept| kept.version == version)
+    }
+
+    /// The secrets that have to be tried on a text that begins as `hint` does.
+    pub fn secrets_to_try<'a>(&'a self, hint: &'a Hint) -> impl Iterator<Item = (&'a KeptSecret, &'a Phc)> {
+        let begins = self.secrets.iter().filter(move |kept| kept.hint == *hint);
+        begins.filter_map(|kept| Some((kept, kept.phc.as_ref()?)))
     }
 
     pub fn secret_with(&self, digest: &Digest) -> Option<&KeptSecret> {

@@ -26,6 +26,8 @@ pub enum Right {
     AuditRead,
     /// Issue, list, revoke and rotate in the namespace of credentials.
     CredentialsManage,
+    /// To take over tokens that were issued elsewhere.
+    TokensImport,
 }
 
 /// One permission, read from the text of a scope.
@@ -76,7 +78,7 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 11] = [
+    pub const ALL: [Right; 12] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
@@ -88,6 +90,7 @@ impl Right {
         Right::NamespacesManage,
         Right::AuditRead,
         Right::CredentialsManage,
+        Right::TokensImport,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -103,6 +106,7 @@ impl Right {
             Right::NamespacesManage => "namespaces.manage",
             Right::AuditRead => "audit.read",
             Right::CredentialsManage => "credentials.manage",
+            Right::TokensImport => "tokens.import",
         }
     }
 
@@ -120,7 +124,8 @@ impl Right {
             | Right::TokensRevoke
             | Right::TokensRotate
             | Right::TokensVerify
-            | Right::TokensVerifyReason => true,
+            | Right::TokensVerifyReason
+            | Right::TokensImport => true,
             Right::RevocationsWatch
             | Right::NamespacesList
             | Right::NamespacesManage

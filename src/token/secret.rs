@@ -45,6 +45,12 @@ impl Digest {
     }
 }
 
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Digest {
+        Digest(bytes)
+    }
+}
+
 impl TryFrom<String> for Digest {
     type Error = NotDigest;
 
@@ -73,6 +79,8 @@ pub struct PepperId(pub u16);
 impl PepperId {
     /// What stays when peppers go is known under the id that no pepper has.
     pub const TAGS: PepperId = PepperId(0);
+    /// No pepper: the secret is not looked up by such a digest, so no pepper has to stay for it.
+    pub const NONE: PepperId = PepperId(0);
 }
 
 /// What a key is known again by. It says nothing of the key.
@@ -155,15 +163,13 @@ impl Pepper {
 
     /// The digest `secret` is looked up by.
     pub fn digest(&self, secret: &Secret) -> Digest {
-        let fast = Sha256::digest(secret.expose().as_bytes());
-        Digest(
-            self.digests
-                .clone()
-                .chain_update(fast)
-                .finalize()
-                .into_bytes()
-                .into(),
-        )
+        self.wrap(&Sha256::digest(secret.expose().as_bytes()).into())
+    }
+
+    /// The digest that a secret is looked up by of which only the SHA-256 of its text is known.
+    pub fn wrap(&self, fast: &[u8; 32]) -> Digest {
+        let digest = self.digests.clone().chain_update(fast).finalize();
+        Digest(digest.into_bytes().into())
     }
 
     /// What the keys of sealed answers are salted with: see [`super::answer`].

@@ -114,6 +114,10 @@ text! {
     Subject, 1 to 200 characters
 }
 text! {
+    /// What a row of an import is known by, in the words of whoever imports: once in each import.
+    ImportKey, 1 to 200 characters
+}
+text! {
     /// Who made a change.
     Actor, 1 to 200 characters
 }

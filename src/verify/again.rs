@@ -50,11 +50,8 @@ impl Verifier {
         if let Some(token) = self.known.cache.get(&digest) {
             return Ok(Some(token));
         }
-        let digests = Digests {
-            current: digest,
-            other: None,
-        };
-        let Found { token, fence, .. } = self.misses.look_up(digests, &caller.to_string()).await?;
+        let digests = Digests::of(digest);
+        let (Found { token, fence, .. }, _) = self.misses.look_up(digests, &caller.to_string()).await?;
         if fence < applied {
             return Err(older());
         }

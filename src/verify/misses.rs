@@ -1,6 +1,6 @@
 //! Look-ups of what the cache does not hold: all that wait go to the store in one query.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,9 +14,10 @@ use crate::journal::Revision;
 use crate::limit::Allowance;
 use crate::store::{BadRow, Store, StoreError};
 use crate::token::Token;
+use crate::token::format::Hint;
 use crate::token::secret::Digest;
 
-/// The most look-ups of one query; each asks for one digest, or two.
+/// The most look-ups of one query; each asks for at most three digests.
 const BATCH_MAX: usize = 256;
 /// The most look-ups that wait for a query; a further one is refused, not queued.
 const QUEUE_MAX: usize = 4096;
@@ -32,11 +33,17 @@ pub(super) struct Misses {
     queries: Arc<AtomicU64>,
 }
 
-/// What a secret may be kept as: under the current pepper, and under the other one if there is one.
-#[derive(Clone, Copy, Debug)]
+/// What a secret may be kept as.
+#[derive(Clone, Debug)]
 pub(super) struct Digests {
+    /// Under the current pepper.
     pub(super) current: Digest,
+    /// Under the other one, if there is one.
     pub(super) other: Option<Digest>,
+    /// As what was imported, if it is known to match that.
+    pub(super) tried: Option<Digest>,
+    /// As something imported that has to be tried, where there may be such.
+    pub(super) hint: Option<Hint>,
 }
 
 /// What a look-up found, as of `fence`.
@@ -45,7 +52,25 @@ pub(super) struct Found {
     pub(super) token: Option<Arc<Token>>,
     /// Which of the digests it was found by.
     pub(super) digest: Digest,
+    /// If there is no token: those with a secret that has to be tried.
+    pub(super) to_try: Vec<Arc<Token>>,
     pub(super) fence: Revision,
+}
+
+impl Digests {
+    /// One digest, and nothing else.
+    pub(super) fn of(current: Digest) -> Digests {
+        Digests {
+            current,
+            other: None,
+            tried: None,
+            hint: None,
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Digest> {
+        iter::once(self.current).chain(self.other).chain(self.tried)
+    }
 }
 
 #[derive(Debug)]
@@ -56,10 +81,13 @@ struct Miss {
     charge: Charge,
 }
 
-/// The other digest of a secret, and all who wait for it.
-type Asking = (Option<Digest>, Vec<(Answer, Charge)>);
+/// What a secret may be kept as, and all who wait for it.
+type Asking = (Digests, Vec<(Answer, Charge)>);
 
-type Answer = oneshot::Sender<Result<Found, StoreError>>;
+/// The charge comes along while it is open whether there is a token: something has to be tried.
+type Looked = (Found, Option<Charge>);
+
+type Answer = oneshot::Sender<Result<Looked, StoreError>>;
 
 impl Misses {
     pub(super) fn new(
@@ -89,8 +117,9 @@ impl Misses {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Looks a secret up for `caller`, who pays if there is none.
-    pub(super) async fn look_up(&self, digests: Digests, caller: &str) -> Result<Found, VerifyError> {
+    /// Looks a secret up for `caller`, who pays if there is none. While something has to be tried the charge is left
+    /// to whoever tries it.
+    pub(super) async fn look_up(&self, digests: Digests, caller: &str) -> Result<Looked, VerifyError> {
         let found = self.queue(digests, caller).inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
         })?;
@@ -101,7 +130,7 @@ impl Misses {
         &self,
         digests: Digests,
         caller: &str,
-    ) -> Result<oneshot::Receiver<Result<Found, StoreError>>, VerifyError> {
+    ) -> Result<oneshot::Receiver<Result<Looked, StoreError>>, VerifyError> {
         let charge = self.budget.charge(caller)?;
         let (answer, found) = oneshot::channel();
         let miss = Miss {
@@ -144,36 +173,42 @@ async fn run(
         {
             let (_, asking) = asked
                 .entry(digests.current)
-                .or_insert_with(|| (digests.other, Vec::new()));
+                .or_insert_with(|| (digests, Vec::new()));
             asking.push((answer, charge));
         }
-        let digests: Vec<_> = asked
-            .iter()
-            .flat_map(|(current, (other, _))| iter::once(*current).chain(*other))
-            .collect();
+        let digests: Vec<_> = asked.values().flat_map(|(digests, _)| digests.iter()).collect();
+        let hints: BTreeSet<_> = asked.values().filter_map(|(digests, _)| digests.hint.clone()).collect();
         queries.fetch_add(1, Ordering::Relaxed);
-        match store.tokens_by_digest(digests.clone()).await {
+        match store.look_up(digests.clone(), hints.into_iter().collect()).await {
             Ok(look) => {
                 let mut looked: HashMap<_, _> = digests.into_iter().zip(look.tokens).collect();
-                for (current, (other, asking)) in asked {
-                    let found = found(current, other, &mut looked, look.fence);
+                let to_try: Vec<_> = look.to_try.into_iter().map(Arc::new).collect();
+                for (digests, asking) in asked.into_values() {
+                    let found = found(&digests, &mut looked, &to_try, look.fence);
                     if let Ok(Found {
                         token: Some(token),
                         digest,
                         fence,
+                        ..
                     }) = &found
                     {
                         known.cache.fill(*digest, token, *fence);
                     }
                     for (answer, charge) in asking {
-                        // What is there but does not hold is not the caller's fault either.
-                        if !matches!(found, Ok(Found { token: None, .. })) {
-                            charge.waive();
-                        }
-                        // Before the answer, so that whoever has it has the place as well.
-                        drop(charge);
+                        let found = found.clone().map_err(StoreError::from);
                         // Whoever asked may have left.
-                        let _ = answer.send(found.clone().map_err(StoreError::from));
+                        let _ = answer.send(match found {
+                            Ok(found) if !found.to_try.is_empty() => Ok((found, Some(charge))),
+                            found => {
+                                // What is there but does not hold is not the caller's fault either.
+                                if !matches!(found, Ok(Found { token: None, .. })) {
+                                    charge.waive();
+                                }
+                                // Before the answer, so that whoever has it has the place as well.
+                                drop(charge);
+                                found.map(|found| (found, None))
+                            }
+                        });
                     }
                 }
             }
@@ -189,21 +224,22 @@ async fn run(
     }
 }
 
-/// What the store has under either digest. A row that was tampered with is an answer only where the other digest leads
-/// to none.
+/// What the store has under any of the digests. A row that was tampered with is an answer only where no other digest
+/// leads to a token.
 fn found(
-    current: Digest,
-    other: Option<Digest>,
+    digests: &Digests,
     looked: &mut HashMap<Digest, Result<Option<Token>, BadRow>>,
+    to_try: &[Arc<Token>],
     fence: Revision,
 ) -> Result<Found, BadRow> {
     let mut bad = None;
-    for digest in iter::once(current).chain(other) {
+    for digest in digests.iter() {
         match looked.remove(&digest) {
             Some(Ok(Some(token))) => {
                 return Ok(Found {
                     token: Some(Arc::new(token)),
                     digest,
+                    to_try: Vec::new(),
                     fence,
                 });
             }
@@ -215,7 +251,14 @@ fn found(
         Some(bad) => Err(bad),
         None => Ok(Found {
             token: None,
-            digest: current,
+            digest: digests.current,
+            to_try: match &digests.hint {
+                Some(hint) => {
+                    let begins = |token: &&Arc<Token>| token.secrets_to_try(hint).next().is_some();
+                    to_try.iter().filter(begins).cloned().collect()
+                }
+                None => Vec::new(),
+            },
             fence,
         }),
     }

@@ -10,6 +10,7 @@ mod misses;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -37,6 +38,7 @@ pub use error::{NotJudging, NotYetApplied, VerifyError};
 use follower::Follower;
 pub use follower::{Following, Stop};
 use misses::{Digests, Found, Misses};
+use trials::Trials;
 
 /// Judges secrets, from a cache of facts that the journal keeps true.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub struct Verifier {
     store: Arc<dyn Store>,
     known: Arc<Known>,
     misses: Misses,
+    trials: Trials,
     following: watch::Receiver<Following>,
     lease: Arc<Lease>,
     epoch: Epoch,
@@ -141,6 +144,7 @@ impl Verifier {
                 store,
                 known,
                 misses,
+                trials: Trials::start(),
                 following,
                 lease,
                 epoch: head.epoch,
@@ -227,9 +231,25 @@ impl Verifier {
         if !namespace.format.tag_holds(&secret, &self.peppers) {
             return Ok(refused(Refusal::Unknown));
         }
-        drop(secret);
-        let digests = Digests { current, other };
-        let Found { token, digest, fence } = self.misses.look_up(digests, &caller.to_string()).await?;
+        let tried = self.trials.known(&current);
+        if may_cache && let Some(tried) = tried
+            && let Some(token) = self.known.cache.get(&tried)
+            && token.secret_with(&tried).is_some()
+        {
+            return Ok(self.judged(token, (&namespace, &tried), current, need, applied));
+        }
+        let may_be_imported = tried.is_none() && !namespace.format.is_tagged();
+        let digests = Digests {
+            current,
+            other,
+            tried,
+            hint: may_be_imported.then(|| namespace.format.hint(&secret)),
+        };
+        let caller = caller.to_string();
+        let looked = self.misses.look_up(digests.clone(), &caller).await?;
+        let Found {
+            token, digest, fence, ..
+        } = self.tried(secret, &namespace, digests, looked, &caller).await?;
         if fence < applied {
             return Err(older());
         }

@@ -112,7 +112,7 @@ proptest! {
             token = super::token(Some(&before), &change)?;
             check(&before, &token, instant(now))?;
             match change {
-                TokenChange::Issued(_) | TokenChange::Redigested { .. } => {}
+                TokenChange::Issued(_) | TokenChange::Imported(_) | TokenChange::Redigested { .. } => {}
                 TokenChange::Rotated { secret, retire_time } => {
                     prop_assert_eq!(token.current_secret(), Some(&secret));
                     let old = before.current_secret().map(|kept| kept.version);

@@ -25,6 +25,7 @@ use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::{Digest, Peppers, RowKey};
@@ -197,9 +198,9 @@ impl Store for PostgresStore {
         ))
     }
 
-    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
+    async fn look_up(&self, digests: Vec<Digest>, hints: Vec<Hint>) -> Result<Look, StoreError> {
         ask!(self.misses, |connection| async {
-            let look = read::tokens_by_digest(&mut connection, &self.rows, &digests).await?;
+            let look = read::look_up(&mut connection, &self.rows, &digests, &hints).await?;
             match connection.seen {
                 Some(seen) if !look.tokens.is_empty() && look.fence < seen.revision => Err(Fault::Behind),
                 _ => Ok(look),

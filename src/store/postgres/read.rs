@@ -1,5 +1,7 @@
 //! Reading tokens, namespaces and the journal. Each function is one statement, and so one snapshot.
 
+use std::collections::BTreeMap;
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -7,12 +9,13 @@ use uuid::Uuid;
 use super::super::columns::{link, revision, sql};
 use super::super::mac::{self, Heard, RawRow};
 use super::super::peppers::KnownPeppers;
-use super::super::{BadRow, EntryFilter, Head, Look, StoreError, directory_of};
+use super::super::{BadRow, EntryFilter, Head, Look, StoreError, TO_TRY_MAX, directory_of};
 use super::fault::Fault;
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::{Digest, PepperId, RowKey};
@@ -23,15 +26,24 @@ pub(super) const TOKEN: &str = "
     FROM token_record WHERE id = $1";
 
 // The head is read with the rows: a fill is fenced by what the rows are known to reflect. So is what the journal
-// says of each, or a commit in between would make a row look outdated.
-pub(super) const TOKENS_BY_DIGEST: &str = "
+// says of each, or a commit in between would make a row look outdated. What has to be tried has no place.
+pub(super) const LOOK_UP: &str = "
+    WITH found (place, token_id) AS (
+        SELECT asked.place, secret.token_id
+        FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (digest, place)
+        LEFT JOIN secret ON secret.digest = asked.digest
+        UNION ALL
+        SELECT NULL, begun.token_id
+        FROM UNNEST($2::text[]) AS asked (hint), LATERAL (
+            SELECT token_id FROM secret
+            WHERE hint = asked.hint AND phc IS NOT NULL ORDER BY token_id LIMIT $3
+        ) AS begun
+    )
     SELECT
         (SELECT revision FROM journal_head) AS fence, (SELECT min(revision) FROM journal) AS oldest,
-        token_record.id, token_record.version, record, mac, newest
-    FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (digest, place)
-    LEFT JOIN secret ON secret.digest = asked.digest
-    LEFT JOIN token_record ON token_record.id = secret.token_id
-    ORDER BY asked.place";
+        place, token_record.id, token_record.version, record, mac, newest
+    FROM found LEFT JOIN token_record ON token_record.id = found.token_id
+    ORDER BY place, found.token_id";
 
 pub(super) const TOKENS: &str = "
     SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
@@ -87,21 +99,39 @@ pub(super) async fn token(
     row.map(|row| believed(checked(key, &row)?)).transpose()
 }
 
-pub(super) async fn tokens_by_digest(
+pub(super) async fn look_up(
     connection: &mut PgConnection,
     key: &RowKey,
     digests: &[Digest],
+    hints: &[Hint],
 ) -> Result<Look, Fault> {
     let asked: Vec<&[u8]> = digests.iter().map(|digest| &digest.as_bytes()[..]).collect();
-    let query = sqlx::query(TOKENS_BY_DIGEST).bind(asked);
+    let begun: Vec<&str> = hints.iter().map(Hint::as_str).collect();
+    let query = sqlx::query(LOOK_UP)
+        .bind(asked)
+        .bind(begun)
+        .bind(i64::from(TO_TRY_MAX));
     let rows = query.fetch_all(connection).await?;
     let fence = rows.first().map_or(Ok(0), |row| row.try_get("fence"))?;
-    let found = |row: &PgRow| match row.try_get::<Option<Uuid>, _>("id")? {
-        Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
-        None => Ok(Ok(None)),
+    let found = |row: &PgRow| -> Result<_, Fault> {
+        match row.try_get::<Option<Uuid>, _>("id")? {
+            Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
+            None => Ok(Ok(None)),
+        }
     };
+    let (mut tokens, mut to_try) = (Vec::with_capacity(digests.len()), BTreeMap::new());
+    for row in &rows {
+        match (row.try_get::<Option<i64>, _>("place")?, found(row)?) {
+            (Some(_), token) => tokens.push(token),
+            (None, Ok(Some(token))) => {
+                to_try.insert(token.id, token);
+            }
+            (None, Ok(None) | Err(_)) => {}
+        }
+    }
     Ok(Look {
-        tokens: rows.iter().map(found).collect::<Result<_, Fault>>()?,
+        tokens,
+        to_try: to_try.into_values().collect(),
         fence: revision(fence)?,
     })
 }

@@ -27,6 +27,7 @@ use crate::journal::cursor::Epoch;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::{Digest, Peppers, RowKey};
@@ -274,8 +275,8 @@ impl Store for SqliteStore {
         read::token(&self.readers, &self.rows, id).await
     }
 
-    async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
-        read::tokens_by_digest(&self.readers, &self.rows, &digests).await
+    async fn look_up(&self, digests: Vec<Digest>, hints: Vec<Hint>) -> Result<Look, StoreError> {
+        read::look_up(&self.readers, &self.rows, &digests, &hints).await
     }
 
     async fn tokens(

@@ -1,16 +1,19 @@
 //! Reading tokens, namespaces and the journal. Each function is one statement, and so one snapshot.
 
+use std::collections::BTreeMap;
+
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteExecutor};
 
 use super::super::mac::{self, Heard, RawRow};
 use super::super::peppers::KnownPeppers;
-use super::super::{BadRow, EntryFilter, Head, Look, StoreError, directory_of};
+use super::super::{BadRow, EntryFilter, Head, Look, StoreError, TO_TRY_MAX, directory_of};
 use super::{link, revision, sql};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
+use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, PepperId, RowKey};
@@ -21,15 +24,23 @@ pub(super) const TOKEN: &str = "
     FROM token_record WHERE id = $1";
 
 // The head is read with the rows: a fill is fenced by what the rows are known to reflect. So is what the journal
-// says of each, or a commit in between would make a row look outdated.
-pub(super) const TOKENS_BY_DIGEST: &str = "
+// says of each, or a commit in between would make a row look outdated. What has to be tried has no place.
+pub(super) const LOOK_UP: &str = "
+    WITH found (place, token_id) AS (
+        SELECT asked.key, secret.token_id
+        FROM json_each($1) AS asked LEFT JOIN secret ON secret.digest = unhex(asked.value)
+        UNION ALL
+        SELECT NULL, begun.id
+        FROM json_each($2) AS asked JOIN token AS begun ON begun.id IN (
+            SELECT token_id FROM secret
+            WHERE hint = asked.value AND phc IS NOT NULL ORDER BY token_id LIMIT $3
+        )
+    )
     SELECT
         (SELECT revision FROM journal_head) AS fence, (SELECT min(revision) FROM journal) AS oldest,
-        token_record.id, token_record.version, record, mac, newest
-    FROM json_each($1) AS asked
-    LEFT JOIN secret ON secret.digest = unhex(asked.value)
-    LEFT JOIN token_record ON token_record.id = secret.token_id
-    ORDER BY asked.key";
+        place, token_record.id, token_record.version, record, mac, newest
+    FROM found LEFT JOIN token_record ON token_record.id = found.token_id
+    ORDER BY place, found.token_id";
 
 pub(super) const TOKENS: &str = "
     SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
@@ -101,20 +112,37 @@ async fn token_row<'e>(
     Ok(query.fetch_optional(executor).await?)
 }
 
-pub(super) async fn tokens_by_digest(
+pub(super) async fn look_up(
     pool: &SqlitePool,
     key: &RowKey,
     digests: &[Digest],
+    hints: &[Hint],
 ) -> Result<Look, StoreError> {
-    let asked = serde_json::to_string(digests).map_err(StoreError::corrupt)?;
-    let rows = sqlx::query(TOKENS_BY_DIGEST).bind(asked).fetch_all(pool).await?;
+    let query = sqlx::query(LOOK_UP)
+        .bind(serde_json::to_string(digests).map_err(StoreError::corrupt)?)
+        .bind(serde_json::to_string(hints).map_err(StoreError::corrupt)?)
+        .bind(TO_TRY_MAX);
+    let rows = query.fetch_all(pool).await?;
     let fence = rows.first().map_or(Ok(0), |row| row.try_get("fence"))?;
-    let found = |row: &SqliteRow| match row.try_get::<Option<&[u8]>, _>("id")? {
-        Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
-        None => Ok(Ok(None)),
+    let found = |row: &SqliteRow| -> Result<_, StoreError> {
+        match row.try_get::<Option<&[u8]>, _>("id")? {
+            Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
+            None => Ok(Ok(None)),
+        }
     };
+    let (mut tokens, mut to_try) = (Vec::with_capacity(digests.len()), BTreeMap::new());
+    for row in &rows {
+        match (row.try_get::<Option<i64>, _>("place")?, found(row)?) {
+            (Some(_), token) => tokens.push(token),
+            (None, Ok(Some(token))) => {
+                to_try.insert(token.id, token);
+            }
+            (None, Ok(None) | Err(_)) => {}
+        }
+    }
     Ok(Look {
-        tokens: rows.iter().map(found).collect::<Result<_, StoreError>>()?,
+        tokens,
+        to_try: to_try.into_values().collect(),
         fence: revision(fence)?,
     })
 }

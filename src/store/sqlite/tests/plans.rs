@@ -24,7 +24,7 @@ const STATEMENTS: [&str; 27] = [
     commit::SWEEP_ANSWERS,
     read::PEPPERS,
     read::TOKEN,
-    read::TOKENS_BY_DIGEST,
+    read::LOOK_UP,
     read::TOKENS,
     read::DIRECTORY,
     read::ENTRIES,
@@ -103,11 +103,11 @@ async fn each_read_goes_by_its_index() -> Tested {
     for (statement, step) in [
         (read::TOKEN, "SEARCH token USING PRIMARY KEY (id=?)"),
         (
-            read::TOKENS_BY_DIGEST,
+            read::LOOK_UP,
             "SEARCH secret USING PRIMARY KEY (digest=?) LEFT-JOIN",
         ),
         (
-            read::TOKENS_BY_DIGEST,
+            read::LOOK_UP,
             "SEARCH token USING PRIMARY KEY (id=?) LEFT-JOIN",
         ),
         (
@@ -115,7 +115,7 @@ async fn each_read_goes_by_its_index() -> Tested {
             "SEARCH token USING INDEX token_by_namespace (namespace=? AND id>?)",
         ),
         (read::TOKEN, NEWEST),
-        (read::TOKENS_BY_DIGEST, NEWEST),
+        (read::LOOK_UP, NEWEST),
         (read::TOKENS, NEWEST),
         (
             read::DIRECTORY,

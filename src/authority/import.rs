@@ -1,0 +1,296 @@
+//! Import: tokens that were issued elsewhere, with digests of their secrets.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::yield_now;
+
+use super::{Authority, AuthorityError};
+use crate::journal::{Change, Draft, Entry, Origin};
+use crate::store::{Outcome, StoreError, TO_TRY_MAX};
+use crate::token::caller::Caller;
+use crate::token::change::TokenChange;
+use crate::token::format::Hint;
+use crate::token::id::{ImportId, RequestDigest, Slug, TokenId};
+use crate::token::import::{ImportedDigest, Row, RowRefused, import};
+use crate::token::namespace::Namespace;
+use crate::token::secret::Digest;
+use crate::token::text::ImportKey;
+use crate::token::time::Timestamp;
+use crate::token::{KeptSecret, Token};
+
+/// The most rows that are imported at once: they fit into one transaction.
+pub const ROWS_MAX: usize = 256;
+/// Imports under way at once. Each has at most [`ROWS_MAX`] drafts waiting to be written, so that others who want
+/// something written wait for no more than these.
+pub(super) const IMPORTS_MAX: usize = 4;
+/// So many rows are decided on before others have their turn on the thread.
+const TURN_ROWS: usize = 32;
+
+/// An import under way. It has its place among them until it is dropped.
+#[derive(Debug)]
+pub struct Import {
+    id: ImportId,
+    namespace: Arc<Namespace>,
+    dry_run: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What became of a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Imported {
+    /// In a dry run: it would be.
+    Now,
+    /// By the same import, before.
+    Before,
+    Refused(RowRefused),
+}
+
+/// What rows are compared with: the tokens there are.
+struct There {
+    by_digest: HashMap<Digest, TokenId>,
+    /// Secrets that have yet to be tried, by how they begin.
+    alike: HashMap<Hint, usize>,
+}
+
+/// A row on its way to be written.
+struct Decided {
+    position: usize,
+    chance: [u8; 10],
+    /// Under the current pepper, and under the other one.
+    digests: Vec<Digest>,
+    draft: Draft,
+}
+
+impl Import {
+    pub fn namespace(&self) -> &Slug {
+        &self.namespace.slug
+    }
+}
+
+impl Authority {
+    /// Begins an import into a namespace that the caller may import into.
+    pub async fn begin_import(
+        &self,
+        namespace: &Slug,
+        id: ImportId,
+        dry_run: bool,
+    ) -> Result<Import, AuthorityError> {
+        let max = IMPORTS_MAX;
+        let place = Arc::clone(&self.imports).try_acquire_owned();
+        let place = place.map_err(|_| AuthorityError::TooManyImports { max })?;
+        let directory = self.store.directory().await?.record;
+        let found = directory.get(namespace);
+        let namespace = found.ok_or_else(|| AuthorityError::NamespaceNotFound(namespace.clone()))?;
+        if namespace.format.is_tagged() {
+            return Err(AuthorityError::FormatTagged(namespace.slug.clone()));
+        }
+        Ok(Import {
+            id,
+            namespace: Arc::clone(namespace),
+            dry_run,
+            _place: place,
+        })
+    }
+
+    /// Imports up to [`ROWS_MAX`] rows, those that could be read; what became of each, in order.
+    ///
+    /// An error says nothing about any of them: sent again, each is imported once. What a namespace demands of what is
+    /// issued in it (names, lifetimes, tokens of a subject) is not demanded here: these tokens are out already.
+    pub async fn import(
+        &self,
+        caller: &Caller,
+        under_way: &Import,
+        rows: Vec<Result<Row, RowRefused>>,
+    ) -> Result<Vec<Imported>, AuthorityError> {
+        let now = self.clock.now();
+        let mut imported = Vec::with_capacity(rows.len());
+        let mut decided: Vec<Decided> = Vec::with_capacity(rows.len());
+        for (position, row) in rows.into_iter().enumerate() {
+            if position % TURN_ROWS == TURN_ROWS - 1 {
+                yield_now().await;
+            }
+            let row = row.and_then(|row| Ok(self.decide(caller, under_way, row, now)?));
+            imported.push(match row {
+                Ok(row) => {
+                    decided.push(Decided { position, ..row });
+                    Imported::Now
+                }
+                Err(refused) => Imported::Refused(refused),
+            });
+        }
+        let there = self.there(&decided).await?;
+        let mut drafts = Vec::with_capacity(decided.len());
+        let mut sent: Vec<Decided> = Vec::with_capacity(decided.len());
+        let mut seen = Seen::default();
+        for row in decided {
+            match there.and_seen(&mut seen, &row) {
+                Imported::Now if !under_way.dry_run => {
+                    drafts.push(row.draft.clone());
+                    sent.push(row);
+                }
+                known => imported[row.position] = known,
+            }
+        }
+        let outcomes = self.writer.commit_all(drafts).await?;
+        for (row, outcome) in sent.into_iter().zip(outcomes) {
+            imported[row.position] = self.written(&row, outcome).await?;
+        }
+        Ok(imported)
+    }
+
+    fn decide(
+        &self,
+        caller: &Caller,
+        under_way: &Import,
+        row: Row,
+        now: Timestamp,
+    ) -> Result<Decided, RowRefused> {
+        let Import { id, namespace, .. } = under_way;
+        let slug = &namespace.slug;
+        caller.check_passing_on(slug, &row.scopes, row.expire_time)?;
+        let chance = id.chance(slug, &row.key);
+        let request_id = RequestDigest::of_imported(id, slug, &row.key);
+        let other = match (&row.digest, self.peppers.other()) {
+            (ImportedDigest::Sha256(fast), Some(other)) => Some(other.wrap(fast)),
+            _ => None,
+        };
+        let token = import(row, namespace, TokenId::new(now, chance), &self.peppers, now)?;
+        let digests = token.secrets.iter().map(|kept| kept.digest).chain(other).collect();
+        let origin = Origin {
+            request_id,
+            time: now,
+            actor: caller.actor(),
+        };
+        let change = TokenChange::Imported(Box::new(token));
+        let draft = Draft::of_token(origin, None, change);
+        Ok(Decided {
+            position: 0,
+            chance,
+            digests,
+            draft: draft.map_err(|_| RowRefused::RowTwice)?,
+        })
+    }
+
+    /// What is there already of what these rows would make.
+    async fn there(&self, rows: &[Decided]) -> Result<There, AuthorityError> {
+        let mut there = There {
+            by_digest: HashMap::new(),
+            alike: HashMap::new(),
+        };
+        let digests: Vec<_> = rows.iter().flat_map(|row| row.digests.iter().copied()).collect();
+        let hints: HashSet<_> = rows.iter().filter_map(Decided::hint).cloned().collect();
+        if digests.is_empty() {
+            return Ok(there);
+        }
+        let look = self.store.look_up(digests.clone(), hints.into_iter().collect()).await?;
+        for (digest, token) in digests.into_iter().zip(look.tokens) {
+            if let Some(token) = token.map_err(StoreError::from)? {
+                there.by_digest.insert(digest, token.id);
+            }
+        }
+        for token in &look.to_try {
+            for kept in token.secrets.iter().filter(|kept| kept.phc.is_some()) {
+                *there.alike.entry(kept.hint.clone()).or_default() += 1;
+            }
+        }
+        Ok(there)
+    }
+
+    /// What became of a row that went to be written.
+    async fn written(
+        &self,
+        row: &Decided,
+        outcome: Result<Outcome, StoreError>,
+    ) -> Result<Imported, AuthorityError> {
+        match outcome {
+            Ok(Outcome::Written(_)) => Ok(Imported::Now),
+            Ok(Outcome::Repeated(entry)) if is_imported(&entry) => Ok(Imported::Before),
+            // Its id is another token's, or its request another change's: that is not by chance.
+            Ok(Outcome::Repeated(_) | Outcome::Conflict) => Ok(Imported::Refused(RowRefused::RowTwice)),
+            // Another import may have been faster with the same digest.
+            Err(StoreError::Corrupt { what }) => {
+                let look = self.store.tokens_by_digest(row.digests.clone()).await?;
+                let mut taken = look.tokens.into_iter().filter_map(|token| token.ok().flatten());
+                match taken.next() {
+                    Some(token) => Ok(row.against(token.id)),
+                    None => Err(StoreError::Corrupt { what }.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn is_imported(entry: &Entry) -> bool {
+    let change = &entry.change;
+    matches!(
+        change,
+        Change::Token {
+            change: TokenChange::Imported(_),
+            ..
+        }
+    )
+}
+
+/// The rows of a message so far.
+#[derive(Default)]
+struct Seen {
+    digests: HashSet<Digest>,
+    requests: HashSet<RequestDigest>,
+    alike: HashMap<Hint, usize>,
+}
+
+impl There {
+    fn and_seen(&self, seen: &mut Seen, row: &Decided) -> Imported {
+        let taken = row.digests.iter().find_map(|digest| self.by_digest.get(digest));
+        if let Some(id) = taken {
+            return row.against(*id);
+        }
+        let is_new = seen.requests.insert(row.draft.request_id);
+        if !row.digests.iter().all(|digest| seen.digests.insert(*digest)) || !is_new {
+            return Imported::Refused(RowRefused::RowTwice);
+        }
+        if let Some(hint) = row.hint() {
+            let max = TO_TRY_MAX as usize;
+            let more = seen.alike.entry(hint.clone()).or_default();
+            if self.alike.get(hint).copied().unwrap_or_default() + *more >= max {
+                return Imported::Refused(RowRefused::TooManyAlike { max });
+            }
+            *more += 1;
+        }
+        Imported::Now
+    }
+}
+
+impl Decided {
+    fn token(&self) -> Option<&Token> {
+        match self.draft.change() {
+            Change::Token {
+                change: TokenChange::Imported(token),
+                ..
+            } => Some(token),
+            _ => None,
+        }
+    }
+
+    /// How it begins, if it has to be tried.
+    fn hint(&self) -> Option<&Hint> {
+        let kept: &KeptSecret = self.token()?.current_secret()?;
+        kept.phc.is_some().then_some(&kept.hint)
+    }
+
+    /// Its digest is that of a token there is: one that it made itself, or another.
+    fn against(&self, id: TokenId) -> Imported {
+        if id.has_chance(self.chance) {
+            Imported::Before
+        } else {
+            Imported::Refused(RowRefused::DigestTaken(id))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,13 @@ macro_rules! redacted_debug {
     };
 }
 redacted_debug!(ImportRow { key, name, subject, scopes, labels, hint, create_time, expire_time }, not digest);
+
+impl std::fmt::Debug for v1::import_row::Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 redacted_debug!(IssueRequest { namespace, name, subject, scopes, labels, expiration }, not request_id);
 redacted_debug!(IssueResponse { token, cursor }, not secret);
 redacted_debug!(RotateRequest { token_id, overlap }, not request_id);

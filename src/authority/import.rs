@@ -1,7 +1,6 @@
 //! Import: tokens that were issued elsewhere, with digests of their secrets.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,7 +16,6 @@ use crate::token::id::{ImportId, RequestDigest, Slug, TokenId};
 use crate::token::import::{ImportedDigest, Row, RowRefused, import};
 use crate::token::namespace::Namespace;
 use crate::token::secret::Digest;
-use crate::token::text::ImportKey;
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Token};
 
@@ -112,7 +110,7 @@ impl Authority {
             if position % TURN_ROWS == TURN_ROWS - 1 {
                 yield_now().await;
             }
-            let row = row.and_then(|row| Ok(self.decide(caller, under_way, row, now)?));
+            let row = row.and_then(|row| self.decide(caller, under_way, row, now));
             imported.push(match row {
                 Ok(row) => {
                     decided.push(Decided { position, ..row });
@@ -158,7 +156,12 @@ impl Authority {
             _ => None,
         };
         let token = import(row, namespace, TokenId::new(now, chance), &self.peppers, now)?;
-        let digests = token.secrets.iter().map(|kept| kept.digest).chain(other).collect();
+        let digests = token
+            .secrets
+            .iter()
+            .map(|kept| kept.digest)
+            .chain(other)
+            .collect();
         let origin = Origin {
             request_id,
             time: now,
@@ -170,7 +173,7 @@ impl Authority {
             position: 0,
             chance,
             digests,
-            draft: draft.map_err(|_| RowRefused::RowTwice)?,
+            draft: draft.map_err(|_| RowRefused::KeyTaken)?,
         })
     }
 
@@ -185,7 +188,10 @@ impl Authority {
         if digests.is_empty() {
             return Ok(there);
         }
-        let look = self.store.look_up(digests.clone(), hints.into_iter().collect()).await?;
+        let look = self
+            .store
+            .look_up(digests.clone(), hints.into_iter().collect())
+            .await?;
         for (digest, token) in digests.into_iter().zip(look.tokens) {
             if let Some(token) = token.map_err(StoreError::from)? {
                 there.by_digest.insert(digest, token.id);
@@ -207,9 +213,8 @@ impl Authority {
     ) -> Result<Imported, AuthorityError> {
         match outcome {
             Ok(Outcome::Written(_)) => Ok(Imported::Now),
-            Ok(Outcome::Repeated(entry)) if is_imported(&entry) => Ok(Imported::Before),
-            // Its id is another token's, or its request another change's: that is not by chance.
-            Ok(Outcome::Repeated(_) | Outcome::Conflict) => Ok(Imported::Refused(RowRefused::RowTwice)),
+            Ok(Outcome::Repeated(entry)) if row.was_imported_as(&entry) => Ok(Imported::Before),
+            Ok(Outcome::Repeated(_) | Outcome::Conflict) => Ok(Imported::Refused(RowRefused::KeyTaken)),
             // Another import may have been faster with the same digest.
             Err(StoreError::Corrupt { what }) => {
                 let look = self.store.tokens_by_digest(row.digests.clone()).await?;
@@ -224,15 +229,15 @@ impl Authority {
     }
 }
 
-fn is_imported(entry: &Entry) -> bool {
-    let change = &entry.change;
-    matches!(
-        change,
+/// The token that a change imports.
+fn token_of(change: &Change) -> Option<&Token> {
+    match change {
         Change::Token {
-            change: TokenChange::Imported(_),
+            change: TokenChange::Imported(token),
             ..
-        }
-    )
+        } => Some(token),
+        _ => None,
+    }
 }
 
 /// The rows of a message so far.
@@ -249,9 +254,11 @@ impl There {
         if let Some(id) = taken {
             return row.against(*id);
         }
-        let is_new = seen.requests.insert(row.draft.request_id);
-        if !row.digests.iter().all(|digest| seen.digests.insert(*digest)) || !is_new {
-            return Imported::Refused(RowRefused::RowTwice);
+        if !row.digests.iter().all(|digest| seen.digests.insert(*digest)) {
+            return Imported::Refused(RowRefused::DigestTwice);
+        }
+        if !seen.requests.insert(row.draft.request_id) {
+            return Imported::Refused(RowRefused::KeyTaken);
         }
         if let Some(hint) = row.hint() {
             let max = TO_TRY_MAX as usize;
@@ -266,19 +273,15 @@ impl There {
 }
 
 impl Decided {
-    fn token(&self) -> Option<&Token> {
-        match self.draft.change() {
-            Change::Token {
-                change: TokenChange::Imported(token),
-                ..
-            } => Some(token),
-            _ => None,
-        }
+    /// Whether `entry`, of the same key, imported the same secret.
+    fn was_imported_as(&self, entry: &Entry) -> bool {
+        let secrets = token_of(&entry.change).map(|token| &token.secrets);
+        secrets.is_some_and(|secrets| secrets.iter().any(|kept| self.digests.contains(&kept.digest)))
     }
 
     /// How it begins, if it has to be tried.
     fn hint(&self) -> Option<&Hint> {
-        let kept: &KeptSecret = self.token()?.current_secret()?;
+        let kept: &KeptSecret = token_of(self.draft.change())?.current_secret()?;
         kept.phc.is_some().then_some(&kept.hint)
     }
 

@@ -48,7 +48,10 @@ impl Writer {
 
     /// Has all `drafts` written, in order, and answers for each. Where there is no room for one it waits for some,
     /// rather than be refused: whoever asks bounds how many there are.
-    pub async fn commit_all(&self, drafts: Vec<Draft>) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
+    pub async fn commit_all(
+        &self,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
         let mut outcomes = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let (answer, outcome) = oneshot::channel();

@@ -10,6 +10,7 @@ mod credential;
 mod demo;
 mod dial;
 mod failure;
+mod import;
 mod login;
 mod migrate;
 mod namespace;
@@ -138,6 +139,8 @@ enum Command {
     Credential(token::CredentialCommand),
     /// Issue a token and show its secret, once
     Issue(token::IssueArgs),
+    /// Take over tokens that were issued elsewhere, by the digests of their secrets
+    Import(import::ImportArgs),
     /// Show one token
     Get {
         /// Id of the token
@@ -290,6 +293,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Namespace(command) => wait(namespace::run(command, &caller)),
         Command::Credential(command) => wait(token::credential(command, &caller)),
         Command::Issue(args) => wait(token::issue(args, &caller)),
+        Command::Import(args) => wait(import::run(args, &caller)),
         Command::Get { token_id } => wait(token::get(token_id, &caller)),
         Command::List(args) => wait(token::list(args, &caller)),
         Command::Revoke(args) => wait(token::revoke(args, &caller)),

@@ -306,6 +306,7 @@ mod tests {
             TokenSuspended,
             TokenResumed,
             TokenRedigested,
+            TokenImported,
         ];
         let named: Vec<_> = kinds.into_iter().map(kind).collect();
         let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

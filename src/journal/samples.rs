@@ -23,12 +23,22 @@ pub(crate) fn issue(token: Token) -> Draft {
     Draft::of_token(origin(), None, TokenChange::Issued(Box::new(token))).unwrap()
 }
 
+pub(crate) fn import(token: Token) -> Draft {
+    Draft::of_token(origin(), None, TokenChange::Imported(Box::new(token))).unwrap()
+}
+
 pub(crate) fn any_token_change() -> impl Strategy<Value = TokenChange> {
     let rotated = (any_kept(), crate::token::samples::any_instant())
         .prop_map(|(secret, retire_time)| TokenChange::Rotated { secret, retire_time });
     prop_oneof![
-        any_token().prop_map(|token| TokenChange::Issued(Box::new(token))),
-        any_token().prop_map(|token| TokenChange::Imported(Box::new(token))),
+        (any_token(), any::<bool>()).prop_map(|(token, imported)| {
+            let token = Box::new(token);
+            if imported {
+                TokenChange::Imported(token)
+            } else {
+                TokenChange::Issued(token)
+            }
+        }),
         rotated,
         any_withdrawal().prop_map(TokenChange::Revoked),
         any_withdrawal().prop_map(TokenChange::Suspended),

@@ -4,11 +4,13 @@ use std::error::Error;
 
 use proptest::prelude::*;
 
-use super::samples::{any_change, issue, origin};
+use super::samples::{any_change, import, issue, origin};
 use super::*;
 use crate::token::change;
 use crate::token::id::RequestId;
-use crate::token::samples::{any_instant, any_text, instant, kept, namespace, redigested, token, withdrawal};
+use crate::token::samples::{
+    any_instant, any_text, imported, instant, kept, namespace, redigested, token, withdrawal,
+};
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.
 fn any_draft() -> impl Strategy<Value = Draft> {
@@ -65,6 +67,7 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             Kind::TokenRedigested,
             "{\"redigested\":{\"version\":1,\"digest\":",
         ),
+        (Kind::TokenImported, "{\"imported\":{\"id\":"),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -84,6 +87,7 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         of_token(TokenChange::Suspended(withdrawal(instant(1))))?,
         of_token(TokenChange::Resumed)?,
         of_token(redigested(1))?,
+        import(imported(2, "kn_a")),
     ];
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);

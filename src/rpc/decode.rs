@@ -26,6 +26,11 @@ impl Fields {
         self.0.push((path.into(), what.to_string()));
     }
 
+    /// The first that was said to be wrong.
+    pub(super) fn first(self) -> Option<(String, String)> {
+        self.0.into_iter().next()
+    }
+
     /// Everything said to be wrong, as the answer.
     pub(super) fn problem(self) -> Problem {
         Problem::Fields(self.0)

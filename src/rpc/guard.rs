@@ -228,21 +228,20 @@ pub(super) async fn caller_of<T>(api: &Api, request: tonic::Request<T>) -> Resul
     let (_, mut extensions, message) = request.into_parts();
     // Nobody gets past the admission without; if somebody did, this is where it ends.
     let caller = extensions.remove::<Arc<Caller>>().ok_or(NOT_GOOD)?;
+    recognised_still(api, &caller).await?;
+    Ok((caller, message))
+}
+
+/// Goes on only if `caller` would still be recognised. Asked again and again by calls that last.
+pub(super) async fn recognised_still(api: &Api, caller: &Caller) -> Result<(), Problem> {
     let is_still = match caller.presented() {
-        None => api.identities.still_have(&caller),
+        None => api.identities.still_have(caller),
         Some((token, secret_version)) => {
             let directory = api.verifier.directory();
             let namespace = directory.get(&token.namespace).ok_or(NOT_GOOD)?;
             caller.is_let(namespace.policy.self_management)
-                && api
-                    .verifier
-                    .is_still_good(token, secret_version, &*caller)
-                    .await?
+                && api.verifier.is_still_good(token, secret_version, caller).await?
         }
     };
-    if is_still {
-        Ok((caller, message))
-    } else {
-        Err(NOT_GOOD)
-    }
+    if is_still { Ok(()) } else { Err(NOT_GOOD) }
 }

@@ -6,6 +6,7 @@ mod caller;
 mod convert;
 mod decode;
 pub mod guard;
+mod import;
 mod issue;
 mod list;
 mod namespaces;
@@ -20,7 +21,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::authority::{Ask, Authority};
 use crate::clock::Clock;
@@ -222,6 +223,19 @@ impl v1::caller_service_server::CallerService for Api {
     ) -> Result<Response<v1::GetCallerResponse>, Status> {
         let (caller, v1::GetCallerRequest {}) = guard::caller_of(self, request).await?;
         answer(Ok(caller::get_caller(&caller)))
+    }
+}
+
+#[tonic::async_trait]
+impl v1::import_service_server::ImportService for Api {
+    type ImportStream = import::Answers;
+
+    async fn import(
+        &self,
+        request: Request<Streaming<v1::ImportRequest>>,
+    ) -> Result<Response<import::Answers>, Status> {
+        let (caller, requests) = guard::caller_of(self, request).await?;
+        answer(Ok(import::import(self, caller, requests)))
     }
 }
 

@@ -319,7 +319,9 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::SecretAlreadyShown { token_id } => {
             Reason::SecretAlreadyShown.about(message, "token_id", &token_id)
         }
-        AuthorityError::Overloaded | AuthorityError::TooManyImports { .. } => Reason::Overloaded.status(message),
+        AuthorityError::Overloaded | AuthorityError::TooManyImports { .. } => {
+            Reason::Overloaded.status(message)
+        }
         AuthorityError::Contention => Reason::Contention.status(message),
         AuthorityError::NotSealed(not_sealed) => {
             tracing::error!(%not_sealed, "nothing was written, for it could not have been answered again");

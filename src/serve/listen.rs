@@ -29,6 +29,7 @@ use super::{Limits, Options, ServeError};
 use crate::proto::DESCRIPTORS;
 use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::caller_service_server::CallerServiceServer;
+use crate::proto::v1::import_service_server::ImportServiceServer;
 use crate::proto::v1::namespace_service_server::NamespaceServiceServer;
 use crate::proto::v1::revocation_service_server::RevocationServiceServer;
 use crate::proto::v1::token_service_server::TokenServiceServer;
@@ -131,10 +132,11 @@ async fn tell(health: &HealthReporter, healthy: bool) {
 const HEALTH_BYTES_MAX: usize = 1024;
 
 /// The empty name stands for the server as a whole.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
     "tokenward.v1.AuditService",
     "tokenward.v1.CallerService",
+    "tokenward.v1.ImportService",
     "tokenward.v1.NamespaceService",
     "tokenward.v1.RevocationService",
     "tokenward.v1.TokenService",
@@ -150,6 +152,9 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize, streams: &StreamsLay
         .add_service(
             streams
                 .named_layer(RevocationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max)),
+        )
+        .add_service(
+            streams.named_layer(ImportServiceServer::new(api.clone()).max_decoding_message_size(bytes_max)),
         )
         .add_service(NamespaceServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(CallerServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))

@@ -152,7 +152,11 @@ impl Store for MemoryStore {
         let mut to_try = BTreeMap::new();
         for hint in &hints {
             let begins = tokens().filter(|token| token.secrets_to_try(hint).next().is_some());
-            to_try.extend(begins.take(TO_TRY_MAX as usize).map(|token| (token.id, token.clone())));
+            to_try.extend(
+                begins
+                    .take(TO_TRY_MAX as usize)
+                    .map(|token| (token.id, token.clone())),
+            );
         }
         let token = |digest| Some(kept.tokens.get(kept.digests.get(digest)?)?.record.clone());
         Ok(Look {

@@ -75,7 +75,9 @@ pub enum Malformed {
 pub enum NotHint {
     #[error("must begin with the prefix of the namespace, {0}")]
     Prefix(String),
-    #[error("must have at least {wanted} characters after the prefix, not {found}: what has to be tried is found by them")]
+    #[error(
+        "must have at least {wanted} characters after the prefix, not {found}: what has to be tried is found by them"
+    )]
     TooShort { wanted: usize, found: usize },
     #[error("is no beginning of a token of the namespace: {0}")]
     Malformed(Malformed),

@@ -69,9 +69,13 @@ pub enum RowRefused {
     Outlives(Timestamp),
     #[error("its digest is that of token {0}")]
     DigestTaken(TokenId),
-    #[error("its digest, or its key, is that of an earlier row")]
-    RowTwice,
-    #[error("hint is that of {max} secrets already that have yet to be tried, and no more are tried on one text")]
+    #[error("its digest is that of an earlier row")]
+    DigestTwice,
+    #[error("key is that of another row of this import, which has another digest")]
+    KeyTaken,
+    #[error(
+        "hint is that of {max} secrets already that have yet to be tried, and no more are tried on one text"
+    )]
     TooManyAlike { max: usize },
 }
 

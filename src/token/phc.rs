@@ -60,7 +60,8 @@ const SCRYPT: &str = "$scrypt$ln=14,r=8,p=1$<salt>$<hash>, in base64 without pad
 const ARGON2ID: &str = "$argon2id$v=19$m=65536,t=3,p=4$<salt>$<hash>, in base64 without padding";
 const BCRYPT: &str = "$2b$12$<53 characters of salt and hash>";
 const SHA512: &str = "$sha512$<hash> or $sha512$<salt>$<hash>, in base64 without padding";
-const SHA256: &str = "$sha256$<salt>$<hash>, in base64 without padding; without a salt it is none to be tried";
+const SHA256: &str =
+    "$sha256$<salt>$<hash>, in base64 without padding; without a salt it is none to be tried";
 
 // What was taken is read again for as long as it is kept, so each of these may grow, and none may shrink.
 impl Phc {
@@ -94,7 +95,9 @@ impl Phc {
     /// has, and that is none to be looked up by a text. Without a pepper: there is nothing in it to keep from a reader
     /// of the database, who reads the whole text beside it.
     pub fn digest(&self) -> Digest {
-        let made = Sha256::new().chain_update(b"tokenward phc v1").chain_update(&self.0);
+        let made = Sha256::new()
+            .chain_update(b"tokenward phc v1")
+            .chain_update(&self.0);
         Digest::from(<[u8; 32]>::from(made.finalize()))
     }
 
@@ -121,8 +124,12 @@ impl Phc {
             Ok(Parsed::Bcrypt) => {
                 text.len() <= Phc::BCRYPT_TEXT_MAX && bcrypt::verify(text, &self.0).unwrap_or(false)
             }
-            Ok(Parsed::Sha512(salt, hash)) => Sha512::new().chain_update(salt).chain_update(text).finalize()[..] == hash,
-            Ok(Parsed::Sha256(salt, hash)) => Sha256::new().chain_update(salt).chain_update(text).finalize()[..] == hash,
+            Ok(Parsed::Sha512(salt, hash)) => {
+                Sha512::new().chain_update(salt).chain_update(text).finalize()[..] == hash
+            }
+            Ok(Parsed::Sha256(salt, hash)) => {
+                Sha256::new().chain_update(salt).chain_update(text).finalize()[..] == hash
+            }
             Err(_) => false,
         }
     }
@@ -160,7 +167,10 @@ fn parsed(text: &str) -> Result<Parsed, NotPhc> {
         ("argon2id", _) => Err(NotPhc::Form(ARGON2ID)),
         (version @ ("2a" | "2b" | "2y"), [_, _]) => bcrypt(version, text),
         ("2a" | "2b" | "2y", _) => Err(NotPhc::Form(BCRYPT)),
-        ("sha512", [hash]) => Ok(Parsed::Sha512(Vec::new(), bytes(hash, SHA512).and_then(exactly::<64>)?)),
+        ("sha512", [hash]) => Ok(Parsed::Sha512(
+            Vec::new(),
+            bytes(hash, SHA512).and_then(exactly::<64>)?,
+        )),
         ("sha512", [salt, hash]) => {
             let hash = bytes(hash, SHA512).and_then(exactly::<64>)?;
             Ok(Parsed::Sha512(salted(salt, 1, SHA512)?, hash))
@@ -185,7 +195,11 @@ fn scrypt(parameters: &str, salt: &str, hash: &str) -> Result<Parsed, NotPhc> {
     let memory = block.checked_mul(1 << log_n).ok_or(NotPhc::Memory)?;
     within(memory, u64::from(p))?;
     let params = scrypt::Params::new(log_n, r, p).map_err(|_| NotPhc::Parameters)?;
-    Ok(Parsed::Scrypt(params, salted(salt, Phc::SALT_MIN, SCRYPT)?, hashed(hash, SCRYPT)?))
+    Ok(Parsed::Scrypt(
+        params,
+        salted(salt, Phc::SALT_MIN, SCRYPT)?,
+        hashed(hash, SCRYPT)?,
+    ))
 }
 
 fn argon2id(parameters: &str, salt: &str, hash: &str) -> Result<Parsed, NotPhc> {
@@ -196,7 +210,11 @@ fn argon2id(parameters: &str, salt: &str, hash: &str) -> Result<Parsed, NotPhc> 
     within(u64::from(memory) << 10, u64::from(passes))?;
     let (salt, hash) = (salted(salt, Phc::SALT_MIN, ARGON2ID)?, hashed(hash, ARGON2ID)?);
     let params = argon2::Params::new(memory, passes, lanes, Some(hash.len()));
-    Ok(Parsed::Argon2id(params.map_err(|_| NotPhc::Parameters)?, salt, hash))
+    Ok(Parsed::Argon2id(
+        params.map_err(|_| NotPhc::Parameters)?,
+        salt,
+        hash,
+    ))
 }
 
 fn bcrypt(version: &str, text: &str) -> Result<Parsed, NotPhc> {
@@ -239,7 +257,9 @@ fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Option<[u32; N]> {
 }
 
 fn bytes(text: &str, form: &'static str) -> Result<Vec<u8>, NotPhc> {
-    BASE64_NOPAD.decode(text.as_bytes()).map_err(|_| NotPhc::Form(form))
+    BASE64_NOPAD
+        .decode(text.as_bytes())
+        .map_err(|_| NotPhc::Form(form))
 }
 
 fn salted(text: &str, min: usize, form: &'static str) -> Result<Vec<u8>, NotPhc> {
@@ -258,7 +278,11 @@ fn hashed(text: &str, form: &'static str) -> Result<Vec<u8>, NotPhc> {
 
 fn exactly<const N: usize>(hash: Vec<u8>) -> Result<Vec<u8>, NotPhc> {
     match hash.len() {
-        found if found != N => Err(NotPhc::Hash { min: N, max: N, found }),
+        found if found != N => Err(NotPhc::Hash {
+            min: N,
+            max: N,
+            found,
+        }),
         _ => Ok(hash),
     }
 }

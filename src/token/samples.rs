@@ -8,12 +8,14 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use sha2::{Digest as _, Sha512};
 
 use super::change::TokenChange;
 use super::format::{Body, Format, Prefix};
 use super::id::{Slug, TokenId};
 use super::namespace::Namespace;
 use super::network::Networks;
+use super::phc::Phc;
 use super::policy::{Policy, RateLimit, SelfManagement};
 use super::scope::{LabelKey, Labels, Scope, Scopes};
 use super::secret::{Digest, Pepper, PepperId, Peppers, Secret};
@@ -105,6 +107,29 @@ pub(crate) fn token(number: u64) -> Token {
         suspension: None,
         revocation: None,
         secrets: vec![kept(number, 1, instant(0))],
+    }
+}
+
+/// The text of the token of this number in a namespace of 40 hexadecimal characters, whose tokens begin like this.
+pub(crate) fn imported_text(number: u64, beginning: &str) -> String {
+    let width = 43 - beginning.len();
+    format!("{beginning}{number:0width$}")
+}
+
+/// The token of this number, imported with a digest of that text that has to be tried.
+pub(crate) fn imported(number: u64, beginning: &str) -> Token {
+    let text = imported_text(number, beginning);
+    let phc = Phc::of_sha512(&Sha512::digest(&text).into());
+    let kept = KeptSecret {
+        digest: phc.digest(),
+        pepper: PepperId::NONE,
+        hint: namespace("notes", &text[..3]).format.hint(&Secret::new(text)),
+        phc: Some(phc),
+        ..kept(number, 1, instant(0))
+    };
+    Token {
+        secrets: vec![kept],
+        ..token(number)
     }
 }
 
@@ -236,7 +261,8 @@ pub(crate) fn any_kept() -> impl Strategy<Value = KeptSecret> {
             overlap: used.0,
             first_use_time: used.1,
             reuse_time: used.2,
-            phc: None,
+            // One secret in two had to be tried.
+            phc: (version % 2 == 0).then(|| Phc::of_sha512(&[version as u8; 64])),
         },
     )
 }

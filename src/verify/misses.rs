@@ -177,7 +177,10 @@ async fn run(
             asking.push((answer, charge));
         }
         let digests: Vec<_> = asked.values().flat_map(|(digests, _)| digests.iter()).collect();
-        let hints: BTreeSet<_> = asked.values().filter_map(|(digests, _)| digests.hint.clone()).collect();
+        let hints: BTreeSet<_> = asked
+            .values()
+            .filter_map(|(digests, _)| digests.hint.clone())
+            .collect();
         queries.fetch_add(1, Ordering::Relaxed);
         match store.look_up(digests.clone(), hints.into_iter().collect()).await {
             Ok(look) => {

@@ -232,7 +232,8 @@ impl Verifier {
             return Ok(refused(Refusal::Unknown));
         }
         let tried = self.trials.known(&current);
-        if may_cache && let Some(tried) = tried
+        if may_cache
+            && let Some(tried) = tried
             && let Some(token) = self.known.cache.get(&tried)
             && token.secret_with(&tried).is_some()
         {

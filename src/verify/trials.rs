@@ -75,21 +75,30 @@ struct Place {
 
 impl Trials {
     pub(super) fn start() -> Trials {
-        let (queue, trials) = sync_channel(WAITING_MAX);
-        let (trials, waiting) = (Arc::new(Mutex::new(trials)), Arc::<Waiting>::default());
+        let (trials, queued) = Trials::new();
+        let queued = Arc::new(Mutex::new(queued));
         for number in 0..THREADS {
-            let (trials, waiting) = (Arc::clone(&trials), Arc::clone(&waiting));
+            let (queued, waiting) = (Arc::clone(&queued), Arc::clone(&trials.waiting));
             let name = format!("tokenward-try-{number}");
-            let started = thread::Builder::new().name(name).spawn(move || run(&trials, &waiting));
+            let started = thread::Builder::new()
+                .name(name)
+                .spawn(move || run(&queued, &waiting));
             if let Err(error) = started {
                 tracing::error!(%error, "a thread that tries imported digests could not be started");
             }
         }
-        Trials {
+        trials
+    }
+
+    /// As yet without threads.
+    fn new() -> (Trials, Receiver<Trial>) {
+        let (queue, queued) = sync_channel(WAITING_MAX);
+        let trials = Trials {
             queue,
-            waiting,
+            waiting: Arc::default(),
             known: Cache::new(KNOWN_MAX),
-        }
+        };
+        (trials, queued)
     }
 
     /// What the text with this digest is kept as, if it was tried here.
@@ -149,7 +158,10 @@ impl Verifier {
             .flat_map(|token| token.secrets_to_try(hint))
             .map(|(kept, phc)| (kept.digest, phc.clone()))
             .collect();
-        let tried = self.trials.find(secret, digests.current, candidates, caller).await;
+        let tried = self
+            .trials
+            .find(secret, digests.current, candidates, caller)
+            .await;
         let kept = match tried {
             Ok(Some(kept)) => kept,
             Ok(None) => return Ok(found),
@@ -159,7 +171,10 @@ impl Verifier {
             }
         };
         charge.waive();
-        let token = found.to_try.iter().find(|token| token.secret_with(&kept).is_some());
+        let token = found
+            .to_try
+            .iter()
+            .find(|token| token.secret_with(&kept).is_some());
         // It took its time, and meanwhile the token may have changed: then the cache does not take it.
         if let Some(token) = token
             && self.known.cache.fill(kept, token, found.fence)
@@ -197,7 +212,11 @@ impl Waiting {
             answers.push(answer);
             return Ok(None);
         }
-        if state.of_caller.get(caller).is_some_and(|places| *places >= OF_CALLER_MAX) {
+        if state
+            .of_caller
+            .get(caller)
+            .is_some_and(|places| *places >= OF_CALLER_MAX)
+        {
             return Err(VerifyError::CallerBusy);
         }
         queue()?;
@@ -213,7 +232,10 @@ impl Waiting {
     /// Whether anybody still waits; if nobody does, it is forgotten.
     fn is_awaited(&self, asked: &Asked) -> bool {
         let mut state = self.state();
-        let awaited = state.answers.get(asked).is_some_and(|answers| answers.iter().any(|answer| !answer.is_closed()));
+        let awaited = state
+            .answers
+            .get(asked)
+            .is_some_and(|answers| answers.iter().any(|answer| !answer.is_closed()));
         if !awaited {
             state.answers.remove(asked);
         }
@@ -242,17 +264,18 @@ impl Drop for Place {
 }
 
 /// Tries one text after the other, until nobody can ask any more.
-fn run(trials: &Mutex<Receiver<Trial>>, waiting: &Waiting) {
+fn run(queued: &Mutex<Receiver<Trial>>, waiting: &Waiting) {
     // The others have calls to answer. Where it is not to be had, it is done all the same.
     let _ = rustix::process::nice(NICE);
     loop {
         // One thread waits for the next text, the others for it.
-        let next = trials.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = queued.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(trial) = next else {
             return;
         };
         let found = catch_unwind(AssertUnwindSafe(|| {
-            let matches = |(_, phc): &&(Digest, Phc)| waiting.is_awaited(&trial.asked) && phc.matches(&trial.secret);
+            let matches =
+                |(_, phc): &&(Digest, Phc)| waiting.is_awaited(&trial.asked) && phc.matches(&trial.secret);
             trial.candidates.iter().find(matches).map(|(kept, _)| *kept)
         }));
         match found {

@@ -51,6 +51,7 @@ macro_rules! every_law {
             reads::digests_are_answered_in_the_order_asked,
             reads::a_retired_secret_is_found_and_a_forgotten_one_is_not,
             reads::a_redigested_secret_is_found_by_its_new_digest_alone,
+            reads::what_has_to_be_tried_is_found_by_its_beginning,
             reads::a_look_is_the_state_at_its_fence,
             reads::pages_neither_repeat_nor_skip,
             reads::a_listing_keeps_to_its_namespace,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Answer, Law, all_entries, change, read, rotation, write};
-use crate::journal::samples::{issue, origin};
+use crate::journal::samples::{import, issue, origin};
 use crate::journal::{Change, Draft, Revision, fold};
-use crate::store::{Look, READ_MAX, Store};
+use crate::store::{Look, READ_MAX, Store, TO_TRY_MAX};
 use crate::token::Token;
 use crate::token::change::TokenChange;
 use crate::token::id::{RequestDigest, TokenId};
-use crate::token::samples::{instant, kept, namespace, redigested, slug, token, withdrawal};
+use crate::token::samples::{imported, instant, kept, namespace, redigested, slug, token, withdrawal};
 
 pub(super) async fn strangers_are_absent(store: Arc<dyn Store>) -> Law {
     write(&store, issue(token(1))).await?;
@@ -58,7 +58,7 @@ pub(super) async fn a_retired_secret_is_found_and_a_forgotten_one_is_not(store: 
         let entry = change(&store, id, rotation(1, &before.record, instant(version.into()))).await?;
         let now = read(&store, id).await?.record;
         let digests = (1..=version).map(|version| kept(1, version, instant(0)).digest);
-        let Look { tokens, fence } = store.tokens_by_digest(digests.collect()).await?;
+        let Look { tokens, fence, .. } = store.tokens_by_digest(digests.collect()).await?;
         assert!(fence >= entry.revision);
         let forgotten = (version as usize).saturating_sub(Token::SECRETS_KEPT_MAX);
         assert_eq!(tokens[..forgotten], vec![Ok(None); forgotten]);
@@ -88,6 +88,43 @@ pub(super) async fn a_redigested_secret_is_found_by_its_new_digest_alone(store: 
     assert_ne!(digests[0], digests[2]);
     let Look { tokens, .. } = store.tokens_by_digest(digests.to_vec()).await?;
     assert_eq!(tokens, [Ok(Some(now.clone())), Ok(Some(now)), Ok(None)]);
+    Ok(())
+}
+
+pub(super) async fn what_has_to_be_tried_is_found_by_its_beginning(store: Arc<dyn Store>) -> Law {
+    let most = u64::from(TO_TRY_MAX);
+    // All begin alike but the last, and one that was issued here.
+    for number in 0..=most + 1 {
+        let beginning = if number > most { "kn_b" } else { "kn_a" };
+        write(&store, import(imported(number, beginning))).await?;
+    }
+    write(&store, issue(token(100))).await?;
+    let [alike, other] =
+        [&imported(0, "kn_a"), &imported(0, "kn_b")].map(|token| token.secrets[0].hint.clone());
+    let last = imported(most + 1, "kn_b");
+    let nobody = token(100).secrets[0].hint.clone();
+    let digests = vec![last.secrets[0].digest, kept(100, 1, instant(0)).digest];
+    let look = store
+        .look_up(digests, vec![alike.clone(), nobody, other.clone()])
+        .await?;
+    assert_eq!(look.tokens, [Ok(Some(last.clone())), Ok(Some(token(100)))]);
+    let oldest = (0..most).map(|number| imported(number, "kn_a"));
+    assert_eq!(look.to_try, oldest.chain([last.clone()]).collect::<Vec<_>>());
+    assert_eq!(
+        store.look_up(Vec::new(), vec![other.clone()]).await?.to_try,
+        [last.clone()]
+    );
+
+    let entry = change(&store, last.id, redigested(1)).await?;
+    let now = read(&store, last.id).await?.record;
+    assert_eq!(now.secrets[0].phc, None);
+    let digests = vec![last.secrets[0].digest, now.secrets[0].digest];
+    let look = store.look_up(digests, vec![other]).await?;
+    assert_eq!(
+        (look.tokens, look.to_try),
+        (vec![Ok(None), Ok(Some(now))], Vec::new())
+    );
+    assert!(look.fence >= entry.revision);
     Ok(())
 }
 
@@ -129,7 +166,7 @@ pub(super) async fn a_look_is_the_state_at_its_fence(store: Arc<dyn Store>) -> L
         }
         states.insert(entry.revision, state.clone());
     }
-    for Look { tokens, fence } in looks {
+    for Look { tokens, fence, .. } in looks {
         let found: Vec<Option<Token>> = tokens.into_iter().collect::<Result<_, _>>()?;
         let found: Vec<Token> = found.into_iter().flatten().collect();
         assert!(

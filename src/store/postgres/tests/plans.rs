@@ -136,6 +136,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         (read::TOKEN, "token_pkey"),
         (read::TOKEN, "secret_by_token"),
         (read::LOOK_UP, "secret_pkey"),
+        (read::LOOK_UP, "secret_to_try"),
         (read::LOOK_UP, "token_pkey"),
         (read::TOKEN, "journal_by_token"),
         (read::LOOK_UP, "journal_by_token"),

@@ -106,15 +106,16 @@ async fn each_read_goes_by_its_index() -> Tested {
             read::LOOK_UP,
             "SEARCH secret USING PRIMARY KEY (digest=?) LEFT-JOIN",
         ),
-        (
-            read::LOOK_UP,
-            "SEARCH token USING PRIMARY KEY (id=?) LEFT-JOIN",
-        ),
+        (read::LOOK_UP, "SEARCH token USING PRIMARY KEY (id=?) LEFT-JOIN"),
         (
             read::TOKENS,
             "SEARCH token USING INDEX token_by_namespace (namespace=? AND id>?)",
         ),
         (read::TOKEN, NEWEST),
+        (
+            read::LOOK_UP,
+            "SEARCH secret USING COVERING INDEX secret_to_try (hint=?)",
+        ),
         (read::LOOK_UP, NEWEST),
         (read::TOKENS, NEWEST),
         (

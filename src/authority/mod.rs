@@ -3,7 +3,9 @@
 mod bootstrap;
 mod issue;
 mod list;
+mod matching;
 mod namespace;
+mod plan;
 mod redigest;
 mod retry;
 mod revoke;
@@ -16,6 +18,9 @@ mod writer;
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
 use crate::clock::{Clock, Entropy, random};
 use crate::journal::cursor::{Cursor, Epoch};
 use crate::journal::fold::Misfit;
@@ -25,6 +30,7 @@ use crate::token::answer::NotSealed;
 use crate::token::caller::{Beyond, Caller, Forbidden};
 use crate::token::change::{Refused, TokenChange};
 use crate::token::format::Format;
+use crate::token::opaque::OpaqueKey;
 use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
 use crate::token::permission::Right;
 use crate::token::scope::Scope;
@@ -34,13 +40,18 @@ use crate::token::{KeptSecret, Token};
 pub use bootstrap::BootstrapError;
 use bootstrap::CREDENTIAL_PREFIX;
 pub use issue::{Issue, Lifetime};
-pub use list::{TokenPage, TokenQuery};
+pub use list::{TokenPage, TokenQuery, Total};
+pub use matching::{Preview, Run, SAMPLE_MAX};
+pub use plan::{Matching, PLAN_KEPT};
 pub use retry::ANSWER_KEPT;
 pub use writer::Writer;
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
 /// is many, so that a revocation gets through a storm of rotations.
 const DECISIONS_MAX: usize = 32;
+
+/// Previews and runs of RevokeMatching at once; a further one is refused.
+const MATCHING_MAX: usize = 4;
 
 /// Makes every change to tokens and namespaces.
 #[derive(Debug)]
@@ -50,7 +61,10 @@ pub struct Authority {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     peppers: Arc<Peppers>,
+    opaque: OpaqueKey,
     epoch: Epoch,
+    /// Places for those who work on many tokens at once.
+    matching: Arc<Semaphore>,
 }
 
 /// Who asks for a change; `request_id` makes a retry safe, and is not kept.
@@ -110,6 +124,12 @@ pub enum AuthorityError {
         "the request was carried out before, and its answer is not kept any more: rotate token {token_id}"
     )]
     SecretAlreadyShown { token_id: TokenId },
+    #[error("the plan is damaged, of other tokens, or of another caller")]
+    PlanInvalid,
+    #[error("the plan is too old")]
+    PlanExpired,
+    #[error("{found} tokens would be revoked, not {expected}")]
+    CountMismatch { expected: u64, found: u64 },
     #[error("too many changes are waiting to be written")]
     Overloaded,
     #[error(transparent)]
@@ -136,9 +156,21 @@ impl Authority {
             writer,
             clock,
             entropy,
+            opaque: peppers.opaque_key(),
             peppers,
             epoch,
+            matching: Arc::new(Semaphore::new(MATCHING_MAX)),
         }
+    }
+
+    /// Where work is done that takes long, and keeps nobody from answering a call.
+    pub fn runtime(&self) -> &Handle {
+        self.writer.runtime()
+    }
+
+    /// The key over what is handed out to come back.
+    pub fn opaque_key(&self) -> &OpaqueKey {
+        &self.opaque
     }
 
     /// The token with this id, if `caller` may list it.

@@ -54,6 +54,15 @@ pub const TABLE: &[(&str, Needs)] = &[
         "/tokenward.v1.TokenService/Revoke",
         Needs::RightOverToken(Right::TokensRevoke),
     ),
+    // What is listed on the way is asked for where the message is.
+    (
+        "/tokenward.v1.TokenService/RevokeMatching",
+        Needs::Right(Right::TokensRevoke),
+    ),
+    (
+        "/tokenward.v1.TokenService/RevokeLeaked",
+        Needs::Right(Right::TokensRevokeLeaked),
+    ),
     (
         "/tokenward.v1.TokenService/Rotate",
         Needs::RightOverToken(Right::TokensRotate),
@@ -224,21 +233,20 @@ pub(super) async fn caller_of<T>(api: &Api, request: tonic::Request<T>) -> Resul
     let (_, mut extensions, message) = request.into_parts();
     // Nobody gets past the admission without; if somebody did, this is where it ends.
     let caller = extensions.remove::<Arc<Caller>>().ok_or(NOT_GOOD)?;
+    is_still(api, &caller).await?;
+    Ok((caller, message))
+}
+
+/// Goes on only if the caller would still be recognised, and may still do what it could.
+pub(super) async fn is_still(api: &Api, caller: &Caller) -> Result<(), Problem> {
     let is_still = match caller.presented() {
-        None => api.identities.still_have(&caller),
+        None => api.identities.still_have(caller),
         Some((token, secret_version)) => {
             let directory = api.verifier.directory();
             let namespace = directory.get(&token.namespace).ok_or(NOT_GOOD)?;
             caller.is_let(namespace.policy.self_management)
-                && api
-                    .verifier
-                    .is_still_good(token, secret_version, &*caller)
-                    .await?
+                && api.verifier.is_still_good(token, secret_version, caller).await?
         }
     };
-    if is_still {
-        Ok((caller, message))
-    } else {
-        Err(NOT_GOOD)
-    }
+    if is_still { Ok(()) } else { Err(NOT_GOOD) }
 }

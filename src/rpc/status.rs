@@ -85,10 +85,13 @@ pub enum Reason {
     PermissionDenied,
     NotGrantable,
     MissesExhausted,
+    CountMismatch,
+    PlanInvalid,
+    PlanExpired,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 28] = [
+    pub const ALL: [Reason; 31] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -117,6 +120,9 @@ impl Reason {
         Reason::PermissionDenied,
         Reason::NotGrantable,
         Reason::MissesExhausted,
+        Reason::CountMismatch,
+        Reason::PlanInvalid,
+        Reason::PlanExpired,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -154,6 +160,9 @@ impl Reason {
             Reason::PermissionDenied => ("PERMISSION_DENIED", Code::PermissionDenied, false),
             Reason::NotGrantable => ("NOT_GRANTABLE", Code::PermissionDenied, false),
             Reason::MissesExhausted => ("MISSES_EXHAUSTED", Code::ResourceExhausted, true),
+            Reason::CountMismatch => ("COUNT_MISMATCH", Code::FailedPrecondition, false),
+            Reason::PlanInvalid => ("PLAN_INVALID", Code::InvalidArgument, false),
+            Reason::PlanExpired => ("PLAN_EXPIRED", Code::FailedPrecondition, false),
         }
     }
 
@@ -315,6 +324,12 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::SecretAlreadyShown { token_id } => {
             Reason::SecretAlreadyShown.about(message, "token_id", &token_id)
         }
+        AuthorityError::CountMismatch { expected, found } => {
+            let metadata = [("expected", expected.to_string()), ("found", found.to_string())];
+            Reason::CountMismatch.with(message, &metadata, Vec::new())
+        }
+        AuthorityError::PlanInvalid => Reason::PlanInvalid.status(message),
+        AuthorityError::PlanExpired => Reason::PlanExpired.status(message),
         AuthorityError::Overloaded => Reason::Overloaded.status(message),
         AuthorityError::Contention => Reason::Contention.status(message),
         AuthorityError::NotSealed(not_sealed) => {

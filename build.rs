@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "tokenward.v1.ImportRow",
             "tokenward.v1.IssueRequest",
             "tokenward.v1.IssueResponse",
+            "tokenward.v1.RevokeLeakedRequest",
             "tokenward.v1.RotateRequest",
             "tokenward.v1.RotateResponse",
             "tokenward.v1.VerifyRequest",

@@ -1,22 +1,32 @@
-//! List: the tokens of a namespace, in the order of issue.
+//! List: the tokens of a namespace that are asked for, a page at a time.
 
 use super::{Authority, AuthorityError};
 use crate::store::READ_MAX;
-use crate::token::id::{Slug, TokenId};
-use crate::token::{State, Token};
+use crate::store::select::{READS_MAX, Selection};
+use crate::token::Token;
+use crate::token::id::Slug;
+use crate::token::order::{Order, Place};
+use crate::token::selector::{Filter, Selector};
 
-/// A page may look at so many times its size before it is returned short: a filter that matches little
-/// must not read a whole namespace in one call.
-const READS_MAX: usize = 10;
+/// Tokens are counted exactly up to so many.
+const COUNT_MAX: u64 = 10_000;
+/// For that so many rows are looked at.
+const COUNT_ROWS_MAX: u64 = 100_000;
+/// Rows that one read of a store counts.
+const COUNT_ROWS: u64 = (READ_MAX * READS_MAX) as u64;
 
 /// Which tokens are wanted.
 #[derive(Clone, Debug)]
 pub struct TokenQuery {
     pub namespace: Slug,
-    pub state: Option<State>,
-    pub after: Option<TokenId>,
+    pub selector: Selector,
+    pub order: Order,
+    /// One that is in this order.
+    pub after: Option<Place>,
     /// 1 to [`READ_MAX`].
     pub size: u32,
+    /// Whether to say how many there are in all.
+    pub with_total: bool,
 }
 
 /// Some of the tokens wanted; it may be short, even empty, and still have a successor (AIP-158).
@@ -24,42 +34,82 @@ pub struct TokenQuery {
 pub struct TokenPage {
     pub tokens: Vec<Token>,
     /// Where the next page begins; `None`: this was the last.
-    pub next: Option<TokenId>,
+    pub next: Option<Place>,
+    /// If it was asked for.
+    pub total: Option<Total>,
+}
+
+/// How many tokens are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Total {
+    Exactly(u64),
+    /// So many were found before it was given up.
+    AtLeast(u64),
 }
 
 impl Authority {
     pub async fn list(&self, query: TokenQuery) -> Result<TokenPage, AuthorityError> {
         let TokenQuery {
             namespace,
-            state,
-            mut after,
+            selector,
+            order,
+            after,
             size,
+            with_total,
         } = query;
         let size = size.clamp(1, READ_MAX);
-        if self.store.directory().await?.record.get(&namespace).is_none() {
+        let directory = self.store.directory().await?.record;
+        let Some(namespace) = directory.get(&namespace) else {
             return Err(AuthorityError::NamespaceNotFound(namespace));
+        };
+        let filter = selector.within(namespace, self.clock.now());
+        if filter.is_void() {
+            return Ok(TokenPage {
+                tokens: Vec::new(),
+                next: None,
+                total: with_total.then_some(Total::Exactly(0)),
+            });
         }
-        let now = self.clock.now();
-        let mut tokens = Vec::new();
-        // One more than wanted, where that may be asked for, tells whether there is a next page.
-        let limit = (size + 1).min(READ_MAX);
-        for _ in 0..READS_MAX {
-            let read = self.store.tokens(namespace.clone(), after, limit).await?;
-            let is_last = read.len() < limit as usize;
-            for token in read {
-                if tokens.len() == size as usize {
-                    return Ok(TokenPage { tokens, next: after });
-                }
-                after = Some(token.id);
-                if state.is_none_or(|state| token.state(now) == state) {
-                    tokens.push(token);
-                }
+        let total = if with_total {
+            Some(self.total(&filter).await?)
+        } else {
+            None
+        };
+        let selection = Selection {
+            filter,
+            order,
+            after,
+            // One more than wanted, where that may be asked for, tells whether there is a next page.
+            limit: (size + 1).min(READ_MAX),
+        };
+        let slice = self.store.tokens(selection).await?;
+        let more = slice.tokens.len() > size as usize;
+        let tokens = slice.tokens.into_iter().map(|stored| stored.record);
+        let tokens: Vec<_> = tokens.take(size as usize).collect();
+        let next = if more {
+            tokens.last().map(|last| order.place(last))
+        } else {
+            slice.next
+        };
+        Ok(TokenPage { tokens, next, total })
+    }
+
+    /// How many tokens are wanted, as far as it can be told at a bounded cost.
+    async fn total(&self, filter: &Filter) -> Result<Total, AuthorityError> {
+        let by = filter.selector.order_of_search();
+        let (mut tokens, mut after) = (0, None);
+        for _ in 0..COUNT_ROWS_MAX / COUNT_ROWS {
+            let count = self.store.count(filter.clone(), by, after).await?;
+            tokens += count.tokens;
+            after = count.next;
+            if after.is_none() {
+                return Ok(Total::Exactly(tokens));
             }
-            if is_last {
-                return Ok(TokenPage { tokens, next: None });
+            if tokens >= COUNT_MAX {
+                break;
             }
         }
-        Ok(TokenPage { tokens, next: after })
+        Ok(Total::AtLeast(tokens))
     }
 }
 

@@ -4,7 +4,9 @@ mod bootstrap;
 mod import;
 mod issue;
 mod list;
+mod matching;
 mod namespace;
+mod plan;
 mod redigest;
 mod retry;
 mod revoke;
@@ -17,6 +19,7 @@ mod writer;
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Entropy, random};
@@ -29,6 +32,7 @@ use crate::token::caller::{Beyond, Caller, Forbidden};
 use crate::token::change::{Refused, TokenChange};
 use crate::token::format::Format;
 use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
+use crate::token::opaque::OpaqueKey;
 use crate::token::permission::Right;
 use crate::token::scope::Scope;
 use crate::token::secret::{Peppers, Secret};
@@ -38,13 +42,18 @@ pub use bootstrap::BootstrapError;
 use bootstrap::CREDENTIAL_PREFIX;
 pub use import::{Import, Imported, ROWS_MAX};
 pub use issue::{Issue, Lifetime};
-pub use list::{TokenPage, TokenQuery};
+pub use list::{TokenPage, TokenQuery, Total};
+pub use matching::{Preview, Run, SAMPLE_MAX};
+pub use plan::{Matching, PLAN_KEPT};
 pub use retry::ANSWER_KEPT;
 pub use writer::Writer;
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
 /// is many, so that a revocation gets through a storm of rotations.
 const DECISIONS_MAX: usize = 32;
+
+/// Previews and runs of RevokeMatching at once; a further one is refused.
+const MATCHING_MAX: usize = 4;
 
 /// Makes every change to tokens and namespaces.
 #[derive(Debug)]
@@ -54,8 +63,11 @@ pub struct Authority {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     peppers: Arc<Peppers>,
+    opaque: OpaqueKey,
     epoch: Epoch,
     imports: Arc<Semaphore>,
+    /// Places for those who work on many tokens at once.
+    matching: Arc<Semaphore>,
 }
 
 /// Who asks for a change; `request_id` makes a retry safe, and is not kept.
@@ -119,6 +131,12 @@ pub enum AuthorityError {
         "the request was carried out before, and its answer is not kept any more: rotate token {token_id}"
     )]
     SecretAlreadyShown { token_id: TokenId },
+    #[error("the plan is damaged, of other tokens, or of another caller")]
+    PlanInvalid,
+    #[error("the plan is too old")]
+    PlanExpired,
+    #[error("{found} tokens would be revoked, not {expected}")]
+    CountMismatch { expected: u64, found: u64 },
     #[error("too many changes are waiting to be written")]
     Overloaded,
     #[error(transparent)]
@@ -145,10 +163,22 @@ impl Authority {
             writer,
             clock,
             entropy,
+            opaque: peppers.opaque_key(),
             peppers,
             epoch,
             imports: Arc::new(Semaphore::new(import::IMPORTS_MAX)),
+            matching: Arc::new(Semaphore::new(MATCHING_MAX)),
         }
+    }
+
+    /// Where work is done that takes long, and keeps nobody from answering a call.
+    pub fn runtime(&self) -> &Handle {
+        self.writer.runtime()
+    }
+
+    /// The key over what is handed out to come back.
+    pub fn opaque_key(&self) -> &OpaqueKey {
+        &self.opaque
     }
 
     /// The token with this id, if `caller` may list it.

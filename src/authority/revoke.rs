@@ -22,8 +22,36 @@ impl Authority {
         }
     }
 
+    /// Revokes a token whose secret was found where it does not belong; whether there was anything to revoke that the
+    /// caller may know of.
+    pub async fn revoke_leaked(
+        &self,
+        ask: &Ask,
+        token_id: TokenId,
+        reason: Reason,
+    ) -> Result<bool, AuthorityError> {
+        let revoked = self
+            .revoke_by(Right::TokensRevokeLeaked, ask, token_id, &reason)
+            .await;
+        match revoked {
+            Ok(Step::Done(_)) => Ok(true),
+            Ok(Step::Unchanged(_) | Step::Repeated(_)) | Err(AuthorityError::TokenNotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn revoke_anew(
         &self,
+        ask: &Ask,
+        token_id: TokenId,
+        reason: &Reason,
+    ) -> Result<Step<Token>, AuthorityError> {
+        self.revoke_by(Right::TokensRevoke, ask, token_id, reason).await
+    }
+
+    async fn revoke_by(
+        &self,
+        right: Right,
         ask: &Ask,
         token_id: TokenId,
         reason: &Reason,
@@ -34,7 +62,7 @@ impl Authority {
             reason: reason.clone(),
         };
         let decide = |token: &Token| Ok(change::revoke(token, withdrawal.clone()));
-        self.change_token((ask, Right::TokensRevoke), token_id, origin.clone(), decide, Ok)
+        self.change_token((ask, right), token_id, origin.clone(), decide, Ok)
             .await
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,17 @@ const QUEUE_MAX: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: mpsc::Sender<Waiting>,
+    runtime: Handle,
+}
+
+/// What becomes of a draft that was sent. It may be written even if nobody waits for this.
+#[derive(Debug)]
+pub(super) struct Sent(oneshot::Receiver<Result<Outcome, StoreError>>);
+
+impl Sent {
+    pub(super) async fn outcome(self) -> Result<Outcome, AuthorityError> {
+        Ok(self.0.await.map_err(|_| gone())??)
+    }
 }
 
 #[derive(Debug)]
@@ -32,18 +44,29 @@ impl Writer {
     /// drafts, writes those that wait, and ends.
     pub fn spawn(store: Arc<dyn Store>, stop: CancellationToken) -> (Writer, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        (Writer { queue }, tokio::spawn(run(store, waiting, stop)))
+        let runtime = Handle::current();
+        (Writer { queue, runtime }, tokio::spawn(run(store, waiting, stop)))
+    }
+
+    /// The runtime it runs on, where nobody is kept from answering a call.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Has `draft` written. It may be written even if the caller stops waiting.
     pub async fn commit(&self, draft: Draft) -> Result<Outcome, AuthorityError> {
+        self.send(draft)?.outcome().await
+    }
+
+    /// Has `draft` written, and does not wait for it.
+    pub(super) fn send(&self, draft: Draft) -> Result<Sent, AuthorityError> {
         let (answer, outcome) = oneshot::channel();
         let sent = self.queue.try_send(Waiting { draft, answer });
         sent.map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => AuthorityError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => gone(),
         })?;
-        Ok(outcome.await.map_err(|_| gone())??)
+        Ok(Sent(outcome))
     }
 
     /// Has all `drafts` written, in order, and answers for each. Where there is no room for one it waits for some,

@@ -174,6 +174,9 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         StoreUnavailable | Draining | LeaseLost | Overloaded | ReplicaBehind | Contention
         | WatcherTooSlow | MissesExhausted => Some("try again"),
         NotYetApplied => Some("repeat the command until it succeeds"),
+        CountMismatch | PlanInvalid | PlanExpired => {
+            Some("nothing was revoked: run the command without --plan, and look again")
+        }
         DeadlineExceeded => Some("whether it was done is unknown"),
         Internal | StoreForked => Some("tell whoever operates the server"),
         Unauthenticated => Some(

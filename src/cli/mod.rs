@@ -147,9 +147,13 @@ enum Command {
         token_id: String,
     },
     /// List the tokens of a namespace
-    List(token::ListArgs),
+    List(Box<token::ListArgs>),
     /// Revoke a token, for ever
     Revoke(token::RevokeArgs),
+    /// Revoke all tokens that match, for ever: shows them and asks first
+    RevokeMatching(Box<token::MatchingArgs>),
+    /// Revoke the token that a leaked secret belongs to
+    RevokeLeaked(token::LeakedArgs),
     /// Give a token a new secret and show it, once
     Rotate(token::RotateArgs),
     /// Judge a token: exit 0 accepted, 1 refused, 2 could not be judged
@@ -295,8 +299,10 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Issue(args) => wait(token::issue(args, &caller)),
         Command::Import(args) => wait(import::run(args, &caller)),
         Command::Get { token_id } => wait(token::get(token_id, &caller)),
-        Command::List(args) => wait(token::list(args, &caller)),
+        Command::List(args) => wait(token::list(*args, &caller)),
         Command::Revoke(args) => wait(token::revoke(args, &caller)),
+        Command::RevokeMatching(args) => wait(token::revoke_matching(*args, &caller)),
+        Command::RevokeLeaked(args) => wait(token::revoke_leaked(args, &caller)),
         Command::Rotate(args) => wait(token::rotate(args, &caller)),
         Command::Verify(args) => wait(verify::run(args, &caller)),
         Command::Watch(args) => wait(watch::run(args, &caller)),

@@ -124,6 +124,18 @@ pub(super) fn facts(rows: Vec<(&'static str, Cell)>) -> Table {
     table
 }
 
+/// Rows under the names of their columns.
+pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Table {
+    let mut table = plain();
+    table.set_header(
+        header
+            .iter()
+            .map(|name| Cell::new(name).add_attribute(Attribute::Bold)),
+    );
+    table.add_rows(rows);
+    table
+}
+
 /// A cell with text that somebody else wrote: what would steer a terminal is shown, not obeyed.
 pub(super) fn text(text: &str) -> Cell {
     let calm = |c: char| if c.is_control() { '\u{fffd}' } else { c };

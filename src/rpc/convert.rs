@@ -92,6 +92,10 @@ pub(super) fn revision(revision: journal::Revision) -> i64 {
     i64::try_from(revision.get()).unwrap_or(i64::MAX)
 }
 
+pub(super) fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 pub(super) fn version(version: u32) -> i32 {
     i32::try_from(version).unwrap_or(i32::MAX)
 }

@@ -84,9 +84,13 @@ impl Fields {
     }
 
     pub(super) fn labels(&mut self, labels: HashMap<String, String>) -> Option<Labels> {
+        self.labels_at("labels", labels)
+    }
+
+    pub(super) fn labels_at(&mut self, at: &str, labels: HashMap<String, String>) -> Option<Labels> {
         if labels.len() > Labels::COUNT_MAX {
             self.wrong(
-                "labels",
+                at,
                 format_args!(
                     "must have at most {} elements, not {}",
                     Labels::COUNT_MAX,
@@ -98,16 +102,16 @@ impl Fields {
         let mut parsed = BTreeMap::new();
         // In a fixed order, so that the same request is refused with the same words.
         for (key, value) in labels.into_iter().collect::<BTreeMap<_, _>>() {
-            let path = format!("labels[{key:?}]");
+            let path = format!("{at}[{key:?}]");
             // An ill-formed key is not repeated: it may be a secret in the wrong place, or of any length.
-            let Some(key) = self.take("labels", LabelKey::try_from(key)) else {
+            let Some(key) = self.take(at, LabelKey::try_from(key)) else {
                 continue;
             };
             if let Some(value) = self.take(path, LabelValue::try_from(value)) {
                 parsed.insert(key, value);
             }
         }
-        self.take("labels", Labels::try_from(parsed))
+        self.take(at, Labels::try_from(parsed))
     }
 
     /// An instant, rounded down to a microsecond.

@@ -54,6 +54,15 @@ pub const TABLE: &[(&str, Needs)] = &[
         "/tokenward.v1.TokenService/Revoke",
         Needs::RightOverToken(Right::TokensRevoke),
     ),
+    // What is listed on the way is asked for where the message is.
+    (
+        "/tokenward.v1.TokenService/RevokeMatching",
+        Needs::Right(Right::TokensRevoke),
+    ),
+    (
+        "/tokenward.v1.TokenService/RevokeLeaked",
+        Needs::Right(Right::TokensRevokeLeaked),
+    ),
     (
         "/tokenward.v1.TokenService/Rotate",
         Needs::RightOverToken(Right::TokensRotate),

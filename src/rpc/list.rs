@@ -2,13 +2,13 @@
 
 use super::decode::Fields;
 use super::page::{self, ListKey};
-use super::{Api, Problem, convert, guard};
-use crate::authority::TokenQuery;
+use super::{Api, Problem, convert, filter, guard};
+use crate::authority::{TokenQuery, Total};
 use crate::proto::v1;
-use crate::token::State;
 use crate::token::caller::Caller;
-use crate::token::id::TokenId;
+use crate::token::order::{Order, Place};
 use crate::token::permission::Right;
+use crate::token::selector::States;
 
 pub(super) async fn get(
     api: &Api,
@@ -31,47 +31,49 @@ pub(super) async fn list(
     request: v1::ListRequest,
 ) -> Result<v1::ListResponse, Problem> {
     let mut fields = Fields::default();
-    let list = ListKey::of("List", &[&request.namespace, &request.state.to_string()]);
-    let state = state(&mut fields, request.state);
+    let mut selector = filter::selector(&mut fields, "filter", request.filter.unwrap_or_default());
+    if let Some(state) = filter::state(&mut fields, "state", request.state) {
+        selector.states = selector.states.and(States::of([state]));
+    }
+    let order = fields.take("order_by", request.order_by.parse::<Order>());
     let size = page::size(&mut fields, request.page_size);
-    let Some(namespace) = fields.slug("namespace", request.namespace) else {
+    let namespace = fields.slug("namespace", request.namespace);
+    let (Some(namespace), Some(order)) = (namespace, order) else {
         return Err(fields.problem());
     };
     fields.check()?;
     guard::named(caller, Right::TokensList, &namespace)?;
-    let after = list.position(&request.page_token, TokenId::from_bytes)?;
+    let asked = serde_json::json!([namespace, selector, order]).to_string();
+    let arguments = [&b"List"[..], asked.as_bytes()];
+    let list = ListKey::of(api.authority.opaque_key(), &arguments);
+    let after = list.position(&request.page_token, |place| {
+        serde_json::from_slice::<Place>(place)
+    })?;
     let page = api
         .authority
         .list(TokenQuery {
             namespace,
-            state,
+            selector,
+            order,
             after,
             size,
+            with_total: request.with_total,
         })
         .await?;
+    let (total, total_is_exact) = match page.total {
+        None => (0, false),
+        Some(Total::Exactly(total)) => (total, true),
+        Some(Total::AtLeast(total)) => (total, false),
+    };
+    let next = page.next.map(|place| serde_json::json!(place).to_string());
     Ok(v1::ListResponse {
         tokens: page
             .tokens
             .iter()
             .map(|token| convert::token(token, &*api.clock))
             .collect(),
-        next_page_token: page
-            .next
-            .map(|last| list.token(last.as_bytes()))
-            .unwrap_or_default(),
+        next_page_token: next.map(|place| list.token(place.as_bytes())).unwrap_or_default(),
+        total_estimate: convert::count(total),
+        total_is_exact,
     })
-}
-
-fn state(fields: &mut Fields, state: i32) -> Option<State> {
-    match v1::TokenState::try_from(state) {
-        Ok(v1::TokenState::Unspecified) => None,
-        Ok(v1::TokenState::Active) => Some(State::Active),
-        Ok(v1::TokenState::Suspended) => Some(State::Suspended),
-        Ok(v1::TokenState::Revoked) => Some(State::Revoked),
-        Ok(v1::TokenState::Expired) => Some(State::Expired),
-        Err(_) => {
-            fields.wrong("state", "must be a TokenState");
-            None
-        }
-    }
 }

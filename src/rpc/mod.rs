@@ -5,6 +5,7 @@ mod audit;
 mod caller;
 mod convert;
 mod decode;
+mod filter;
 pub mod guard;
 mod import;
 mod issue;
@@ -13,6 +14,8 @@ mod namespaces;
 mod page;
 mod peer;
 mod revoke;
+mod revoke_leaked;
+mod revoke_matching;
 mod rotate;
 mod status;
 mod verify;
@@ -137,6 +140,24 @@ impl v1::token_service_server::TokenService for Api {
     ) -> Result<Response<v1::RevokeResponse>, Status> {
         let (caller, request) = guard::caller_of(self, request).await?;
         answer(revoke::revoke(self, &caller, request).await)
+    }
+
+    type RevokeMatchingStream = revoke_matching::Messages;
+
+    async fn revoke_matching(
+        &self,
+        request: Request<v1::RevokeMatchingRequest>,
+    ) -> Result<Response<revoke_matching::Messages>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(revoke_matching::revoke_matching(self, caller, request))
+    }
+
+    async fn revoke_leaked(
+        &self,
+        request: Request<v1::RevokeLeakedRequest>,
+    ) -> Result<Response<v1::RevokeLeakedResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(revoke_leaked::revoke_leaked(self, &caller, request).await)
     }
 
     async fn rotate(

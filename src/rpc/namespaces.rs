@@ -71,7 +71,7 @@ pub(super) async fn list_namespaces(
     let mut fields = Fields::default();
     let size = page::size(&mut fields, request.page_size);
     fields.check()?;
-    let list = ListKey::of("ListNamespaces", &[]);
+    let list = ListKey::of(api.authority.opaque_key(), &[b"ListNamespaces"]);
     let slug = |bytes: &[u8]| Slug::try_from(String::from_utf8_lossy(bytes).into_owned());
     let after = list.position(&request.page_token, slug)?;
     let (namespaces, next) = api

@@ -1,34 +1,28 @@
 //! Pages of a list (AIP-158): how many, and from where.
 
-use data_encoding::BASE64URL_NOPAD;
-use sha2::{Digest as _, Sha256};
-
 use super::decode::Fields;
 use super::status::Problem;
 use crate::store::READ_MAX;
+use crate::token::opaque::OpaqueKey;
 
 const SIZE_DEFAULT: u32 = 50;
 
 /// Tells lists apart, and one list with other arguments: a page token is good for one of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ListKey([u8; 8]);
+pub(super) struct ListKey<'a> {
+    key: &'a OpaqueKey,
+    arguments: &'a [&'a [u8]],
+}
 
-impl ListKey {
-    pub(super) fn of(list: &str, arguments: &[&str]) -> ListKey {
-        let mut hash = Sha256::new();
-        for part in [list].iter().chain(arguments) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let hash: [u8; 32] = hash.finalize().into();
-        let mut key = [0; 8];
-        key.copy_from_slice(&hash[..8]);
-        ListKey(key)
+impl<'a> ListKey<'a> {
+    /// The list of this name, which comes first, and these arguments.
+    pub(super) fn of(key: &'a OpaqueKey, arguments: &'a [&'a [u8]]) -> ListKey<'a> {
+        ListKey { key, arguments }
     }
 
     /// The token of the page after `position`.
     pub(super) fn token(self, position: &[u8]) -> String {
-        BASE64URL_NOPAD.encode(&[&self.0, position].concat())
+        self.key.seal(self.arguments, position)
     }
 
     /// The position a page token of this list stands for; an empty one stands for the beginning.
@@ -40,11 +34,11 @@ impl ListKey {
         if token.is_empty() {
             return Ok(None);
         }
-        let bytes = BASE64URL_NOPAD
-            .decode(token.as_bytes())
+        let position = self
+            .key
+            .open(self.arguments, token)
             .map_err(|_| Problem::PageToken)?;
-        let position = bytes.strip_prefix(&self.0).ok_or(Problem::PageToken)?;
-        parse(position).map(Some).map_err(|_| Problem::PageToken)
+        parse(&position).map(Some).map_err(|_| Problem::PageToken)
     }
 }
 

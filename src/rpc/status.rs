@@ -86,10 +86,13 @@ pub enum Reason {
     NotGrantable,
     MissesExhausted,
     FormatTagged,
+    CountMismatch,
+    PlanInvalid,
+    PlanExpired,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 29] = [
+    pub const ALL: [Reason; 32] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -119,6 +122,9 @@ impl Reason {
         Reason::NotGrantable,
         Reason::MissesExhausted,
         Reason::FormatTagged,
+        Reason::CountMismatch,
+        Reason::PlanInvalid,
+        Reason::PlanExpired,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -157,6 +163,9 @@ impl Reason {
             Reason::NotGrantable => ("NOT_GRANTABLE", Code::PermissionDenied, false),
             Reason::MissesExhausted => ("MISSES_EXHAUSTED", Code::ResourceExhausted, true),
             Reason::FormatTagged => ("FORMAT_TAGGED", Code::FailedPrecondition, false),
+            Reason::CountMismatch => ("COUNT_MISMATCH", Code::FailedPrecondition, false),
+            Reason::PlanInvalid => ("PLAN_INVALID", Code::InvalidArgument, false),
+            Reason::PlanExpired => ("PLAN_EXPIRED", Code::FailedPrecondition, false),
         }
     }
 
@@ -319,6 +328,12 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::SecretAlreadyShown { token_id } => {
             Reason::SecretAlreadyShown.about(message, "token_id", &token_id)
         }
+        AuthorityError::CountMismatch { expected, found } => {
+            let metadata = [("expected", expected.to_string()), ("found", found.to_string())];
+            Reason::CountMismatch.with(message, &metadata, Vec::new())
+        }
+        AuthorityError::PlanInvalid => Reason::PlanInvalid.status(message),
+        AuthorityError::PlanExpired => Reason::PlanExpired.status(message),
         AuthorityError::Overloaded | AuthorityError::TooManyImports { .. } => {
             Reason::Overloaded.status(message)
         }

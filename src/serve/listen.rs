@@ -147,7 +147,9 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize, streams: &StreamsLay
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let mut routes = routes
-        .add_service(TokenServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(
+            streams.named_layer(TokenServiceServer::new(api.clone()).max_decoding_message_size(bytes_max)),
+        )
         .add_service(VerificationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(
             streams

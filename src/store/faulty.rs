@@ -8,14 +8,17 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 
 use super::roll::{Member, MemberId, Roll};
+use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, Slug, TokenId};
+use crate::token::id::{RequestDigest, TokenId};
 use crate::token::namespace::Directory;
+use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
+use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 
 /// A store between its callers and the one that does the work.
@@ -40,6 +43,7 @@ pub(crate) enum Call {
     Token,
     TokensByDigest,
     Tokens,
+    Count,
     Directory,
     Entries,
     EntryOfRequest,
@@ -238,14 +242,13 @@ impl Store for Faulty {
         Ok(look)
     }
 
-    async fn tokens(
-        &self,
-        namespace: Slug,
-        after: Option<TokenId>,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
-        assert!(limit <= READ_MAX, "{limit} tokens");
-        self.meet(Call::Tokens, self.store().tokens(namespace, after, limit))
+    async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
+        assert!(selection.limit <= READ_MAX, "{} tokens", selection.limit);
+        self.meet(Call::Tokens, self.store().tokens(selection)).await
+    }
+
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
+        self.meet(Call::Count, self.store().count(filter, by, after))
             .await
     }
 

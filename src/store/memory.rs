@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::batch::{Plan, Seen, plan};
 use super::roll::{Member, MemberId, Roll};
+use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
@@ -16,9 +17,11 @@ use crate::journal::{Draft, Entry, Record, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, Slug, TokenId};
+use crate::token::id::{RequestDigest, TokenId};
 use crate::token::namespace::Directory;
+use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
+use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 
 /// A store in memory.
@@ -97,6 +100,27 @@ impl Kept {
         }
     }
 
+    /// The tokens that are next to be looked at, and the last place of them if there are more.
+    fn next_rows(&self, selection: &Selection) -> (Vec<Stored<Token>>, Option<Place>) {
+        let order = selection.order;
+        let place = |stored: &Stored<Token>| order.place(&stored.record);
+        let after = selection.after.as_ref();
+        let is_next = |stored: &&Stored<Token>| {
+            selection.filter.namespace.as_ref() == Some(&stored.record.namespace)
+                && after.is_none_or(|after| order.is_after(&place(stored), after))
+        };
+        let mut rows: Vec<_> = self.tokens.values().filter(is_next).cloned().collect();
+        order.sort(&mut rows, place);
+        let reads = selection.reads() as usize;
+        let end = if rows.len() > reads {
+            rows.get(reads - 1).map(place)
+        } else {
+            None
+        };
+        rows.truncate(reads);
+        (rows, end)
+    }
+
     fn write(&mut self, draft: &Draft, entry: Entry) {
         let version = entry.revision;
         match draft.after() {
@@ -166,17 +190,32 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn tokens(
-        &self,
-        namespace: Slug,
-        after: Option<TokenId>,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
+    async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
         let kept = self.kept();
-        let tokens = kept.tokens.values().map(|stored| &stored.record);
-        let wanted =
-            tokens.filter(|token| token.namespace == namespace && after.is_none_or(|after| token.id > after));
-        Ok(wanted.take(limit as usize).cloned().collect())
+        if !selection.filter.selector.ids.is_empty() {
+            return Ok(selection.slice_of(kept.tokens.values().cloned()));
+        }
+        let (mut rows, end) = kept.next_rows(&selection);
+        rows.retain(|stored| selection.filter.matches(&stored.record));
+        rows.truncate(selection.limit as usize);
+        Ok(selection.slice(rows, end))
+    }
+
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
+        let selection = Selection::to_count(filter, by, after);
+        let kept = self.kept();
+        if !selection.filter.selector.ids.is_empty() {
+            let all: Vec<_> = kept.tokens.values().cloned().collect();
+            return Ok(selection.count_of_ids(&all));
+        }
+        let (rows, next) = kept.next_rows(&selection);
+        let wanted = rows
+            .iter()
+            .filter(|stored| selection.filter.matches(&stored.record));
+        Ok(Count {
+            tokens: wanted.count() as u64,
+            next,
+        })
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {

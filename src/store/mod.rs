@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod roll;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod select;
 pub mod spawned;
 pub mod sqlite;
 
@@ -33,9 +34,12 @@ use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
+use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
+use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 use roll::Roll;
+use select::{Count, Selection, Slice};
 
 /// The keeper of tokens and their journal.
 ///
@@ -64,14 +68,13 @@ pub trait Store: fmt::Debug + Send + Sync {
         self.look_up(digests, Vec::new()).await
     }
 
-    /// A namespace's tokens after `after`, in id order. Pages neither repeat a token nor skip one that
-    /// existed when the listing began.
-    async fn tokens(
-        &self,
-        namespace: Slug,
-        after: Option<TokenId>,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError>;
+    /// The next of the tokens that pass a filter, in order. It may be fewer than there are room for, even none, and not
+    /// be the end. Pages neither repeat a token nor skip one that existed when the listing began, as long as what it
+    /// is ordered by does not change.
+    async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError>;
+
+    /// How many tokens pass a filter, among the next [`READ_MAX`] times [`select::READS_MAX`] that there are.
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError>;
 
     /// All namespaces; the version is that of the newest change to any of them.
     async fn directory(&self) -> Result<Stored<Directory>, StoreError>;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::select::Selection;
 use super::{EntryFilter, Outcome, READ_MAX, Store};
 use crate::journal::cursor::Epoch;
 use crate::journal::samples::origin;
@@ -11,7 +12,9 @@ use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::change::TokenChange;
 use crate::token::id::TokenId;
-use crate::token::samples::{kept, namespace};
+use crate::token::order::Order;
+use crate::token::samples::{instant, kept, namespace, slug};
+use crate::token::selector::{Filter, Selector};
 use crate::token::time::Timestamp;
 
 pub(crate) type Answer<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -64,6 +67,33 @@ pub(crate) async fn all_entries(store: &Arc<dyn Store>) -> Answer<Vec<Entry>> {
         };
         assert!(first.revision > after, "a page began again");
         entries.extend(page);
+    }
+}
+
+/// The tokens of a namespace after one of them, in the order of issue.
+pub(crate) async fn listed_after(
+    store: &Arc<dyn Store>,
+    namespace: &str,
+    after: Option<&Token>,
+    limit: u32,
+) -> Answer<Vec<Token>> {
+    let order = Order::default();
+    let slice = store
+        .tokens(Selection {
+            filter: all_of(namespace),
+            order,
+            after: after.map(|token| order.place(token)),
+            limit,
+        })
+        .await?;
+    Ok(slice.tokens.into_iter().map(|stored| stored.record).collect())
+}
+
+/// A filter that lets through all tokens of a namespace.
+pub(crate) fn all_of(namespace: &str) -> Filter {
+    Filter {
+        namespace: Some(slug(namespace)),
+        ..Selector::default().anywhere(instant(0))
     }
 }
 

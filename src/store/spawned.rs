@@ -8,14 +8,17 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use super::roll::Roll;
+use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, Slug, TokenId};
+use crate::token::id::{RequestDigest, TokenId};
 use crate::token::namespace::Directory;
+use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
+use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 
 /// Runs every call of a store in a task of its own, on a runtime of the store's own.
@@ -80,13 +83,13 @@ impl Store for Spawned {
             .await
     }
 
-    async fn tokens(
-        &self,
-        namespace: Slug,
-        after: Option<TokenId>,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
-        self.run(move |store| async move { store.tokens(namespace, after, limit).await })
+    async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
+        self.run(|store| async move { store.tokens(selection).await })
+            .await
+    }
+
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
+        self.run(move |store| async move { store.count(filter, by, after).await })
             .await
     }
 

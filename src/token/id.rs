@@ -43,6 +43,16 @@ pub enum IdError {
 }
 
 impl TokenId {
+    /// Sorts before every id of a token.
+    pub const BEFORE_ALL: TokenId = TokenId(Uuid::nil());
+    /// Sorts after every id of a token.
+    pub const AFTER_ALL: TokenId = TokenId(Uuid::max());
+
+    /// Sorts after the ids of all tokens issued up to `instant`, and before those issued a millisecond later.
+    pub fn after_those_of(instant: Timestamp) -> TokenId {
+        TokenId(version_7(instant, [u8::MAX; 10]))
+    }
+
     /// The id of a token issued at `now`; `random` is 80 bits from the entropy source.
     pub fn new(now: Timestamp, random: [u8; 10]) -> TokenId {
         TokenId(version_7(now, random))

@@ -16,6 +16,8 @@ pub enum Right {
     TokensIssue,
     TokensList,
     TokensRevoke,
+    /// To revoke by the secret itself, without learning whether it was one.
+    TokensRevokeLeaked,
     TokensRotate,
     TokensVerify,
     /// To learn why a token was refused, not only that it was.
@@ -78,10 +80,11 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 12] = [
+    pub const ALL: [Right; 13] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
+        Right::TokensRevokeLeaked,
         Right::TokensRotate,
         Right::TokensVerify,
         Right::TokensVerifyReason,
@@ -98,6 +101,7 @@ impl Right {
             Right::TokensIssue => "tokens.issue",
             Right::TokensList => "tokens.list",
             Right::TokensRevoke => "tokens.revoke",
+            Right::TokensRevokeLeaked => "tokens.revoke_leaked",
             Right::TokensRotate => "tokens.rotate",
             Right::TokensVerify => "tokens.verify",
             Right::TokensVerifyReason => "tokens.verify.reason",
@@ -122,6 +126,7 @@ impl Right {
             Right::TokensIssue
             | Right::TokensList
             | Right::TokensRevoke
+            | Right::TokensRevokeLeaked
             | Right::TokensRotate
             | Right::TokensVerify
             | Right::TokensVerifyReason

@@ -92,6 +92,10 @@ impl Scopes {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    pub fn contains(&self, scope: &Scope) -> bool {
+        self.0.contains(scope)
+    }
 }
 
 impl TryFrom<Vec<Scope>> for Scopes {
@@ -139,6 +143,15 @@ impl Labels {
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.0.as_str(), value.as_str()))
+    }
+
+    /// Whether all of `others` are here, with the same values.
+    pub fn include(&self, others: &Labels) -> bool {
+        others.0.iter().all(|(key, value)| self.0.get(key) == Some(value))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::opaque::OpaqueKey;
+
 /// The text of a token. It exists in memory only: no `Clone`, `Debug`, `Display` or `Serialize`, and its
 /// bytes are zeroised when it is dropped. [`Secret::expose`] is the one way to its text.
 #[expect(missing_debug_implementations, reason = "a secret is never shown")]
@@ -105,6 +107,12 @@ impl RowKey {
     /// Whether `mac` is that of `bytes`, compared in the same time wherever they differ.
     pub fn holds(&self, bytes: &[u8], mac: &[u8]) -> bool {
         self.0.clone().chain_update(bytes).verify_slice(mac).is_ok()
+    }
+
+    /// Whether the MAC of `bytes` begins with this.
+    pub(super) fn begins(&self, bytes: &[u8], mac: &[u8]) -> bool {
+        let covered = self.0.clone().chain_update(bytes);
+        covered.verify_truncated_left(mac).is_ok()
     }
 }
 
@@ -228,6 +236,11 @@ impl Peppers {
     /// The key over the rows of the store.
     pub fn row_key(&self) -> RowKey {
         RowKey(keyed(&derived(&self.kept.tags, b"tokenward rows v1")))
+    }
+
+    /// The key over what is handed out to come back: the same at every server of the store, whatever its peppers.
+    pub fn opaque_key(&self) -> OpaqueKey {
+        OpaqueKey::new(RowKey(keyed(&derived(&self.kept.tags, b"tokenward opaque v1"))))
     }
 
     /// The keyed tag over the prefix and random part of a native token: 64 bits, of which the text keeps some.

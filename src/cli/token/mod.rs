@@ -1,15 +1,20 @@
-//! `tokenward issue`, `get`, `list`, `revoke` and `rotate`: what is done with tokens.
+//! `tokenward issue`, `get`, `list`, `revoke`, `revoke-matching`, `revoke-leaked` and `rotate`: what is done with tokens.
 
 mod credential;
+mod filter;
 mod issue;
+mod leaked;
 mod list;
+mod matching;
 mod revoke;
 
 use std::process::ExitCode;
 
 pub(super) use credential::{CredentialCommand, credential};
 pub(super) use issue::{IssueArgs, RotateArgs, issue, rotate};
+pub(super) use leaked::{LeakedArgs, revoke_leaked};
 pub(super) use list::{ListArgs, list};
+pub(super) use matching::{MatchingArgs, revoke_matching};
 pub(super) use revoke::{RevokeArgs, revoke};
 
 use super::connect::{ANSWER_BYTES_MAX, Wire};

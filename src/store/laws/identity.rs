@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Answer, Law, change, read, write};
+use super::{Answer, Law, change, listed_after, read, write};
 use crate::journal::samples::{issue, origin};
 use crate::journal::{Draft, Entry, Origin, Revision};
 use crate::store::{EntryFilter, READ_MAX, Store};
@@ -62,7 +62,7 @@ pub(super) async fn text_survives(store: Arc<dyn Store>) -> Law {
         assert_eq!(read(&store, token.id).await?.record, token);
         let look = store.tokens_by_digest(vec![token.secrets[0].digest]).await?;
         assert_eq!(look.tokens, [Ok(Some(token.clone()))]);
-        let listed = store.tokens(slug("notes"), None, READ_MAX).await?;
+        let listed = listed_after(&store, "notes", None, READ_MAX).await?;
         assert_eq!(listed.last(), Some(&token));
 
         let withdrawn = |micros| {
@@ -107,7 +107,7 @@ pub(super) async fn names_are_compared_byte_for_byte(store: Arc<dyn Store>) -> L
     for (number, text) in (0..).zip(&texts) {
         write(&store, issue(full_token(number, text)?)).await?;
     }
-    let listed = store.tokens(slug("notes"), None, READ_MAX).await?;
+    let listed = listed_after(&store, "notes", None, READ_MAX).await?;
     let names: Vec<_> = listed.iter().map(|token| token.name.as_str()).collect();
     assert_eq!(names, texts);
     let subjects: Vec<_> = listed.iter().map(|token| token.subject.as_str()).collect();

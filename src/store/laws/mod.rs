@@ -9,6 +9,7 @@ mod identity;
 mod journal;
 mod reads;
 mod roll;
+mod selection;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use super::Store;
 use super::database::Database;
 use super::memory::MemoryStore;
 use super::postgres::{PostgresOptions, PostgresStore, migrate};
-use super::samples::{Answer, EPOCH, all_entries, change, found_notes, read, rotation, write};
+use super::samples::{
+    Answer, EPOCH, all_entries, all_of, change, found_notes, listed_after, read, rotation, write,
+};
 use super::spawned::Spawned;
 use super::sqlite::SqliteStore;
 use crate::token::samples::pepper;
@@ -55,6 +58,10 @@ macro_rules! every_law {
             reads::a_look_is_the_state_at_its_fence,
             reads::pages_neither_repeat_nor_skip,
             reads::a_listing_keeps_to_its_namespace,
+            selection::pages_in_every_order_are_what_the_filter_lets_through,
+            selection::counts_are_of_what_the_filter_lets_through,
+            selection::what_is_named_by_id_is_found_wherever_it_is,
+            selection::a_filter_that_matches_nothing_comes_to_an_end,
             answers::an_answer_is_what_was_given,
             answers::an_answer_is_there_with_its_entry_or_not_at_all,
             answers::a_sweep_forgets_what_has_expired_and_nothing_else,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Answer, Law, all_entries, change, read, rotation, write};
+use super::{Answer, Law, all_entries, change, listed_after, read, rotation, write};
 use crate::journal::samples::{import, issue, origin};
 use crate::journal::{Change, Draft, Revision, fold};
 use crate::store::{Look, READ_MAX, Store, TO_TRY_MAX};
@@ -25,7 +25,7 @@ pub(super) async fn strangers_are_absent(store: Arc<dyn Store>) -> Law {
         .tokens_by_digest(vec![kept(2, 1, instant(0)).digest])
         .await?;
     assert_eq!(look.tokens, [Ok(None)]);
-    assert_eq!(store.tokens(slug("tasks"), None, READ_MAX).await?, []);
+    assert_eq!(listed_after(&store, "tasks", None, READ_MAX).await?, []);
     assert!(store.directory().await?.record.get(&slug("tasks")).is_none());
     Ok(())
 }
@@ -179,18 +179,18 @@ pub(super) async fn a_look_is_the_state_at_its_fence(store: Arc<dyn Store>) -> L
 
 /// The ids of all notes, by pages.
 async fn listed(store: &Arc<dyn Store>, limit: u32) -> Answer<Vec<TokenId>> {
-    let mut ids: Vec<TokenId> = Vec::new();
+    let mut all: Vec<Token> = Vec::new();
     loop {
-        let page = store.tokens(slug("notes"), ids.last().copied(), limit).await?;
+        let page = listed_after(store, "notes", all.last(), limit).await?;
         assert!(page.len() <= limit as usize);
         let Some(first) = page.first() else {
-            return Ok(ids);
+            return Ok(all.into_iter().map(|token| token.id).collect());
         };
         assert!(
-            ids.last().is_none_or(|last| *last < first.id),
+            all.last().is_none_or(|last| last.id < first.id),
             "a page began again"
         );
-        ids.extend(page.iter().map(|token| token.id));
+        all.extend(page);
     }
 }
 
@@ -252,12 +252,12 @@ pub(super) async fn a_listing_keeps_to_its_namespace(store: Arc<dyn Store>) -> L
         write(&store, issue(token)).await?;
     }
     for (first, name) in (0..).zip(slugs.into_iter().chain(["notes"])) {
-        let found = store.tokens(slug(name), None, READ_MAX).await?;
+        let found = listed_after(&store, name, None, READ_MAX).await?;
         assert!(found.iter().all(|token| token.namespace == slug(name)));
         let ids: Vec<_> = found.iter().map(|token| token.id).collect();
         let wanted: Vec<_> = (0..4).map(|n| token(first + n * 5).id).collect();
         assert_eq!(ids, wanted);
-        let after = store.tokens(slug(name), Some(wanted[1]), 1).await?;
+        let after = listed_after(&store, name, found.get(1), 1).await?;
         assert_eq!(after.first().map(|token| token.id), Some(wanted[2]));
     }
     Ok(())

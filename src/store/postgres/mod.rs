@@ -11,6 +11,7 @@ mod refusal;
 mod roll;
 mod rows;
 mod schema;
+mod select;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +22,17 @@ use tokio::time::timeout;
 
 use super::peppers::OtherPepper;
 use super::roll::{Member, MemberId, Roll};
+use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, Slug, TokenId};
+use crate::token::id::{RequestDigest, TokenId};
 use crate::token::namespace::Directory;
+use crate::token::order::{OrderBy, Place};
 use crate::token::secret::{Digest, Peppers, RowKey};
+use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 use fault::Fault;
 use ground::{Ground, not_behind};
@@ -208,18 +212,20 @@ impl Store for PostgresStore {
         })
     }
 
-    async fn tokens(
-        &self,
-        namespace: Slug,
-        after: Option<TokenId>,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
-        ask!(self.lists, |connection| read::tokens(
+    async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
+        ask!(self.lists, |connection| select::tokens(
             &mut connection,
             &self.rows,
-            &namespace,
-            after,
-            limit
+            &selection
+        ))
+    }
+
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
+        let selection = Selection::to_count(filter, by, after);
+        ask!(self.lists, |connection| select::count(
+            &mut connection,
+            &self.rows,
+            &selection
         ))
     }
 

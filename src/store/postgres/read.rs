@@ -45,10 +45,6 @@ pub(super) const LOOK_UP: &str = "
     FROM found LEFT JOIN token_record ON token_record.id = found.token_id
     ORDER BY place, found.token_id";
 
-pub(super) const TOKENS: &str = "
-    SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
-    FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
-
 pub(super) const DIRECTORY: &str = "
     SELECT slug, mac, version, (SELECT min(revision) FROM journal) AS oldest, (
         SELECT max(revision) FROM journal
@@ -136,24 +132,6 @@ pub(super) async fn look_up(
     })
 }
 
-pub(super) async fn tokens(
-    connection: &mut PgConnection,
-    key: &RowKey,
-    namespace: &Slug,
-    after: Option<TokenId>,
-    limit: u32,
-) -> Result<Vec<Token>, Fault> {
-    let query = sqlx::query(TOKENS)
-        .bind(namespace.as_str())
-        // Every id sorts after the nil one.
-        .bind(after.map_or(Uuid::nil(), uuid))
-        .bind(i64::from(limit));
-    let rows = query.fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| Ok(believed(checked(key, row)?)?.record))
-        .collect()
-}
-
 pub(super) async fn directory(
     connection: &mut PgConnection,
     key: &RowKey,
@@ -235,7 +213,7 @@ pub(super) fn uuid(id: TokenId) -> Uuid {
     Uuid::from_bytes(*id.as_bytes())
 }
 
-fn checked(key: &RowKey, row: &PgRow) -> Result<Result<Stored<Token>, BadRow>, Fault> {
+pub(super) fn checked(key: &RowKey, row: &PgRow) -> Result<Result<Stored<Token>, BadRow>, Fault> {
     let id: Uuid = row.try_get("id")?;
     Ok(mac::token(key, id.as_bytes(), &raw(row)?, heard(row)?))
 }
@@ -247,7 +225,7 @@ fn heard(row: &PgRow) -> Result<Heard, Fault> {
     })
 }
 
-fn believed<T>(checked: Result<T, BadRow>) -> Result<T, Fault> {
+pub(super) fn believed<T>(checked: Result<T, BadRow>) -> Result<T, Fault> {
     Ok(checked.map_err(StoreError::from)?)
 }
 

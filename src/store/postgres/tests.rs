@@ -4,6 +4,7 @@
 mod forks;
 mod hints;
 mod lanes;
+mod orders;
 mod parity;
 mod plans;
 mod schemas;

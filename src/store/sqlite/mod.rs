@@ -3,6 +3,7 @@
 mod commit;
 mod ground;
 mod read;
+mod select;
 mod snapshot;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -22,15 +23,18 @@ use super::columns::{link, revision, sql};
 use super::migrations::{Applied, MIGRATIONS_TABLE, since};
 use super::peppers::{OtherPepper, to_keep};
 use super::roll::Roll;
+use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, Slug, TokenId};
+use crate::token::id::{RequestDigest, TokenId};
 use crate::token::namespace::Directory;
+use crate::token::order::{OrderBy, Place};
 use crate::token::secret::{Digest, Peppers, RowKey};
+use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 pub use ground::Shaky;
 pub use snapshot::{Snapshot, Unreadable};
@@ -279,13 +283,13 @@ impl Store for SqliteStore {
         read::look_up(&self.readers, &self.rows, &digests, &hints).await
     }
 
-    async fn tokens(
-        &self,
-        namespace: Slug,
-        after: Option<TokenId>,
-        limit: u32,
-    ) -> Result<Vec<Token>, StoreError> {
-        read::tokens(&self.readers, &self.rows, &namespace, after, limit).await
+    async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
+        select::tokens(&self.readers, &self.rows, &selection).await
+    }
+
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
+        let selection = Selection::to_count(filter, by, after);
+        select::count(&self.readers, &self.rows, &selection).await
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {

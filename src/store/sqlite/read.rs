@@ -42,10 +42,6 @@ pub(super) const LOOK_UP: &str = "
     FROM found LEFT JOIN token_record ON token_record.id = found.token_id
     ORDER BY place, found.token_id";
 
-pub(super) const TOKENS: &str = "
-    SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
-    FROM token_record WHERE namespace = $1 AND id > $2 ORDER BY namespace, id LIMIT $3";
-
 pub(super) const DIRECTORY: &str = "
     SELECT slug, mac, version, (SELECT min(revision) FROM journal) AS oldest, (
         SELECT max(revision) FROM journal
@@ -147,24 +143,6 @@ pub(super) async fn look_up(
     })
 }
 
-pub(super) async fn tokens(
-    pool: &SqlitePool,
-    key: &RowKey,
-    namespace: &Slug,
-    after: Option<TokenId>,
-    limit: u32,
-) -> Result<Vec<Token>, StoreError> {
-    // Every id sorts after the empty blob.
-    let after = after.map_or(Vec::new(), |id| id.as_bytes().to_vec());
-    let rows = sqlx::query(TOKENS)
-        .bind(namespace.as_str())
-        .bind(after)
-        .bind(limit)
-        .fetch_all(pool)
-        .await?;
-    rows.iter().map(|row| Ok(checked(key, row)??.record)).collect()
-}
-
 pub(super) async fn directory(pool: &SqlitePool, key: &RowKey) -> Result<Stored<Directory>, StoreError> {
     let rows = sqlx::query(DIRECTORY).fetch_all(pool).await?;
     let namespace = |row: &SqliteRow| {
@@ -248,7 +226,7 @@ pub(super) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
     Entry::open(row.try_get("body")?, link(row.try_get("link")?)?).map_err(StoreError::corrupt)
 }
 
-fn checked(key: &RowKey, row: &SqliteRow) -> Result<Result<Stored<Token>, BadRow>, StoreError> {
+pub(super) fn checked(key: &RowKey, row: &SqliteRow) -> Result<Result<Stored<Token>, BadRow>, StoreError> {
     Ok(mac::token(key, row.try_get("id")?, &raw(row)?, heard(row)?))
 }
 

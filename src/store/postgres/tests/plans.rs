@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, ground, read, roll, rows, schema};
+use super::super::{commit, ground, read, roll, rows, schema, select};
 use super::*;
 
 const STATEMENTS: [&str; 39] = [
@@ -29,7 +29,7 @@ const STATEMENTS: [&str; 39] = [
     read::PEPPERS,
     read::TOKEN,
     read::LOOK_UP,
-    read::TOKENS,
+    select::BY_ID,
     read::DIRECTORY,
     read::ENTRIES,
     read::ENTRIES_OF_TOKEN,
@@ -78,7 +78,7 @@ fn no_statement_is_left_out() -> Tested {
 async fn every_statement_can_be_prepared() -> Tested {
     let database = Database::new().await?;
     let mut connection = database.connect().await?;
-    for statement in STATEMENTS.into_iter().chain(WALKS) {
+    for statement in STATEMENTS.into_iter().chain(WALKS).chain(select::statements()) {
         let prepared = connection.prepare(statement.into_sql_str()).await;
         assert!(prepared.is_ok(), "{statement}: {prepared:?}");
     }
@@ -87,7 +87,7 @@ async fn every_statement_can_be_prepared() -> Tested {
 
 /// The plan for any arguments, where a walk through a table is the last resort.
 async fn plan(connection: &mut PgConnection, statement: &str) -> Result<String, sqlx::Error> {
-    let highest = (1..=20).rev().find(|n| statement.contains(&format!("${n}")));
+    let highest = (1..=30).rev().find(|n| statement.contains(&format!("${n}")));
     let nulls = vec!["NULL"; highest.unwrap_or(0)].join(", ");
     let execute = match nulls.as_str() {
         "" => "EXPLAIN EXECUTE planned".to_owned(),
@@ -111,7 +111,7 @@ async fn plan(connection: &mut PgConnection, statement: &str) -> Result<String, 
 async fn no_statement_walks_a_table_that_grows() -> Tested {
     let database = Database::new().await?;
     let mut connection = database.connect().await?;
-    for statement in STATEMENTS {
+    for statement in STATEMENTS.into_iter().chain(select::statements()) {
         if UTILITIES.contains(&statement) {
             continue;
         }
@@ -140,8 +140,8 @@ async fn each_read_goes_by_its_index() -> Tested {
         (read::LOOK_UP, "token_pkey"),
         (read::TOKEN, "journal_by_token"),
         (read::LOOK_UP, "journal_by_token"),
-        (read::TOKENS, "token_by_namespace"),
-        (read::TOKENS, "journal_by_token"),
+        (select::BY_ID, "token_pkey"),
+        (select::BY_NAME.page[0], "journal_by_token"),
         (read::DIRECTORY, "journal_of_namespaces"),
         (read::ENTRIES, "journal_pkey"),
         (read::ENTRIES_OF_TOKEN, "journal_by_token"),

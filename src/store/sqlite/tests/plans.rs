@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
-use super::super::{commit, read, snapshot};
+use super::super::{commit, read, select, snapshot};
 use super::*;
 
 const STATEMENTS: [&str; 27] = [
@@ -25,7 +25,7 @@ const STATEMENTS: [&str; 27] = [
     read::PEPPERS,
     read::TOKEN,
     read::LOOK_UP,
-    read::TOKENS,
+    select::BY_ID,
     read::DIRECTORY,
     read::ENTRIES,
     read::ENTRIES_OF_TOKEN,
@@ -58,6 +58,7 @@ fn no_statement_is_left_out() {
     let written = [
         include_str!("../commit.rs"),
         include_str!("../read.rs"),
+        include_str!("../select.rs"),
         include_str!("../snapshot.rs"),
     ];
     let count: usize = written
@@ -71,7 +72,11 @@ fn no_statement_is_left_out() {
 async fn every_statement_can_be_prepared() -> Tested {
     let folder = TempDir::new()?;
     let store = open(&folder).await?;
-    for statement in STATEMENTS.into_iter().chain(OF_AN_AUDIT) {
+    for statement in STATEMENTS
+        .into_iter()
+        .chain(OF_AN_AUDIT)
+        .chain(select::statements())
+    {
         let prepared = (&store.writer).prepare(statement.into_sql_str()).await;
         assert!(prepared.is_ok(), "{statement}: {prepared:?}");
     }
@@ -82,7 +87,7 @@ async fn every_statement_can_be_prepared() -> Tested {
 async fn no_statement_walks_a_table_that_grows() -> Tested {
     let folder = TempDir::new()?;
     let store = open(&folder).await?;
-    for statement in STATEMENTS {
+    for statement in STATEMENTS.into_iter().chain(select::statements()) {
         let plan = plan(&store, statement).await?;
         for step in &plan {
             let walks = ["token", "token_record", "secret", "journal", "answer"]
@@ -107,17 +112,15 @@ async fn each_read_goes_by_its_index() -> Tested {
             "SEARCH secret USING PRIMARY KEY (digest=?) LEFT-JOIN",
         ),
         (read::LOOK_UP, "SEARCH token USING PRIMARY KEY (id=?) LEFT-JOIN"),
-        (
-            read::TOKENS,
-            "SEARCH token USING INDEX token_by_namespace (namespace=? AND id>?)",
-        ),
+        (select::BY_ID, "SEARCH token USING PRIMARY KEY (id=?)"),
         (read::TOKEN, NEWEST),
         (
             read::LOOK_UP,
             "SEARCH secret USING COVERING INDEX secret_to_try (hint=?)",
         ),
         (read::LOOK_UP, NEWEST),
-        (read::TOKENS, NEWEST),
+        (select::BY_ID, NEWEST),
+        (select::BY_NAME.page[0], NEWEST),
         (
             read::DIRECTORY,
             "SEARCH journal USING INDEX journal_of_namespaces (namespace=?)",
@@ -157,6 +160,46 @@ async fn each_read_goes_by_its_index() -> Tested {
     ] {
         let plan = plan(&store, statement).await?;
         assert!(plan.iter().any(|taken| taken == step), "{statement}: {plan:#?}");
+    }
+    Ok(())
+}
+
+/// In every order, forwards and backwards, it is one stretch of one index that is walked, from where the page before
+/// ended.
+#[tokio::test]
+async fn each_order_goes_by_its_index() -> Tested {
+    let folder = TempDir::new()?;
+    let store = open(&folder).await?;
+    for (path, index) in [
+        (
+            &select::BY_CREATE_TIME,
+            "token_by_create_time (namespace=? AND (create_time,id)",
+        ),
+        (&select::BY_NAME, "token_by_name (namespace=? AND (name,id)"),
+        (
+            &select::BY_EXPIRE_TIME,
+            "token_by_expire_time (namespace=? AND (<expr>,id)",
+        ),
+        (
+            &select::BY_SUBJECT,
+            "token_by_subject (namespace=? AND (subject,create_time,id)",
+        ),
+    ] {
+        let statements = path.stop.into_iter().chain(path.page).chain([path.count]);
+        for statement in statements {
+            let plan = plan(&store, statement).await?;
+            let walked = plan.iter().filter(|step| step.contains("SEARCH token USING"));
+            let goes_by = |step: &&String| step.contains(index) && step.contains(">") && step.contains("<");
+            assert!(
+                walked.clone().any(|step| goes_by(&step)),
+                "{statement}: {plan:#?}"
+            );
+            let by_id = |step: &&String| step.contains("USING PRIMARY KEY (id=?)");
+            assert!(
+                walked.into_iter().all(|step| goes_by(&step) || by_id(&step)),
+                "{statement}: {plan:#?}"
+            );
+        }
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::*;
+use crate::store::samples::all_of;
 use crate::store::{BadRow, Wrong};
 use crate::token::namespace::Namespace;
+use crate::token::order::Order;
 use crate::token::samples::name;
 
 /// Tokens 1 and 2; the first was suspended and resumed, so that there is an older state of it.
@@ -66,7 +68,15 @@ async fn a_bad_row_is_refused_wherever_it_is_read_and_spares_the_others() -> Tes
         );
         let told = [
             store.token(token(1).id).await.err(),
-            store.tokens(slug("notes"), None, READ_MAX).await.err(),
+            store
+                .tokens(Selection {
+                    filter: all_of("notes"),
+                    order: Order::default(),
+                    after: None,
+                    limit: READ_MAX,
+                })
+                .await
+                .err(),
         ];
         for error in told {
             let corrupt = StoreError::from(bad.clone()).to_string();

@@ -1,0 +1,315 @@
+//! What is listed, counted and named is what the filter lets through, in every order: the filter itself says so.
+
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, btree_set};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select, subsequence};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use super::{Answer, Law, all_of, write};
+use crate::journal::Draft;
+use crate::journal::samples::{issue, origin};
+use crate::store::Store;
+use crate::store::select::Selection;
+use crate::token::id::TokenId;
+use crate::token::order::{Order, OrderBy, Place};
+use crate::token::samples::{HARD_TEXT, instant, kept, name, namespace, slug, token, withdrawal};
+use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
+use crate::token::selector::{Filter, Period, Selector, States};
+use crate::token::text::{LabelValue, Name, Subject};
+use crate::token::time::Timestamp;
+use crate::token::{KeptSecret, State, Token};
+
+const TOKENS: u64 = 150;
+const FILTERS: usize = 60;
+
+/// Few enough that filters meet something.
+const SCOPES: [&str; 4] = ["read", "write", "a:*", "admin"];
+
+fn texts() -> Vec<&'static str> {
+    [
+        &HARD_TEXT[..],
+        &["ci", "ci-1", "ci-2", "CI-1", "ci%", "Ci_", "e\u{301}clair"],
+    ]
+    .concat()
+}
+
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    (-3..3_i64).prop_map(|step| instant(step * 1_500))
+}
+
+fn any_labels() -> impl Strategy<Value = Labels> {
+    let key =
+        select(vec!["team", "tier", "a.b-c_d"]).prop_map(|key| LabelKey::try_from(key.to_owned()).unwrap());
+    let value = select(texts()).prop_map(|text| LabelValue::try_from(text.to_owned()).unwrap());
+    btree_map(key, value, 0..3).prop_map(|labels| Labels::try_from(labels).unwrap())
+}
+
+/// A token of one of two namespaces, with this number.
+fn any_token_of(number: u64) -> impl Strategy<Value = Token> {
+    let said = (
+        select(texts()),
+        select(texts()),
+        subsequence(SCOPES.to_vec(), 0..=SCOPES.len()),
+        any_labels(),
+    );
+    let times = (
+        any_time(),
+        option::of(any_time()),
+        any_time(),
+        option::of(any_time()),
+    );
+    let withdrawn = (any::<bool>(), any::<bool>());
+    (any::<bool>(), said, times, withdrawn).prop_map(move |(is_note, said, times, withdrawn)| {
+        let (name_text, subject, scopes, labels) = said;
+        let (create_time, expire_time, first, second) = times;
+        let (suspended, revoked) = withdrawn;
+        let mut secrets = vec![kept(number, 1, first)];
+        secrets.extend(second.map(|second| KeptSecret {
+            ..kept(number, 2, second)
+        }));
+        let scopes: Vec<_> = scopes
+            .into_iter()
+            .map(|text| Scope::try_from(text.to_owned()).unwrap())
+            .collect();
+        Token {
+            namespace: slug(if is_note { "notes" } else { "tasks" }),
+            name: name(name_text),
+            subject: Subject::try_from(subject.to_owned()).unwrap(),
+            scopes: Scopes::try_from(scopes).unwrap(),
+            labels,
+            create_time,
+            expire_time,
+            suspension: suspended.then(|| withdrawal(instant(0))),
+            revocation: revoked.then(|| withdrawal(instant(0))),
+            secrets,
+            ..token(number)
+        }
+    })
+}
+
+fn any_period() -> impl Strategy<Value = Period> {
+    let sometimes = || option::weighted(0.2, any_time());
+    (sometimes(), sometimes()).prop_map(|(from, before)| Period { from, before })
+}
+
+/// The beginning, or any other part, of one of the texts.
+fn any_part(from_the_beginning: bool) -> impl Strategy<Value = Option<Name>> {
+    let part = (select(texts()), any::<Index>(), any::<Index>()).prop_map(move |(text, begin, length)| {
+        let chars: Vec<char> = text.chars().collect();
+        let begin = if from_the_beginning {
+            0
+        } else {
+            begin.index(chars.len())
+        };
+        let length = 1 + length.index(chars.len() - begin);
+        name(&chars[begin..begin + length].iter().collect::<String>())
+    });
+    option::weighted(0.25, part)
+}
+
+fn any_filter() -> impl Strategy<Value = Filter> {
+    let state = select(vec![
+        State::Active,
+        State::Suspended,
+        State::Revoked,
+        State::Expired,
+    ]);
+    let subject = select(texts()).prop_map(|text| Subject::try_from(text.to_owned()).unwrap());
+    let scope = select(SCOPES.to_vec()).prop_map(|text| Scope::try_from(text.to_owned()).unwrap());
+    let said = (
+        any_part(true),
+        any_part(false),
+        option::weighted(0.2, scope),
+        option::weighted(0.2, subject),
+        prop_oneof![3 => Just(Labels::default()), 1 => any_labels()],
+    );
+    let states = prop_oneof![
+        Just(States::ALL),
+        btree_set(0..4_usize, 1..4).prop_map(|picked| {
+            let all = [State::Active, State::Suspended, State::Revoked, State::Expired];
+            States::of(picked.into_iter().map(|at| all[at]))
+        }),
+        state.prop_map(|state| States::of([state])),
+    ];
+    let limits = (
+        option::weighted(0.2, any_time()),
+        option::weighted(0.2, any_time()),
+    );
+    (said, states, any_period(), any_period(), any_time(), limits).prop_map(
+        |(said, states, created, expires, at, (issued_until, secret_before))| {
+            let (name_prefix, name_contains, scope, subject, labels) = said;
+            let selector = Selector {
+                name_prefix,
+                name_contains,
+                scope,
+                subject,
+                labels,
+                states,
+                created,
+                expires,
+                ..Selector::default()
+            };
+            Filter {
+                selector,
+                at,
+                issued_until,
+                secret_before,
+                ..all_of("notes")
+            }
+        },
+    )
+}
+
+fn any_order() -> impl Strategy<Value = Order> {
+    let by = select(vec![
+        OrderBy::CreateTime,
+        OrderBy::Name,
+        OrderBy::ExpireTime,
+        OrderBy::Subject,
+    ]);
+    (by, any::<bool>()).prop_map(|(by, descending)| Order { by, descending })
+}
+
+fn drawn<T>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> Answer<T> {
+    let drawn = strategy.new_tree(runner).map_err(|reason| reason.to_string())?;
+    Ok(drawn.current())
+}
+
+/// A store with many tokens in two namespaces, and those tokens.
+async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner) -> Answer<Vec<Token>> {
+    let newest = store.directory().await?.version;
+    write(
+        store,
+        Draft::of_new_namespace(origin(), newest, namespace("tasks", "kt_")),
+    )
+    .await?;
+    let tokens: Vec<_> = (0..TOKENS)
+        .map(|number| drawn(runner, &any_token_of(number)))
+        .collect::<Answer<_>>()?;
+    for some in tokens.chunks(100) {
+        store.commit(some.iter().cloned().map(issue).collect()).await?;
+    }
+    Ok(tokens)
+}
+
+/// What the filter itself says.
+fn wanted(tokens: &[Token], filter: &Filter, order: Order) -> Vec<TokenId> {
+    let mut wanted: Vec<&Token> = tokens.iter().filter(|token| filter.matches(token)).collect();
+    order.sort(&mut wanted, |token| order.place(token));
+    wanted.into_iter().map(|token| token.id).collect()
+}
+
+/// All pages of a selection together.
+async fn listed(store: &Arc<dyn Store>, selection: &Selection) -> Answer<Vec<TokenId>> {
+    let mut selection = selection.clone();
+    let mut ids = Vec::new();
+    loop {
+        let slice = store.tokens(selection.clone()).await?;
+        assert!(slice.tokens.len() <= selection.limit as usize);
+        ids.extend(slice.tokens.iter().map(|stored| stored.record.id));
+        let Some(next) = slice.next else {
+            return Ok(ids);
+        };
+        let moves_on = |after: &Place| selection.order.is_after(&next, after);
+        assert!(
+            selection.after.as_ref().is_none_or(moves_on),
+            "it stands still at {next:?}"
+        );
+        selection.after = Some(next);
+    }
+}
+
+pub(super) async fn pages_in_every_order_are_what_the_filter_lets_through(store: Arc<dyn Store>) -> Law {
+    let mut runner = TestRunner::deterministic();
+    let tokens = with_tokens(&store, &mut runner).await?;
+    let mut found = 0;
+    for _ in 0..FILTERS {
+        let filter = drawn(&mut runner, &any_filter())?;
+        let order = drawn(&mut runner, &any_order())?;
+        let selection = Selection {
+            filter,
+            order,
+            after: None,
+            limit: drawn(&mut runner, &(1..=9_u32))?,
+        };
+        let listed = listed(&store, &selection).await?;
+        assert_eq!(listed, wanted(&tokens, &selection.filter, order), "{selection:?}");
+        found += usize::from(!listed.is_empty());
+    }
+    assert!(found > FILTERS / 4, "{found} filters let anything through");
+    Ok(())
+}
+
+pub(super) async fn counts_are_of_what_the_filter_lets_through(store: Arc<dyn Store>) -> Law {
+    let mut runner = TestRunner::deterministic();
+    let tokens = with_tokens(&store, &mut runner).await?;
+    for _ in 0..FILTERS {
+        let filter = drawn(&mut runner, &any_filter())?;
+        let by = filter.selector.order_of_search();
+        let (mut count, mut after) = (0, None);
+        loop {
+            let some = store.count(filter.clone(), by, after).await?;
+            count += some.tokens;
+            after = some.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let wanted = wanted(&tokens, &filter, Order::default());
+        assert_eq!(count, wanted.len() as u64, "{filter:?}");
+    }
+    Ok(())
+}
+
+pub(super) async fn what_is_named_by_id_is_found_wherever_it_is(store: Arc<dyn Store>) -> Law {
+    let mut runner = TestRunner::deterministic();
+    let tokens = with_tokens(&store, &mut runner).await?;
+    for namespace in [None, Some(slug("tasks"))] {
+        for order in [Order::default(), drawn(&mut runner, &any_order())?] {
+            // One of them is nobody's.
+            let named = (0..20).map(|n| token(n * 8 + 3).id);
+            let mut filter = all_of("notes");
+            filter.namespace.clone_from(&namespace);
+            filter.selector.ids = named.collect();
+            let selection = Selection {
+                filter: filter.clone(),
+                order,
+                after: None,
+                limit: 3,
+            };
+            let wanted = wanted(&tokens, &filter, order);
+            assert_eq!(listed(&store, &selection).await?, wanted);
+            let count = store.count(filter, order.by, None).await?;
+            assert_eq!((count.tokens, count.next), (wanted.len() as u64, None));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_filter_that_matches_nothing_comes_to_an_end(store: Arc<dyn Store>) -> Law {
+    let mut runner = TestRunner::deterministic();
+    with_tokens(&store, &mut runner).await?;
+    let mut filter = all_of("notes");
+    filter.selector.name_contains = Some(name("no such name"));
+    for by in [
+        OrderBy::CreateTime,
+        OrderBy::Name,
+        OrderBy::ExpireTime,
+        OrderBy::Subject,
+    ] {
+        for descending in [false, true] {
+            let selection = Selection {
+                filter: filter.clone(),
+                order: Order { by, descending },
+                after: None,
+                limit: 1,
+            };
+            assert_eq!(listed(&store, &selection).await?, []);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! Which tokens are meant: by what is known of them, at one instant.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::id::{Slug, TokenId};
+use super::namespace::Namespace;
+use super::order::OrderBy;
+use super::scope::{Labels, Scope};
+use super::text::{Name, Subject};
+use super::time::Timestamp;
+use super::{State, Token};
+
+/// What tokens are selected by. Each criterion narrows; what is empty or absent does not.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct Selector {
+    /// Only these; at most [`Selector::IDS_MAX`].
+    pub ids: BTreeSet<TokenId>,
+    /// Byte for byte, as all texts are compared here.
+    pub name_prefix: Option<Name>,
+    pub name_contains: Option<Name>,
+    pub scope: Option<Scope>,
+    pub subject: Option<Subject>,
+    /// All of these, with these values.
+    pub labels: Labels,
+    pub states: States,
+    pub created: Period,
+    /// A token that never ends does so in no period.
+    pub expires: Period,
+    /// Those in force or suspended whose current secret is due for rotation before this instant.
+    pub rotation_due_before: Option<Timestamp>,
+}
+
+/// A selector at one instant, in one namespace: all that is needed to tell whether a token is meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filter {
+    /// Where the token must be; `None`: anywhere, where ids are named.
+    pub namespace: Option<Slug>,
+    pub selector: Selector,
+    /// When a token's state is asked for.
+    pub at: Timestamp,
+    /// Only what was issued up to this instant, to the millisecond.
+    pub issued_until: Option<Timestamp>,
+    /// Only tokens whose current secret was made before this.
+    pub secret_before: Option<Timestamp>,
+}
+
+/// Some of the states.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(transparent)]
+pub struct States(u8);
+
+/// From an instant on, up to another one that it does not include.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct Period {
+    pub from: Option<Timestamp>,
+    pub before: Option<Timestamp>,
+}
+
+impl States {
+    pub const ALL: States = States(0b1111);
+    /// What was not revoked.
+    pub const UNREVOKED: States = States(0b1011);
+    const NONE: States = States(0);
+    const ROTATED: States = States(0b0011);
+
+    /// Its bit; the stores' statements have the same.
+    fn bit(state: State) -> u8 {
+        match state {
+            State::Active => 1,
+            State::Suspended => 2,
+            State::Revoked => 4,
+            State::Expired => 8,
+        }
+    }
+
+    /// These states; none stands for all.
+    pub fn of(states: impl IntoIterator<Item = State>) -> States {
+        let bits = states
+            .into_iter()
+            .fold(0, |bits, state| bits | States::bit(state));
+        if bits == 0 { States::ALL } else { States(bits) }
+    }
+
+    pub fn contains(self, state: State) -> bool {
+        self.0 & States::bit(state) != 0
+    }
+
+    pub fn and(self, others: States) -> States {
+        States(self.0 & others.0)
+    }
+
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for States {
+    fn default() -> States {
+        States::ALL
+    }
+}
+
+impl Period {
+    pub fn contains(self, instant: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= instant) && self.before.is_none_or(|before| instant < before)
+    }
+
+    pub fn is_bounded(self) -> bool {
+        self.from.is_some() || self.before.is_some()
+    }
+}
+
+impl Selector {
+    /// The most ids that are named at once.
+    pub const IDS_MAX: usize = 1000;
+
+    /// Whether any criterion narrows it.
+    pub fn narrows(&self) -> bool {
+        *self != Selector::default()
+    }
+
+    /// The order whose index leads to what is meant past the fewest others.
+    pub fn order_of_search(&self) -> OrderBy {
+        if self.name_prefix.is_some() && self.subject.is_none() {
+            OrderBy::Name
+        } else if self.expires.is_bounded() && self.subject.is_none() && !self.created.is_bounded() {
+            OrderBy::ExpireTime
+        } else {
+            OrderBy::CreateTime
+        }
+    }
+
+    /// What it means in `namespace` at an instant. A token is due for rotation only where the namespace says when.
+    pub fn within(&self, namespace: &Namespace, at: Timestamp) -> Filter {
+        let mut filter = Filter {
+            namespace: Some(namespace.slug.clone()),
+            ..self.anywhere(at)
+        };
+        if let Some(due) = self.rotation_due_before
+            && let Some(after) = namespace.policy.rotation_due_after
+        {
+            let made = due.micros().saturating_sub(after.micros());
+            filter.secret_before = Some(Timestamp::from_micros(made).unwrap_or(Timestamp::MIN));
+            filter.selector.states = self.states.and(States::ROTATED);
+        }
+        filter
+    }
+
+    /// What it means at an instant where no namespace is named, and so no policy says when a rotation is due.
+    pub fn anywhere(&self, at: Timestamp) -> Filter {
+        let mut selector = self.clone();
+        if selector.rotation_due_before.is_some() {
+            selector.states = States::NONE;
+        }
+        Filter {
+            namespace: None,
+            selector,
+            at,
+            issued_until: None,
+            secret_before: None,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether nothing can be meant.
+    pub fn is_void(&self) -> bool {
+        self.selector.states == States::NONE
+    }
+
+    /// Whether the token is meant: what every statement of a store is measured by.
+    pub fn matches(&self, token: &Token) -> bool {
+        let Selector {
+            ids,
+            name_prefix,
+            name_contains,
+            scope,
+            subject,
+            labels,
+            states,
+            created,
+            expires,
+            rotation_due_before: _,
+        } = &self.selector;
+        let name = token.name.as_str();
+        let current = token.current_secret().map(|kept| kept.create_time);
+        self.namespace
+            .as_ref()
+            .is_none_or(|slug| *slug == token.namespace)
+            && (ids.is_empty() || ids.contains(&token.id))
+            && name_prefix
+                .as_ref()
+                .is_none_or(|prefix| name.starts_with(prefix.as_str()))
+            && name_contains
+                .as_ref()
+                .is_none_or(|part| name.contains(part.as_str()))
+            && scope.as_ref().is_none_or(|scope| token.scopes.contains(scope))
+            && subject.as_ref().is_none_or(|subject| *subject == token.subject)
+            && token.labels.include(labels)
+            && states.contains(token.state(self.at))
+            && created.contains(token.create_time)
+            && (!expires.is_bounded() || token.expire_time.is_some_and(|end| expires.contains(end)))
+            && self
+                .issued_until
+                .is_none_or(|until| token.id <= TokenId::after_those_of(until))
+            && self
+                .secret_before
+                .is_none_or(|before| current.is_some_and(|made| made < before))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! What each criterion lets through, one at a time.
+
+use super::*;
+use crate::token::policy::Policy;
+use crate::token::samples::{instant, name, namespace, scopes, slug, token, withdrawal};
+use crate::token::scope::{LabelKey, Labels};
+use crate::token::text::LabelValue;
+use crate::token::time::Span;
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    let pair = |(key, value): &(&str, &str)| {
+        let key = LabelKey::try_from((*key).to_owned()).unwrap();
+        (key, LabelValue::try_from((*value).to_owned()).unwrap())
+    };
+    Labels::try_from(
+        pairs
+            .iter()
+            .map(pair)
+            .collect::<std::collections::BTreeMap<_, _>>(),
+    )
+    .unwrap()
+}
+
+/// Whether `selector` means a token of the namespace `notes`, as of `instant(10)`.
+fn means(selector: &Selector, token: &Token) -> bool {
+    selector
+        .within(&namespace("notes", "kn_"), instant(10))
+        .matches(token)
+}
+
+#[test]
+fn each_criterion_narrows_by_itself() {
+    let scope = |text: &str| Some(Scope::try_from(text.to_owned()).unwrap());
+    let period = |from, before| Period {
+        from: Some(instant(from)),
+        before: Some(instant(before)),
+    };
+    let it = Token {
+        name: name("Laptop of Ann"),
+        labels: labels(&[("team", "notes"), ("tier", "1")]),
+        create_time: instant(5),
+        expire_time: Some(instant(20)),
+        scopes: scopes(&["read", "write"]),
+        ..token(1)
+    };
+    let none = Selector::default;
+    for (means_it, selector) in [
+        (true, none()),
+        (
+            true,
+            Selector {
+                ids: [token(1).id].into(),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                ids: [token(2).id].into(),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                name_prefix: Some(name("Laptop")),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                name_prefix: Some(name("laptop")),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                name_prefix: Some(name("Laptop of Ann.")),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                name_contains: Some(name("of")),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                name_contains: Some(name("off")),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                scope: scope("read"),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                scope: scope("rea"),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                subject: Some(it.subject.clone()),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                subject: Subject::try_from("an".to_owned()).ok(),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                labels: labels(&[("team", "notes")]),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                labels: labels(&[("team", "notes"), ("tier", "2")]),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                labels: labels(&[("other", "notes")]),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                states: States::of([State::Active]),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                states: States::of([State::Revoked, State::Expired]),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                created: period(5, 6),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                created: period(4, 5),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                expires: period(20, 21),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                expires: period(21, 99),
+                ..none()
+            },
+        ),
+    ] {
+        assert_eq!(means(&selector, &it), means_it, "{selector:?}");
+        assert_eq!(selector.narrows(), selector != none(), "{selector:?}");
+    }
+    let elsewhere = Token {
+        namespace: slug("tasks"),
+        ..it
+    };
+    assert!(!means(&none(), &elsewhere));
+    assert!(none().anywhere(instant(0)).matches(&elsewhere));
+}
+
+#[test]
+fn what_never_ends_ends_in_no_period() {
+    let open = |from, before| Selector {
+        expires: Period { from, before },
+        ..Selector::default()
+    };
+    assert!(means(&open(None, None), &token(1)));
+    assert!(!means(&open(Some(instant(0)), None), &token(1)));
+    assert!(!means(&open(None, Some(instant(0))), &token(1)));
+}
+
+#[test]
+fn a_rotation_is_due_where_the_namespace_says_when_and_the_token_still_counts() {
+    let day = 86_400_000_000;
+    let mut notes = namespace("notes", "kn_");
+    let due = |at| Selector {
+        rotation_due_before: Some(instant(at)),
+        ..Selector::default()
+    };
+    let is_due = |notes: &Namespace, at, token: &Token| due(at).within(notes, instant(at)).matches(token);
+    // Its secret was made at 0.
+    assert!(!is_due(&notes, 99 * day, &token(1)));
+    assert!(due(0).within(&notes, instant(0)).is_void());
+    notes.policy = Policy {
+        rotation_due_after: Some(Span::days(90)),
+        ..Policy::default()
+    };
+    assert!(!is_due(&notes, 90 * day, &token(1)));
+    assert!(is_due(&notes, 90 * day + 1, &token(1)));
+    for (counts, token) in [
+        (
+            true,
+            Token {
+                suspension: Some(withdrawal(instant(0))),
+                ..token(1)
+            },
+        ),
+        (
+            false,
+            Token {
+                revocation: Some(withdrawal(instant(0))),
+                ..token(1)
+            },
+        ),
+        (
+            false,
+            Token {
+                expire_time: Some(instant(1)),
+                ..token(1)
+            },
+        ),
+    ] {
+        assert_eq!(is_due(&notes, 99 * day, &token), counts);
+    }
+}
+
+#[test]
+fn what_is_issued_later_is_told_by_its_id() {
+    let filter = |until| Filter {
+        issued_until: Some(instant(until)),
+        ..Selector::default().anywhere(instant(0))
+    };
+    let issued = |micros| Token {
+        id: TokenId::new(instant(micros), [7; 10]),
+        ..token(1)
+    };
+    assert!(filter(0).matches(&issued(0)));
+    assert!(filter(1999).matches(&issued(1000)));
+    assert!(!filter(999).matches(&issued(1000)));
+}

@@ -10,6 +10,7 @@ mod cli;
 mod database;
 mod drain;
 mod idempotency;
+mod import;
 mod layers;
 mod life;
 mod limits;

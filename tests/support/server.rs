@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use tokenward::proto::v1;
 use tokenward::proto::v1::audit_service_client::AuditServiceClient;
 use tokenward::proto::v1::caller_service_client::CallerServiceClient;
+use tokenward::proto::v1::import_service_client::ImportServiceClient;
 use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
 use tokenward::proto::v1::revocation_service_client::RevocationServiceClient;
 use tokenward::proto::v1::secret_format::Body;
@@ -38,6 +39,7 @@ pub(crate) struct Client {
     pub(crate) namespaces: NamespaceServiceClient<Wire>,
     pub(crate) audit: AuditServiceClient<Wire>,
     pub(crate) caller: CallerServiceClient<Wire>,
+    pub(crate) imports: ImportServiceClient<Wire>,
 }
 
 impl Server {
@@ -124,7 +126,8 @@ impl Client {
             revocations: RevocationServiceClient::new(channel.clone()),
             namespaces: NamespaceServiceClient::new(channel.clone()),
             audit: AuditServiceClient::new(channel.clone()),
-            caller: CallerServiceClient::new(channel),
+            caller: CallerServiceClient::new(channel.clone()),
+            imports: ImportServiceClient::new(channel),
         }
     }
 
@@ -176,6 +179,29 @@ impl Client {
             ..Default::default()
         };
         Ok(self.verification.verify(request).await?.into_inner())
+    }
+
+    /// Imports rows, a message each; what became of each message.
+    pub(crate) async fn import(
+        &mut self,
+        start: v1::ImportStart,
+        messages: Vec<Vec<v1::ImportRow>>,
+    ) -> Result<Vec<v1::ImportResponse>, tonic::Status> {
+        let start = v1::ImportRequest {
+            start: Some(start),
+            ..Default::default()
+        };
+        let rows = messages.into_iter().map(|rows| v1::ImportRequest {
+            rows,
+            ..Default::default()
+        });
+        let sent: Vec<_> = std::iter::once(start).chain(rows).collect();
+        let mut answers = self.imports.import(tokio_stream::iter(sent)).await?.into_inner();
+        let mut told = Vec::new();
+        while let Some(answer) = answers.message().await? {
+            told.push(answer);
+        }
+        Ok(told)
     }
 
     pub(crate) async fn revoke(&mut self, token_id: &str) -> Result<v1::RevokeResponse, tonic::Status> {

@@ -27,7 +27,7 @@ const VECTORS: [(&str, &str); 6] = [
     ),
     (
         "$2a$04$UuTkLRZZ6QofpDOlMz32MuuxEHA43WOemOYHPz6.SjsVsyO1tDU96",
-        "correctbatteryhorsestapler",
+        "password",
     ),
     (
         "$2b$04$EGdrhbKUv8Oc9vGiXX0HQOxSg445d458Muh7DAHskb6QbtCvdxcie",

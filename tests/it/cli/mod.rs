@@ -2,6 +2,7 @@
 
 mod access;
 mod closed;
+mod import;
 mod offline;
 mod postgres;
 mod served;

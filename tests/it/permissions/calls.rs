@@ -65,6 +65,14 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
             let stream = client.revocations.watch_revocations(request).await?;
             stream.into_inner().message().await.map(drop)
         }
+        "Import" => {
+            let start = v1::ImportStart {
+                namespace,
+                import_id: "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b".to_owned(),
+                dry_run: false,
+            };
+            client.import(start, Vec::new()).await.map(drop)
+        }
         "GetCaller" => client.caller.get_caller(v1::GetCallerRequest {}).await.map(drop),
         "ListEntries" => {
             let request = v1::ListEntriesRequest {

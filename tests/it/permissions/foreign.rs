@@ -39,6 +39,7 @@ async fn a_foreign_namespace_and_none_are_told_in_the_same_words() -> Outcome {
         "revocations.watch",
         "namespaces.list",
         "audit.read",
+        "tokens.import",
         "tokens.grant",
     ]
     .iter()

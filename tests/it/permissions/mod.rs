@@ -71,6 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("GetNamespace", &["issuer", "auditor", "admin"]),
     ("ListNamespaces", &["issuer", "auditor", "admin"]),
     ("UpdateNamespace", &["admin"]),
+    ("Import", &["admin"]),
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),
     (

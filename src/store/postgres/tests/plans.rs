@@ -122,7 +122,8 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
             }
         }
         // What was asked, and the few secrets of one token, may be sorted; a page never.
-        let sorts_a_page = statement.contains("LIMIT") && plan.lines().any(|line| line.contains("Sort  ("));
+        let pages = statement.contains("LIMIT") && statement != read::LOOK_UP;
+        let sorts_a_page = pages && plan.lines().any(|line| line.contains("Sort  ("));
         assert!(!sorts_a_page, "{statement}: {plan}");
     }
     Ok(())

@@ -94,7 +94,8 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
                 .iter()
                 .any(|table| step.split(' ').take(2).eq(["SCAN", table]));
             // What was asked, and the few secrets of one token, may be sorted; a page never.
-            let sorts_a_page = statement.contains("LIMIT") && step == "USE TEMP B-TREE FOR ORDER BY";
+            let pages = statement.contains("LIMIT") && statement != read::LOOK_UP;
+            let sorts_a_page = pages && step == "USE TEMP B-TREE FOR ORDER BY";
             assert!(!walks && !sorts_a_page, "{statement}: {plan:#?}");
         }
     }
@@ -116,7 +117,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         (read::TOKEN, NEWEST),
         (
             read::LOOK_UP,
-            "SEARCH secret USING COVERING INDEX secret_to_try (hint=?)",
+            "SEARCH secret USING INDEX secret_to_try (hint=?)",
         ),
         (read::LOOK_UP, NEWEST),
         (select::BY_ID, NEWEST),

@@ -11,8 +11,8 @@ use crate::clock::random;
 use crate::journal::{Draft, Origin, Revision, Stored};
 use crate::store::select::Selection;
 use crate::store::{EntryFilter, Outcome, READ_MAX};
-use crate::token::change;
 use crate::token::caller::Caller;
+use crate::token::change;
 use crate::token::id::Slug;
 use crate::token::order::{Order, Place};
 use crate::token::permission::Right;
@@ -108,7 +108,12 @@ impl Authority {
     }
 
     /// Revokes the next tokens of a run; whether there are more.
-    pub async fn go_on(&self, caller: &Caller, run: &mut Run, reason: &Reason) -> Result<bool, AuthorityError> {
+    pub async fn go_on(
+        &self,
+        caller: &Caller,
+        run: &mut Run,
+        reason: &Reason,
+    ) -> Result<bool, AuthorityError> {
         while run.waiting.is_empty() {
             if run.is_read {
                 return Ok(false);
@@ -146,7 +151,11 @@ impl Authority {
                 if outcome != Outcome::Conflict {
                     break;
                 }
-                let Some(stored) = self.store.token(id).await?.filter(|stored| run.filter.matches(&stored.record))
+                let Some(stored) = self
+                    .store
+                    .token(id)
+                    .await?
+                    .filter(|stored| run.filter.matches(&stored.record))
                 else {
                     break;
                 };
@@ -164,7 +173,10 @@ impl Authority {
     }
 
     async fn read_on(&self, caller: &Caller, run: &mut Run) -> Result<(), AuthorityError> {
-        let slice = self.store.tokens(in_search_order(&run.filter, run.after.take())).await?;
+        let slice = self
+            .store
+            .tokens(in_search_order(&run.filter, run.after.take()))
+            .await?;
         run.is_read = slice.next.is_none();
         run.after = slice.next;
         let meant = slice.tokens.into_iter();
@@ -217,7 +229,12 @@ impl Authority {
     }
 
     /// The first tokens that are meant, and that the caller may revoke.
-    async fn first(&self, caller: &Caller, filter: &Filter, limit: u32) -> Result<Vec<Token>, AuthorityError> {
+    async fn first(
+        &self,
+        caller: &Caller,
+        filter: &Filter,
+        limit: u32,
+    ) -> Result<Vec<Token>, AuthorityError> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let slice = self.store.tokens(in_search_order(filter, after)).await?;

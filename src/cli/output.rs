@@ -127,7 +127,11 @@ pub(super) fn facts(rows: Vec<(&'static str, Cell)>) -> Table {
 /// Rows under the names of their columns.
 pub(super) fn table(header: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> Table {
     let mut table = plain();
-    table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    table.set_header(
+        header
+            .iter()
+            .map(|name| Cell::new(name).add_attribute(Attribute::Bold)),
+    );
     table.add_rows(rows);
     table
 }

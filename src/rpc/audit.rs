@@ -16,7 +16,11 @@ pub(super) async fn list_entries(
 ) -> Result<v1::ListEntriesResponse, Problem> {
     let mut fields = Fields::default();
     let (asked_namespace, asked_id) = (request.namespace.clone(), request.token_id.clone());
-    let arguments = [&b"ListEntries"[..], asked_namespace.as_bytes(), asked_id.as_bytes()];
+    let arguments = [
+        &b"ListEntries"[..],
+        asked_namespace.as_bytes(),
+        asked_id.as_bytes(),
+    ];
     let list = ListKey::of(api.authority.opaque_key(), &arguments);
     let size = page::size(&mut fields, request.page_size);
     let token_id = match request.token_id.as_str() {

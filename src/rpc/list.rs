@@ -46,7 +46,9 @@ pub(super) async fn list(
     let asked = serde_json::json!([namespace, selector, order]).to_string();
     let arguments = [&b"List"[..], asked.as_bytes()];
     let list = ListKey::of(api.authority.opaque_key(), &arguments);
-    let after = list.position(&request.page_token, |place| serde_json::from_slice::<Place>(place))?;
+    let after = list.position(&request.page_token, |place| {
+        serde_json::from_slice::<Place>(place)
+    })?;
     let page = api
         .authority
         .list(TokenQuery {

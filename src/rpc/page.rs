@@ -34,7 +34,10 @@ impl<'a> ListKey<'a> {
         if token.is_empty() {
             return Ok(None);
         }
-        let position = self.key.open(self.arguments, token).map_err(|_| Problem::PageToken)?;
+        let position = self
+            .key
+            .open(self.arguments, token)
+            .map_err(|_| Problem::PageToken)?;
         parse(&position).map(Some).map_err(|_| Problem::PageToken)
     }
 }

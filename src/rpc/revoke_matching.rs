@@ -43,7 +43,10 @@ pub(super) fn revoke_matching(
         }
         if namespace.as_str() == Slug::SYSTEM {
             let mut fields = Fields::default();
-            fields.wrong("selector.namespace", "must not be system: credentials are revoked one at a time");
+            fields.wrong(
+                "selector.namespace",
+                "must not be system: credentials are revoked one at a time",
+            );
             return Err(fields.problem());
         }
     }
@@ -80,13 +83,22 @@ fn decode(request: v1::RevokeMatchingRequest) -> Result<Asked, Problem> {
         fields.wrong("selector", "must name a namespace, or token_ids");
     }
     match (selector.narrows(), all_in_namespace) {
-        (false, false) => fields.wrong("selector.filter", "must say something, unless all_in_namespace is set"),
-        (true, true) => fields.wrong("selector.all_in_namespace", "must not be set where filter says something"),
+        (false, false) => fields.wrong(
+            "selector.filter",
+            "must say something, unless all_in_namespace is set",
+        ),
+        (true, true) => fields.wrong(
+            "selector.all_in_namespace",
+            "must not be set where filter says something",
+        ),
         (true, false) | (false, true) => {}
     }
     let plan = if request.validate_only {
         if !request.plan_token.is_empty() || request.expected_count != 0 {
-            fields.wrong("validate_only", "must not be set together with plan_token or expected_count");
+            fields.wrong(
+                "validate_only",
+                "must not be set together with plan_token or expected_count",
+            );
         }
         None
     } else {

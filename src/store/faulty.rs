@@ -245,12 +245,7 @@ impl Store for Faulty {
         self.meet(Call::Tokens, self.store().tokens(selection)).await
     }
 
-    async fn count(
-        &self,
-        filter: Filter,
-        by: OrderBy,
-        after: Option<Place>,
-    ) -> Result<Count, StoreError> {
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         self.meet(Call::Count, self.store().count(filter, by, after))
             .await
     }

@@ -189,12 +189,7 @@ impl Store for MemoryStore {
         Ok(selection.slice(rows, end))
     }
 
-    async fn count(
-        &self,
-        filter: Filter,
-        by: OrderBy,
-        after: Option<Place>,
-    ) -> Result<Count, StoreError> {
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         let selection = Selection::to_count(filter, by, after);
         let kept = self.kept();
         if !selection.filter.selector.ids.is_empty() {
@@ -202,7 +197,9 @@ impl Store for MemoryStore {
             return Ok(selection.count_of_ids(&all));
         }
         let (rows, next) = kept.next_rows(&selection);
-        let wanted = rows.iter().filter(|stored| selection.filter.matches(&stored.record));
+        let wanted = rows
+            .iter()
+            .filter(|stored| selection.filter.matches(&stored.record));
         Ok(Count {
             tokens: wanted.count() as u64,
             next,

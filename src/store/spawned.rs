@@ -87,12 +87,7 @@ impl Store for Spawned {
             .await
     }
 
-    async fn count(
-        &self,
-        filter: Filter,
-        by: OrderBy,
-        after: Option<Place>,
-    ) -> Result<Count, StoreError> {
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         self.run(move |store| async move { store.count(filter, by, after).await })
             .await
     }

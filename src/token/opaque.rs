@@ -67,10 +67,17 @@ mod tests {
         let key = pepper(7).opaque_key();
         let text = key.seal(&[b"list", b"notes"], b"here");
         assert_eq!(key.open(&[b"list", b"notes"], &text).as_deref(), Ok(&b"here"[..]));
-        for purpose in [&[&b"list"[..], b"tasks"][..], &[b"listnotes"], &[b"list", b"notes", b""]] {
+        for purpose in [
+            &[&b"list"[..], b"tasks"][..],
+            &[b"listnotes"],
+            &[b"list", b"notes", b""],
+        ] {
             assert_eq!(key.open(purpose, &text), Err(NotMadeHere));
         }
-        assert_eq!(pepper(8).opaque_key().open(&[b"list", b"notes"], &text), Err(NotMadeHere));
+        assert_eq!(
+            pepper(8).opaque_key().open(&[b"list", b"notes"], &text),
+            Err(NotMadeHere)
+        );
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

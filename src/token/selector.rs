@@ -77,7 +77,9 @@ impl States {
 
     /// These states; none stands for all.
     pub fn of(states: impl IntoIterator<Item = State>) -> States {
-        let bits = states.into_iter().fold(0, |bits, state| bits | States::bit(state));
+        let bits = states
+            .into_iter()
+            .fold(0, |bits, state| bits | States::bit(state));
         if bits == 0 { States::ALL } else { States(bits) }
     }
 
@@ -184,18 +186,28 @@ impl Filter {
         } = &self.selector;
         let name = token.name.as_str();
         let current = token.current_secret().map(|kept| kept.create_time);
-        self.namespace.as_ref().is_none_or(|slug| *slug == token.namespace)
+        self.namespace
+            .as_ref()
+            .is_none_or(|slug| *slug == token.namespace)
             && (ids.is_empty() || ids.contains(&token.id))
-            && name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
-            && name_contains.as_ref().is_none_or(|part| name.contains(part.as_str()))
+            && name_prefix
+                .as_ref()
+                .is_none_or(|prefix| name.starts_with(prefix.as_str()))
+            && name_contains
+                .as_ref()
+                .is_none_or(|part| name.contains(part.as_str()))
             && scope.as_ref().is_none_or(|scope| token.scopes.contains(scope))
             && subject.as_ref().is_none_or(|subject| *subject == token.subject)
             && token.labels.include(labels)
             && states.contains(token.state(self.at))
             && created.contains(token.create_time)
             && (!expires.is_bounded() || token.expire_time.is_some_and(|end| expires.contains(end)))
-            && self.issued_until.is_none_or(|until| token.id <= TokenId::after_those_of(until))
-            && self.secret_before.is_none_or(|before| current.is_some_and(|made| made < before))
+            && self
+                .issued_until
+                .is_none_or(|until| token.id <= TokenId::after_those_of(until))
+            && self
+                .secret_before
+                .is_none_or(|before| current.is_some_and(|made| made < before))
     }
 }
 

@@ -50,7 +50,10 @@ async fn pages(scene: &Scene, state: Option<State>, size: u32) -> Answer<Vec<Vec
             return Ok(pages);
         }
         let after = query.after.as_ref();
-        assert!(after.is_none_or(|after| next.as_ref() > Some(after)), "it does not move on");
+        assert!(
+            after.is_none_or(|after| next.as_ref() > Some(after)),
+            "it does not move on"
+        );
         query.after = next;
     }
 }
@@ -142,7 +145,10 @@ async fn the_largest_page_asks_no_more_of_the_store_than_it_may() -> Answer<()> 
         assert_eq!(pages(&scene, None, size).await?.concat().len(), 3);
     }
     // Nothing is no size of a page.
-    assert_eq!(scene.authority.list(query("notes", None, 0)).await?.tokens.len(), 1);
+    assert_eq!(
+        scene.authority.list(query("notes", None, 0)).await?.tokens.len(),
+        1
+    );
     Ok(())
 }
 

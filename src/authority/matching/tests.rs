@@ -138,14 +138,23 @@ async fn another_number_than_was_told_revokes_nothing() -> Answer<()> {
             .authority
             .begin(&ann(), &matching(), &preview.plan, expected)
             .await;
-        let Err(AuthorityError::CountMismatch { expected: told, found }) = refused else {
+        let Err(AuthorityError::CountMismatch {
+            expected: told,
+            found,
+        }) = refused
+        else {
             return Err(format!("{refused:?}").into());
         };
         assert_eq!((told, found), (expected, TOKENS / 2));
     }
     assert_eq!(revoked(&scene).await?, []);
     // What another has revoked is not the plan's.
-    change(&scene.store, token(0).id, TokenChange::Revoked(withdrawal(instant(0)))).await?;
+    change(
+        &scene.store,
+        token(0).id,
+        TokenChange::Revoked(withdrawal(instant(0))),
+    )
+    .await?;
     let refused = scene
         .authority
         .begin(&ann(), &matching(), &preview.plan, TOKENS / 2)
@@ -166,7 +175,12 @@ async fn a_token_that_is_changed_on_the_way_is_decided_on_again() -> Answer<()> 
     scene.authority.go_on(&ann(), &mut run, &reason()).await?;
     // They were read, and not sent to the writer yet.
     let [first, second] = [TOKENS - 2, TOKENS - 4].map(|number| token(number).id);
-    change(&scene.store, first, TokenChange::Suspended(withdrawal(instant(0)))).await?;
+    change(
+        &scene.store,
+        first,
+        TokenChange::Suspended(withdrawal(instant(0))),
+    )
+    .await?;
     change(&scene.store, second, TokenChange::Revoked(withdrawal(instant(0)))).await?;
     while scene.authority.go_on(&ann(), &mut run, &reason()).await? {}
     assert_eq!((run.revoked, run.passed_over), (TOKENS / 2 - 1, 1));
@@ -182,10 +196,7 @@ async fn a_plan_is_good_for_an_hour_and_for_whoever_made_it() -> Answer<()> {
         selector: Selector::default(),
         ..matching()
     };
-    let bob = Caller::certificate(
-        Actor::try_from("bob".to_owned())?,
-        Arc::new(scopes(&["*"])),
-    );
+    let bob = Caller::certificate(Actor::try_from("bob".to_owned())?, Arc::new(scopes(&["*"])));
     for (caller, of, plan) in [
         (ann(), wider, preview.plan.as_str()),
         (bob, matching(), &preview.plan),

@@ -12,16 +12,38 @@ pub(super) struct FilterArgs {
     #[arg(long = "id", value_name = "TOKEN_ID", help_heading = "Which tokens")]
     ids: Vec<String>,
     /// Only those whose name begins so
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = "Which tokens")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Which tokens"
+    )]
     name_prefix: String,
     /// Only those whose name has this in it
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = "Which tokens")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Which tokens"
+    )]
     name_contains: String,
     /// Only those with this scope
-    #[arg(long, default_value = "", hide_default_value = true, help_heading = "Which tokens")]
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Which tokens"
+    )]
     scope: String,
     /// Only those that speak for this subject
-    #[arg(long, default_value = "", hide_default_value = true, help_heading = "Which tokens")]
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Which tokens"
+    )]
     subject: String,
     /// Only those with this label; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = spelling::label, help_heading = "Which tokens")]

@@ -132,7 +132,9 @@ pub(crate) async fn rotate(args: RotateArgs, caller: &Caller) -> Outcome {
 }
 
 /// A key given twice is a mistake; which of its values was meant, nobody can tell.
-pub(super) fn labels(pairs: Vec<(String, String)>) -> Result<std::collections::HashMap<String, String>, Failure> {
+pub(super) fn labels(
+    pairs: Vec<(String, String)>,
+) -> Result<std::collections::HashMap<String, String>, Failure> {
     let mut labels = std::collections::HashMap::with_capacity(pairs.len());
     for (key, value) in pairs {
         if labels.contains_key(&key) {

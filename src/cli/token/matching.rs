@@ -38,7 +38,12 @@ pub(crate) struct MatchingArgs {
     #[arg(long, conflicts_with_all = ["yes", "plan"])]
     preview: bool,
     /// Go on with what was begun before: the plan that was told then
-    #[arg(long, value_name = "PLAN", requires = "expected_count", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "PLAN",
+        requires = "expected_count",
+        allow_hyphen_values = true
+    )]
     plan: Option<String>,
 }
 
@@ -87,7 +92,10 @@ pub(crate) async fn revoke_matching(args: MatchingArgs, caller: &Caller) -> Outc
         return Ok(ExitCode::SUCCESS);
     }
     if asks {
-        output::note_table(output::table(view::Token::HEADER, preview.sample.iter().map(view::Token::row)))?;
+        output::note_table(output::table(
+            view::Token::HEADER,
+            preview.sample.iter().map(view::Token::row),
+        ))?;
         let rest = preview.count - i64::try_from(preview.sample.len()).unwrap_or_default();
         if rest > 0 {
             output::note(&format!("and {rest} more"))?;
@@ -131,7 +139,10 @@ async fn preview(client: &mut Client, request: v1::RevokeMatchingRequest) -> Res
 
 /// Carries a plan out, and shows how far that is. Where it is cut off, it says how to go on.
 async fn execute(client: &mut Client, request: v1::RevokeMatchingRequest, caller: &Caller) -> Outcome {
-    let resume = format!("--plan {} --expected-count {}", request.plan_token, request.expected_count);
+    let resume = format!(
+        "--plan {} --expected-count {}",
+        request.plan_token, request.expected_count
+    );
     let bar = bar(request.expected_count);
     let ended = follow(client, request, &bar).await;
     bar.finish_and_clear();
@@ -139,7 +150,9 @@ async fn execute(client: &mut Client, request: v1::RevokeMatchingRequest, caller
         let unfinished = outcome_unknown(&status);
         let failure = Failure::from(status);
         if unfinished {
-            failure.but(format_args!("some may be revoked: go on with the same command and {resume}"))
+            failure.but(format_args!(
+                "some may be revoked: go on with the same command and {resume}"
+            ))
         } else {
             failure
         }
@@ -176,7 +189,8 @@ async fn follow(
 /// Shown on a terminal only, on stderr.
 fn bar(total: i64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total.unsigned_abs()), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} revoked, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} revoked, {eta} left")
+    {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
@@ -194,7 +208,13 @@ impl Preview {
             ("plan", text(&self.plan)),
             (
                 "sample",
-                Cell::new(self.sample.iter().map(|token| token.id.clone()).collect::<Vec<_>>().join("\n")),
+                Cell::new(
+                    self.sample
+                        .iter()
+                        .map(|token| token.id.clone())
+                        .collect::<Vec<_>>()
+                        .join("\n"),
+                ),
             ),
         ]
     }

@@ -21,7 +21,9 @@ use super::Store;
 use super::database::Database;
 use super::memory::MemoryStore;
 use super::postgres::{PostgresOptions, PostgresStore, migrate};
-use super::samples::{Answer, EPOCH, all_entries, all_of, change, found_notes, listed_after, read, rotation, write};
+use super::samples::{
+    Answer, EPOCH, all_entries, all_of, change, found_notes, listed_after, read, rotation, write,
+};
 use super::spawned::Spawned;
 use super::sqlite::SqliteStore;
 use crate::token::samples::pepper;

@@ -30,7 +30,11 @@ const FILTERS: usize = 60;
 const SCOPES: [&str; 4] = ["read", "write", "a:*", "admin"];
 
 fn texts() -> Vec<&'static str> {
-    [&HARD_TEXT[..], &["ci", "ci-1", "ci-2", "CI-1", "ci%", "Ci_", "e\u{301}clair"]].concat()
+    [
+        &HARD_TEXT[..],
+        &["ci", "ci-1", "ci-2", "CI-1", "ci%", "Ci_", "e\u{301}clair"],
+    ]
+    .concat()
 }
 
 fn any_time() -> impl Strategy<Value = Timestamp> {
@@ -38,7 +42,8 @@ fn any_time() -> impl Strategy<Value = Timestamp> {
 }
 
 fn any_labels() -> impl Strategy<Value = Labels> {
-    let key = select(vec!["team", "tier", "a.b-c_d"]).prop_map(|key| LabelKey::try_from(key.to_owned()).unwrap());
+    let key =
+        select(vec!["team", "tier", "a.b-c_d"]).prop_map(|key| LabelKey::try_from(key.to_owned()).unwrap());
     let value = select(texts()).prop_map(|text| LabelValue::try_from(text.to_owned()).unwrap());
     btree_map(key, value, 0..3).prop_map(|labels| Labels::try_from(labels).unwrap())
 }
@@ -51,15 +56,25 @@ fn any_token_of(number: u64) -> impl Strategy<Value = Token> {
         subsequence(SCOPES.to_vec(), 0..=SCOPES.len()),
         any_labels(),
     );
-    let times = (any_time(), option::of(any_time()), any_time(), option::of(any_time()));
+    let times = (
+        any_time(),
+        option::of(any_time()),
+        any_time(),
+        option::of(any_time()),
+    );
     let withdrawn = (any::<bool>(), any::<bool>());
     (any::<bool>(), said, times, withdrawn).prop_map(move |(is_note, said, times, withdrawn)| {
         let (name_text, subject, scopes, labels) = said;
         let (create_time, expire_time, first, second) = times;
         let (suspended, revoked) = withdrawn;
         let mut secrets = vec![kept(number, 1, first)];
-        secrets.extend(second.map(|second| KeptSecret { ..kept(number, 2, second) }));
-        let scopes: Vec<_> = scopes.into_iter().map(|text| Scope::try_from(text.to_owned()).unwrap()).collect();
+        secrets.extend(second.map(|second| KeptSecret {
+            ..kept(number, 2, second)
+        }));
+        let scopes: Vec<_> = scopes
+            .into_iter()
+            .map(|text| Scope::try_from(text.to_owned()).unwrap())
+            .collect();
         Token {
             namespace: slug(if is_note { "notes" } else { "tasks" }),
             name: name(name_text),
@@ -85,7 +100,11 @@ fn any_period() -> impl Strategy<Value = Period> {
 fn any_part(from_the_beginning: bool) -> impl Strategy<Value = Option<Name>> {
     let part = (select(texts()), any::<Index>(), any::<Index>()).prop_map(move |(text, begin, length)| {
         let chars: Vec<char> = text.chars().collect();
-        let begin = if from_the_beginning { 0 } else { begin.index(chars.len()) };
+        let begin = if from_the_beginning {
+            0
+        } else {
+            begin.index(chars.len())
+        };
         let length = 1 + length.index(chars.len() - begin);
         name(&chars[begin..begin + length].iter().collect::<String>())
     });
@@ -93,7 +112,12 @@ fn any_part(from_the_beginning: bool) -> impl Strategy<Value = Option<Name>> {
 }
 
 fn any_filter() -> impl Strategy<Value = Filter> {
-    let state = select(vec![State::Active, State::Suspended, State::Revoked, State::Expired]);
+    let state = select(vec![
+        State::Active,
+        State::Suspended,
+        State::Revoked,
+        State::Expired,
+    ]);
     let subject = select(texts()).prop_map(|text| Subject::try_from(text.to_owned()).unwrap());
     let scope = select(SCOPES.to_vec()).prop_map(|text| Scope::try_from(text.to_owned()).unwrap());
     let said = (
@@ -111,7 +135,10 @@ fn any_filter() -> impl Strategy<Value = Filter> {
         }),
         state.prop_map(|state| States::of([state])),
     ];
-    let limits = (option::weighted(0.2, any_time()), option::weighted(0.2, any_time()));
+    let limits = (
+        option::weighted(0.2, any_time()),
+        option::weighted(0.2, any_time()),
+    );
     (said, states, any_period(), any_period(), any_time(), limits).prop_map(
         |(said, states, created, expires, at, (issued_until, secret_before))| {
             let (name_prefix, name_contains, scope, subject, labels) = said;
@@ -138,7 +165,12 @@ fn any_filter() -> impl Strategy<Value = Filter> {
 }
 
 fn any_order() -> impl Strategy<Value = Order> {
-    let by = select(vec![OrderBy::CreateTime, OrderBy::Name, OrderBy::ExpireTime, OrderBy::Subject]);
+    let by = select(vec![
+        OrderBy::CreateTime,
+        OrderBy::Name,
+        OrderBy::ExpireTime,
+        OrderBy::Subject,
+    ]);
     (by, any::<bool>()).prop_map(|(by, descending)| Order { by, descending })
 }
 
@@ -150,7 +182,11 @@ fn drawn<T>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> Ans
 /// A store with many tokens in two namespaces, and those tokens.
 async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner) -> Answer<Vec<Token>> {
     let newest = store.directory().await?.version;
-    write(store, Draft::of_new_namespace(origin(), newest, namespace("tasks", "kt_"))).await?;
+    write(
+        store,
+        Draft::of_new_namespace(origin(), newest, namespace("tasks", "kt_")),
+    )
+    .await?;
     let tokens: Vec<_> = (0..TOKENS)
         .map(|number| drawn(runner, &any_token_of(number)))
         .collect::<Answer<_>>()?;
@@ -179,7 +215,10 @@ async fn listed(store: &Arc<dyn Store>, selection: &Selection) -> Answer<Vec<Tok
             return Ok(ids);
         };
         let moves_on = |after: &Place| selection.order.is_after(&next, after);
-        assert!(selection.after.as_ref().is_none_or(moves_on), "it stands still at {next:?}");
+        assert!(
+            selection.after.as_ref().is_none_or(moves_on),
+            "it stands still at {next:?}"
+        );
         selection.after = Some(next);
     }
 }
@@ -256,7 +295,12 @@ pub(super) async fn a_filter_that_matches_nothing_comes_to_an_end(store: Arc<dyn
     with_tokens(&store, &mut runner).await?;
     let mut filter = all_of("notes");
     filter.selector.name_contains = Some(name("no such name"));
-    for by in [OrderBy::CreateTime, OrderBy::Name, OrderBy::ExpireTime, OrderBy::Subject] {
+    for by in [
+        OrderBy::CreateTime,
+        OrderBy::Name,
+        OrderBy::ExpireTime,
+        OrderBy::Subject,
+    ] {
         for descending in [false, true] {
             let selection = Selection {
                 filter: filter.clone(),

@@ -219,12 +219,7 @@ impl Store for PostgresStore {
         ))
     }
 
-    async fn count(
-        &self,
-        filter: Filter,
-        by: OrderBy,
-        after: Option<Place>,
-    ) -> Result<Count, StoreError> {
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         let selection = Selection::to_count(filter, by, after);
         ask!(self.lists, |connection| select::count(
             &mut connection,

@@ -286,12 +286,7 @@ impl Store for SqliteStore {
         select::tokens(&self.readers, &self.rows, &selection).await
     }
 
-    async fn count(
-        &self,
-        filter: Filter,
-        by: OrderBy,
-        after: Option<Place>,
-    ) -> Result<Count, StoreError> {
+    async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         let selection = Selection::to_count(filter, by, after);
         select::count(&self.readers, &self.rows, &selection).await
     }

@@ -12,7 +12,13 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
         let key = LabelKey::try_from((*key).to_owned()).unwrap();
         (key, LabelValue::try_from((*value).to_owned()).unwrap())
     };
-    Labels::try_from(pairs.iter().map(pair).collect::<std::collections::BTreeMap<_, _>>()).unwrap()
+    Labels::try_from(
+        pairs
+            .iter()
+            .map(pair)
+            .collect::<std::collections::BTreeMap<_, _>>(),
+    )
+    .unwrap()
 }
 
 /// Whether `selector` means a token of the namespace `notes`, as of `instant(10)`.
@@ -40,31 +46,154 @@ fn each_criterion_narrows_by_itself() {
     let none = Selector::default;
     for (means_it, selector) in [
         (true, none()),
-        (true, Selector { ids: [token(1).id].into(), ..none() }),
-        (false, Selector { ids: [token(2).id].into(), ..none() }),
-        (true, Selector { name_prefix: Some(name("Laptop")), ..none() }),
-        (false, Selector { name_prefix: Some(name("laptop")), ..none() }),
-        (false, Selector { name_prefix: Some(name("Laptop of Ann.")), ..none() }),
-        (true, Selector { name_contains: Some(name("of")), ..none() }),
-        (false, Selector { name_contains: Some(name("off")), ..none() }),
-        (true, Selector { scope: scope("read"), ..none() }),
-        (false, Selector { scope: scope("rea"), ..none() }),
-        (true, Selector { subject: Some(it.subject.clone()), ..none() }),
-        (false, Selector { subject: Subject::try_from("an".to_owned()).ok(), ..none() }),
-        (true, Selector { labels: labels(&[("team", "notes")]), ..none() }),
-        (false, Selector { labels: labels(&[("team", "notes"), ("tier", "2")]), ..none() }),
-        (false, Selector { labels: labels(&[("other", "notes")]), ..none() }),
-        (true, Selector { states: States::of([State::Active]), ..none() }),
-        (false, Selector { states: States::of([State::Revoked, State::Expired]), ..none() }),
-        (true, Selector { created: period(5, 6), ..none() }),
-        (false, Selector { created: period(4, 5), ..none() }),
-        (true, Selector { expires: period(20, 21), ..none() }),
-        (false, Selector { expires: period(21, 99), ..none() }),
+        (
+            true,
+            Selector {
+                ids: [token(1).id].into(),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                ids: [token(2).id].into(),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                name_prefix: Some(name("Laptop")),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                name_prefix: Some(name("laptop")),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                name_prefix: Some(name("Laptop of Ann.")),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                name_contains: Some(name("of")),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                name_contains: Some(name("off")),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                scope: scope("read"),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                scope: scope("rea"),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                subject: Some(it.subject.clone()),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                subject: Subject::try_from("an".to_owned()).ok(),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                labels: labels(&[("team", "notes")]),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                labels: labels(&[("team", "notes"), ("tier", "2")]),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                labels: labels(&[("other", "notes")]),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                states: States::of([State::Active]),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                states: States::of([State::Revoked, State::Expired]),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                created: period(5, 6),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                created: period(4, 5),
+                ..none()
+            },
+        ),
+        (
+            true,
+            Selector {
+                expires: period(20, 21),
+                ..none()
+            },
+        ),
+        (
+            false,
+            Selector {
+                expires: period(21, 99),
+                ..none()
+            },
+        ),
     ] {
         assert_eq!(means(&selector, &it), means_it, "{selector:?}");
         assert_eq!(selector.narrows(), selector != none(), "{selector:?}");
     }
-    let elsewhere = Token { namespace: slug("tasks"), ..it };
+    let elsewhere = Token {
+        namespace: slug("tasks"),
+        ..it
+    };
     assert!(!means(&none(), &elsewhere));
     assert!(none().anywhere(instant(0)).matches(&elsewhere));
 }
@@ -99,9 +228,27 @@ fn a_rotation_is_due_where_the_namespace_says_when_and_the_token_still_counts() 
     assert!(!is_due(&notes, 90 * day, &token(1)));
     assert!(is_due(&notes, 90 * day + 1, &token(1)));
     for (counts, token) in [
-        (true, Token { suspension: Some(withdrawal(instant(0))), ..token(1) }),
-        (false, Token { revocation: Some(withdrawal(instant(0))), ..token(1) }),
-        (false, Token { expire_time: Some(instant(1)), ..token(1) }),
+        (
+            true,
+            Token {
+                suspension: Some(withdrawal(instant(0))),
+                ..token(1)
+            },
+        ),
+        (
+            false,
+            Token {
+                revocation: Some(withdrawal(instant(0))),
+                ..token(1)
+            },
+        ),
+        (
+            false,
+            Token {
+                expire_time: Some(instant(1)),
+                ..token(1)
+            },
+        ),
     ] {
         assert_eq!(is_due(&notes, 99 * day, &token), counts);
     }

@@ -72,7 +72,11 @@ fn no_statement_is_left_out() {
 async fn every_statement_can_be_prepared() -> Tested {
     let folder = TempDir::new()?;
     let store = open(&folder).await?;
-    for statement in STATEMENTS.into_iter().chain(OF_AN_AUDIT).chain(select::statements()) {
+    for statement in STATEMENTS
+        .into_iter()
+        .chain(OF_AN_AUDIT)
+        .chain(select::statements())
+    {
         let prepared = (&store.writer).prepare(statement.into_sql_str()).await;
         assert!(prepared.is_ok(), "{statement}: {prepared:?}");
     }
@@ -166,19 +170,38 @@ async fn each_order_goes_by_its_index() -> Tested {
     let folder = TempDir::new()?;
     let store = open(&folder).await?;
     for (path, index) in [
-        (&select::BY_CREATE_TIME, "token_by_create_time (namespace=? AND (create_time,id)"),
+        (
+            &select::BY_CREATE_TIME,
+            "token_by_create_time (namespace=? AND (create_time,id)",
+        ),
         (&select::BY_NAME, "token_by_name (namespace=? AND (name,id)"),
-        (&select::BY_EXPIRE_TIME, "token_by_expire_time (namespace=? AND (<expr>,id)"),
-        (&select::BY_SUBJECT, "token_by_subject (namespace=? AND (subject,create_time,id)"),
+        (
+            &select::BY_EXPIRE_TIME,
+            "token_by_expire_time (namespace=? AND (expire_time,id)",
+        ),
+        (
+            &select::BY_NEVER,
+            "token_by_expire_time (namespace=? AND expire_time=? AND id",
+        ),
+        (
+            &select::BY_SUBJECT,
+            "token_by_subject (namespace=? AND (subject,create_time,id)",
+        ),
     ] {
         let statements = path.stop.into_iter().chain(path.page).chain([path.count]);
         for statement in statements {
             let plan = plan(&store, statement).await?;
             let walked = plan.iter().filter(|step| step.contains("SEARCH token USING"));
             let goes_by = |step: &&String| step.contains(index) && step.contains(">") && step.contains("<");
-            assert!(walked.clone().any(|step| goes_by(&step)), "{statement}: {plan:#?}");
+            assert!(
+                walked.clone().any(|step| goes_by(&step)),
+                "{statement}: {plan:#?}"
+            );
             let by_id = |step: &&String| step.contains("USING PRIMARY KEY (id=?)");
-            assert!(walked.into_iter().all(|step| goes_by(&step) || by_id(&step)), "{statement}: {plan:#?}");
+            assert!(
+                walked.into_iter().all(|step| goes_by(&step) || by_id(&step)),
+                "{statement}: {plan:#?}"
+            );
         }
     }
     Ok(())

@@ -152,6 +152,8 @@ async fn flow(
         revoked += 1;
         verify_all(client, left, &secrets).await?;
     }
+    secrets.push(leak(client, left).await?);
+    revoked += 1;
     while revoked > 0 {
         let message = watched.message().await?.ok_or("the stream ended")?;
         left.shown("messages", &message);
@@ -233,6 +235,27 @@ async fn import(client: &mut Client, left: &mut Left, secrets: &mut Vec<String>)
     Ok(())
 }
 
+/// A token that is revoked by its secret.
+async fn leak(client: &mut Client, left: &mut Left) -> Result<String, Status> {
+    let (_, secret) = client.issue("notes", &[]).await?;
+    let last = if secret.ends_with('0') { "1" } else { "0" };
+    let mistyped = format!("{}{last}", &secret[..secret.len() - 1]);
+    for secret in [
+        mistyped,
+        format!("{secret}{secret}"),
+        secret.clone(),
+        secret.clone(),
+    ] {
+        let request = v1::RevokeLeakedRequest {
+            secret,
+            reason: "found in a repository".to_owned(),
+        };
+        left.shown("messages", &request);
+        left.shown("messages", &client.tokens.revoke_leaked(request).await?);
+    }
+    Ok(secret)
+}
+
 /// Verifies each secret as it is, cut off, mistyped, too long, for too much, and in a batch.
 async fn verify_all(client: &mut Client, left: &mut Left, secrets: &[String]) -> Outcome {
     let request = |secret: String| v1::VerifyRequest {
@@ -291,6 +314,27 @@ async fn misplace(client: &mut Client, left: &mut Left, secret: &str) -> Outcome
         ..Default::default()
     };
     errors.push(client.tokens.list(list).await.err());
+    let filter = v1::TokenFilter {
+        token_ids: vec![text()],
+        scope: format!("{secret} "),
+        labels: [(format!("{secret} "), text())].into(),
+        ..Default::default()
+    };
+    let matching = v1::RevokeMatchingRequest {
+        selector: Some(v1::TokenSelector {
+            namespace: text(),
+            filter: Some(filter),
+            ..Default::default()
+        }),
+        plan_token: text(),
+        ..Default::default()
+    };
+    errors.push(client.tokens.revoke_matching(matching).await.err());
+    let leaked = v1::RevokeLeakedRequest {
+        secret: text(),
+        reason: format!("{secret}\0"),
+    };
+    errors.push(client.tokens.revoke_leaked(leaked).await.err());
     let issue = v1::IssueRequest {
         namespace: text(),
         request_id: text(),
@@ -376,7 +420,7 @@ fn no_secret_is_found_in_anything_the_flow_leaves_behind() -> Outcome {
             .any(|text| text == crate_name.as_bytes());
         assert!(logged, "nothing of {crate_name} is in the log");
     }
-    assert_eq!(secrets.len(), 9);
+    assert_eq!(secrets.len(), 10);
     let traces: Vec<_> = secrets.iter().flat_map(|secret| traces(secret)).collect();
     // The one file that is there to hold one.
     let found = left.with(&traces);

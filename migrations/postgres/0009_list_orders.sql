@@ -3,5 +3,5 @@
 DROP INDEX token_by_namespace;
 CREATE UNIQUE INDEX token_by_create_time ON token (namespace, create_time, id);
 CREATE INDEX token_by_name ON token (namespace, name COLLATE "C", id);
-CREATE INDEX token_by_expire_time ON token (namespace, coalesce(expire_time, 9223372036854775807), id);
+CREATE INDEX token_by_expire_time ON token (namespace, expire_time, id);
 CREATE INDEX token_by_subject ON token (namespace, subject COLLATE "C", create_time, id);

@@ -41,13 +41,27 @@ pub struct Count {
     pub next: Option<Place>,
 }
 
+/// By which index a read goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Path {
+    CreateTime,
+    Name,
+    ExpireTime,
+    /// The tokens that never end, by id: one end of the order of expire times.
+    Never,
+    Subject,
+}
+
 /// The places between which a read looks, in the direction of its order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Span {
+pub(super) struct Stretch {
+    pub path: Path,
     /// Not included.
     pub near: Place,
     /// Included.
     pub far: Place,
+    /// From where on another read goes, when this stretch is at its end; `None`: there is nothing after it.
+    pub then: Option<Place>,
 }
 
 impl Selection {
@@ -77,29 +91,52 @@ impl Selection {
         selector.narrows() || issued_until.is_some() || secret_before.is_some()
     }
 
-    /// By which index it goes. The tokens of one subject lie together, in the order of their create time.
-    pub(super) fn path(&self) -> OrderBy {
+    /// By which order it goes. The tokens of one subject lie together, in the order of their create time.
+    fn goes_by(&self) -> OrderBy {
         match (self.order.by, &self.filter.selector.subject) {
             (OrderBy::CreateTime, Some(_)) => OrderBy::Subject,
             (by, _) => by,
         }
     }
 
-    /// Where it looks, in terms of its path.
-    pub(super) fn span(&self) -> Span {
+    /// Where it looks.
+    pub(super) fn stretch(&self) -> Stretch {
         let (mut from, mut to) = self.bounds();
+        let descending = self.order.descending;
         if let Some(after) = &self.after {
             let after = self.on_path(after.clone());
-            if self.order.descending {
+            if descending {
                 to = to.min(after);
             } else {
                 from = from.max(after);
             }
         }
-        if self.order.descending {
-            Span { near: to, far: from }
-        } else {
-            Span { near: from, far: to }
+        // What never ends lies by itself: SQL knows no instant that comes after all others.
+        let never = Place::ExpireTime(End::NEVER, TokenId::BEFORE_ALL);
+        let mut then = None;
+        let path = match self.goes_by() {
+            OrderBy::CreateTime => Path::CreateTime,
+            OrderBy::Name => Path::Name,
+            OrderBy::Subject => Path::Subject,
+            OrderBy::ExpireTime if from >= never => Path::Never,
+            OrderBy::ExpireTime if to <= never => Path::ExpireTime,
+            OrderBy::ExpireTime => {
+                then = Some(never.clone());
+                if descending {
+                    from = never;
+                    Path::Never
+                } else {
+                    to = never;
+                    Path::ExpireTime
+                }
+            }
+        };
+        let (near, far) = if descending { (to, from) } else { (from, to) };
+        Stretch {
+            path,
+            near,
+            far,
+            then,
         }
     }
 
@@ -112,7 +149,7 @@ impl Selection {
             Some(before) => (before, TokenId::BEFORE_ALL),
             None => (Timestamp::MAX, TokenId::AFTER_ALL),
         };
-        match (self.path(), &selector.subject) {
+        match (self.goes_by(), &selector.subject) {
             (OrderBy::CreateTime, _) => (
                 Place::CreateTime(from, TokenId::BEFORE_ALL),
                 Place::CreateTime(to.0, to.1),
@@ -141,7 +178,7 @@ impl Selection {
     }
 
     fn on_path(&self, place: Place) -> Place {
-        match (place, self.path(), &self.filter.selector.subject) {
+        match (place, self.goes_by(), &self.filter.selector.subject) {
             (Place::CreateTime(time, id), OrderBy::Subject, Some(subject)) => {
                 Place::Subject(subject.as_str().to_owned(), time, id)
             }

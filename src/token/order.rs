@@ -57,10 +57,6 @@ impl End {
         expire_time.map_or(End::NEVER, |end| End(end.micros()))
     }
 
-    pub fn from_micros(micros: i64) -> End {
-        End(micros)
-    }
-
     pub fn micros(self) -> i64 {
         self.0
     }

@@ -1,8 +1,7 @@
 //! Lists: pages neither repeat nor skip, and filters leave out the rest and nothing else.
 
-use std::collections::BTreeSet;
-
 use tokenward::proto::v1::{self, TokenState};
+use tonic_types::StatusExt;
 
 use crate::server::{Client, Outcome, Server, hex, native};
 
@@ -35,13 +34,11 @@ async fn pages_of_tokens_neither_repeat_nor_skip() -> Outcome {
     let mut client = server.client().await?;
     client.create_namespace("notes", "kn_", hex(40)).await?;
     client.create_namespace("tasks", "kt_", native()).await?;
-    let mut issued = BTreeSet::new();
+    let mut issued = Vec::new();
     for _ in 0..10 {
-        issued.insert(client.issue("notes", &[]).await?.0.id);
+        issued.push(client.issue("notes", &[]).await?.0.id);
         client.issue("tasks", &[]).await?;
     }
-    // In the order of the ids, which is that of issue.
-    let issued: Vec<String> = issued.into_iter().collect();
     let listed = pages(&mut client, TokenState::Unspecified, 3).await?;
     assert_eq!(listed.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3, 1]);
     assert_eq!(listed.concat(), issued);
@@ -73,6 +70,187 @@ async fn pages_of_tokens_neither_repeat_nor_skip() -> Outcome {
                 .concat()
                 .is_empty()
         );
+    }
+    server.stop().await
+}
+
+/// Every page of a list, under the names of the tokens.
+async fn names(client: &mut Client, mut request: v1::ListRequest) -> Result<Vec<String>, tonic::Status> {
+    let mut names = Vec::new();
+    loop {
+        let page = client.tokens.list(request.clone()).await?.into_inner();
+        names.extend(page.tokens.into_iter().map(|token| token.name));
+        if page.next_page_token.is_empty() {
+            return Ok(names);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+#[tokio::test]
+async fn lists_are_filtered_ordered_and_counted() -> Outcome {
+    let server = Server::start()?;
+    let mut client = server.client().await?;
+    client.create_namespace("notes", "kn_", hex(40)).await?;
+    for (name, subject, scope, ttl) in [
+        ("ci-b", "user:2", "read", Some(3_600)),
+        ("laptop", "user:1", "write", None),
+        ("ci-a", "user:1", "read", Some(60)),
+    ] {
+        let request = v1::IssueRequest {
+            namespace: "notes".to_owned(),
+            name: name.to_owned(),
+            subject: subject.to_owned(),
+            scopes: vec![scope.to_owned()],
+            labels: [("team".to_owned(), scope.to_owned())].into(),
+            expiration: ttl.map(|seconds| {
+                v1::issue_request::Expiration::Ttl(prost_types::Duration { seconds, nanos: 0 })
+            }),
+            ..Default::default()
+        };
+        client.tokens.issue(request).await?;
+    }
+    let of = |order_by: &str, filter: v1::TokenFilter| v1::ListRequest {
+        namespace: "notes".to_owned(),
+        page_size: 1,
+        order_by: order_by.to_owned(),
+        filter: Some(filter),
+        ..Default::default()
+    };
+    let all = v1::TokenFilter::default;
+    for (order_by, wanted) in [
+        ("", ["ci-b", "laptop", "ci-a"]),
+        ("create_time desc", ["ci-a", "laptop", "ci-b"]),
+        ("name", ["ci-a", "ci-b", "laptop"]),
+        ("name desc", ["laptop", "ci-b", "ci-a"]),
+        ("expire_time", ["ci-a", "ci-b", "laptop"]),
+        ("expire_time desc", ["laptop", "ci-b", "ci-a"]),
+        ("subject", ["laptop", "ci-a", "ci-b"]),
+    ] {
+        assert_eq!(
+            names(&mut client, of(order_by, all())).await?,
+            wanted,
+            "{order_by}"
+        );
+    }
+    let text = str::to_owned;
+    for (filter, wanted) in [
+        (
+            v1::TokenFilter {
+                name_prefix: text("ci-"),
+                ..all()
+            },
+            &["ci-b", "ci-a"][..],
+        ),
+        (
+            v1::TokenFilter {
+                name_contains: text("i-a"),
+                ..all()
+            },
+            &["ci-a"],
+        ),
+        (
+            v1::TokenFilter {
+                scope: text("write"),
+                ..all()
+            },
+            &["laptop"],
+        ),
+        (
+            v1::TokenFilter {
+                subject: text("user:1"),
+                ..all()
+            },
+            &["laptop", "ci-a"],
+        ),
+        (
+            v1::TokenFilter {
+                labels: [(text("team"), text("read"))].into(),
+                ..all()
+            },
+            &["ci-b", "ci-a"],
+        ),
+        (
+            v1::TokenFilter {
+                states: vec![TokenState::Revoked.into()],
+                ..all()
+            },
+            &[],
+        ),
+    ] {
+        assert_eq!(
+            names(&mut client, of("", filter.clone())).await?,
+            wanted,
+            "{filter:?}"
+        );
+        let counted = v1::ListRequest {
+            with_total: true,
+            ..of("", filter)
+        };
+        let page = client.tokens.list(counted).await?.into_inner();
+        assert_eq!(
+            (page.total_estimate, page.total_is_exact),
+            (i64::try_from(wanted.len())?, true)
+        );
+    }
+    server.stop().await
+}
+
+#[tokio::test]
+async fn a_page_token_is_good_for_its_own_list_alone() -> Outcome {
+    let server = Server::start()?;
+    let mut client = server.client().await?;
+    for (slug, prefix) in [("notes", "kn_"), ("tasks", "kt_")] {
+        client.create_namespace(slug, prefix, native()).await?;
+        for _ in 0..3 {
+            client.issue(slug, &[]).await?;
+        }
+    }
+    let first = v1::ListRequest {
+        namespace: "notes".to_owned(),
+        page_size: 1,
+        ..Default::default()
+    };
+    let token = client
+        .tokens
+        .list(first.clone())
+        .await?
+        .into_inner()
+        .next_page_token;
+    let next = |change: &dyn Fn(&mut v1::ListRequest)| {
+        let mut request = v1::ListRequest {
+            page_token: token.clone(),
+            ..first.clone()
+        };
+        change(&mut request);
+        request
+    };
+    assert!(
+        client
+            .tokens
+            .list(next(&|request| request.page_size = 2))
+            .await
+            .is_ok()
+    );
+    let changed = [
+        next(&|request| request.namespace = "tasks".to_owned()),
+        next(&|request| request.state = TokenState::Active.into()),
+        next(&|request| request.order_by = "name".to_owned()),
+        next(&|request| request.order_by = "create_time desc".to_owned()),
+        next(&|request| {
+            request.filter = Some(v1::TokenFilter {
+                subject: "ada".to_owned(),
+                ..Default::default()
+            });
+        }),
+        next(&|request| request.page_token.insert(0, 'A')),
+        next(&|request| request.page_token = request.page_token.chars().rev().collect()),
+    ];
+    for request in changed {
+        let refused = client.tokens.list(request.clone()).await;
+        let reason = refused.err().and_then(|status| status.get_details_error_info());
+        let reason = reason.map(|info| info.reason);
+        assert_eq!(reason.as_deref(), Some("PAGE_TOKEN_INVALID"), "{request:?}");
     }
     server.stop().await
 }

@@ -18,6 +18,7 @@ mod lists;
 #[path = "../support/log.rs"]
 mod log;
 mod lost_answers;
+mod matching;
 mod metrics;
 mod permissions;
 mod pepper;

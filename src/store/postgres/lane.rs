@@ -125,6 +125,8 @@ fn session(connect: &PgConnectOptions, options: &LaneOptions) -> PgConnectOption
             // What is read by key goes by its index, whatever the statistics of a young table say: a journal
             // that was walked for each batch cost two thirds of all revocations a second.
             ("enable_seqscan", "off".to_owned()),
+            // A page is walked in the order of its index, and ends: never is all that may be on it gathered and sorted.
+            ("enable_sort", "off".to_owned()),
             // The little that has to be walked looks so dear then that it would be compiled.
             ("jit", "off".to_owned()),
             // A ROLLBACK where there is nothing to roll back would be warned of, each time.

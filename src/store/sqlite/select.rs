@@ -8,17 +8,17 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite};
 
 use super::super::StoreError;
-use super::super::select::{Count, Selection, Slice, Span};
+use super::super::select::{Count, Path, Selection, Slice, Stretch};
 use super::read::checked;
 use crate::journal::Stored;
 use crate::token::Token;
 use crate::token::id::TokenId;
-use crate::token::order::{End, OrderBy, Place};
+use crate::token::order::{End, Place};
 use crate::token::secret::RowKey;
 use crate::token::time::Timestamp;
 
 /// What is asked of one order, by its own index.
-pub(super) struct Path {
+pub(super) struct Statements {
     /// How far a read may look: forwards, and backwards.
     pub(super) stop: [&'static str; 2],
     pub(super) page: [&'static str; 2],
@@ -118,7 +118,7 @@ macro_rules! count {
 /// The statements of an order with this key, which is of two columns.
 macro_rules! path {
     ($key:literal, $backwards:literal) => {
-        Path {
+        Statements {
             stop: [
                 stop!($key, "> ($3, $4)", "<= ($5, $6)", $key),
                 stop!($key, "< ($3, $4)", ">= ($5, $6)", $backwards),
@@ -132,17 +132,58 @@ macro_rules! path {
     };
 }
 
-pub(super) const BY_CREATE_TIME: Path = path!(
+pub(super) const BY_CREATE_TIME: Statements = path!(
     "token.create_time, token.id",
     "token.create_time DESC, token.id DESC"
 );
 
-pub(super) const BY_NAME: Path = path!("token.name, token.id", "token.name DESC, token.id DESC");
+pub(super) const BY_NAME: Statements = path!("token.name, token.id", "token.name DESC, token.id DESC");
 
-pub(super) const BY_EXPIRE_TIME: Path = path!(
-    "coalesce(token.expire_time, 9223372036854775807), token.id",
-    "coalesce(token.expire_time, 9223372036854775807) DESC, token.id DESC"
+pub(super) const BY_EXPIRE_TIME: Statements = path!(
+    "token.expire_time, token.id",
+    "token.expire_time DESC, token.id DESC"
 );
+
+macro_rules! never {
+    ($macro:ident, $near:literal, $far:literal $(, $rest:literal)*) => {
+        $macro!("token.id", $near, $far $(, $rest)*)
+    };
+}
+
+/// The tokens that never end.
+pub(super) const BY_NEVER: Statements = Statements {
+    stop: [
+        never!(
+            stop,
+            "> ($3) AND token.expire_time IS NULL",
+            "<= ($4)",
+            "token.expire_time, token.id"
+        ),
+        never!(
+            stop,
+            "< ($3) AND token.expire_time IS NULL",
+            ">= ($4)",
+            "token.expire_time DESC, token.id DESC"
+        ),
+    ],
+    page: [
+        never!(
+            page,
+            "> ($15) AND token.expire_time IS NULL",
+            "<= ($16)",
+            "token.expire_time, token.id",
+            "$17"
+        ),
+        never!(
+            page,
+            "< ($15) AND token.expire_time IS NULL",
+            ">= ($16)",
+            "token.expire_time DESC, token.id DESC",
+            "$17"
+        ),
+    ],
+    count: never!(count, "> ($15) AND token.expire_time IS NULL", "<= ($16)"),
+};
 
 macro_rules! subject {
     ($macro:ident, $near:literal, $far:literal $(, $rest:literal)*) => {
@@ -150,7 +191,7 @@ macro_rules! subject {
     };
 }
 
-pub(super) const BY_SUBJECT: Path = Path {
+pub(super) const BY_SUBJECT: Statements = Statements {
     stop: [
         subject!(
             stop,
@@ -191,18 +232,19 @@ pub(super) const BY_ID: &str = "
 /// Those of every order.
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
-    let paths = [BY_CREATE_TIME, BY_NAME, BY_EXPIRE_TIME, BY_SUBJECT];
+    let paths = [BY_CREATE_TIME, BY_NAME, BY_EXPIRE_TIME, BY_NEVER, BY_SUBJECT];
     paths
         .into_iter()
         .flat_map(|path| [path.stop[0], path.stop[1], path.page[0], path.page[1], path.count])
 }
 
-fn path_of(by: OrderBy) -> &'static Path {
-    match by {
-        OrderBy::CreateTime => &BY_CREATE_TIME,
-        OrderBy::Name => &BY_NAME,
-        OrderBy::ExpireTime => &BY_EXPIRE_TIME,
-        OrderBy::Subject => &BY_SUBJECT,
+fn statements_of(path: Path) -> &'static Statements {
+    match path {
+        Path::CreateTime => &BY_CREATE_TIME,
+        Path::Name => &BY_NAME,
+        Path::ExpireTime => &BY_EXPIRE_TIME,
+        Path::Never => &BY_NEVER,
+        Path::Subject => &BY_SUBJECT,
     }
 }
 
@@ -214,20 +256,20 @@ pub(super) async fn tokens(
     if !selection.filter.selector.ids.is_empty() {
         return Ok(selection.slice_of(named(pool, key, selection).await?));
     }
-    let mut span = selection.span();
+    let mut stretch = selection.stretch();
     let end = if selection.is_filtered() {
-        stop(pool, selection, &span).await?
+        stop(pool, selection, &stretch).await?
     } else {
         None
     };
     if let Some(end) = &end {
-        span.far = end.clone();
+        stretch.far = end.clone();
     }
-    let statement = path_of(selection.path()).page[usize::from(selection.order.descending)];
-    let query = within(filtered(statement, selection), &span).bind(selection.limit);
+    let statement = statements_of(stretch.path).page[usize::from(selection.order.descending)];
+    let query = within(filtered(statement, selection), &stretch).bind(selection.limit);
     let rows = query.fetch_all(pool).await?;
     let tokens = rows.iter().map(|row| Ok(checked(key, row)??));
-    Ok(selection.slice(tokens.collect::<Result<_, StoreError>>()?, end))
+    Ok(selection.slice(tokens.collect::<Result<_, StoreError>>()?, end.or(stretch.then)))
 }
 
 pub(super) async fn count(
@@ -239,17 +281,17 @@ pub(super) async fn count(
         let named = named(pool, key, selection).await?;
         return Ok(selection.count_of_ids(&named));
     }
-    let mut span = selection.span();
-    let end = stop(pool, selection, &span).await?;
+    let mut stretch = selection.stretch();
+    let end = stop(pool, selection, &stretch).await?;
     if let Some(end) = &end {
-        span.far = end.clone();
+        stretch.far = end.clone();
     }
-    let query = within(filtered(path_of(selection.path()).count, selection), &span);
+    let query = within(filtered(statements_of(stretch.path).count, selection), &stretch);
     let row = query.fetch_one(pool).await?;
     let count: i64 = row.try_get(0)?;
     Ok(Count {
         tokens: count.unsigned_abs(),
-        next: end.map(|end| selection.in_order(end)),
+        next: end.or(stretch.then).map(|end| selection.in_order(end)),
     })
 }
 
@@ -264,9 +306,12 @@ async fn named(
 }
 
 /// The last place that a read may look at, if there is more in the span.
-async fn stop(pool: &SqlitePool, selection: &Selection, span: &Span) -> Result<Option<Place>, StoreError> {
-    let path = selection.path();
-    let statement = path_of(path).stop[usize::from(selection.order.descending)];
+async fn stop(
+    pool: &SqlitePool,
+    selection: &Selection,
+    stretch: &Stretch,
+) -> Result<Option<Place>, StoreError> {
+    let statement = statements_of(stretch.path).stop[usize::from(selection.order.descending)];
     let query = sqlx::query(statement)
         .bind(
             selection
@@ -276,18 +321,19 @@ async fn stop(pool: &SqlitePool, selection: &Selection, span: &Span) -> Result<O
                 .map(|slug| slug.as_str().to_owned()),
         )
         .bind(selection.reads() - 1);
-    let row = within(query, span).fetch_optional(pool).await?;
-    row.map(|row| place(path, &row)).transpose()
+    let row = within(query, stretch).fetch_optional(pool).await?;
+    row.map(|row| place(stretch.path, &row)).transpose()
 }
 
-fn place(path: OrderBy, row: &SqliteRow) -> Result<Place, StoreError> {
+fn place(path: Path, row: &SqliteRow) -> Result<Place, StoreError> {
     let id = |at: usize| TokenId::from_bytes(row.try_get(at)?).map_err(StoreError::corrupt);
     let time = |at: usize| Timestamp::from_micros(row.try_get(at)?).map_err(StoreError::corrupt);
     Ok(match path {
-        OrderBy::CreateTime => Place::CreateTime(time(0)?, id(1)?),
-        OrderBy::Name => Place::Name(row.try_get(0)?, id(1)?),
-        OrderBy::ExpireTime => Place::ExpireTime(End::from_micros(row.try_get(0)?), id(1)?),
-        OrderBy::Subject => Place::Subject(row.try_get(0)?, time(1)?, id(2)?),
+        Path::CreateTime => Place::CreateTime(time(0)?, id(1)?),
+        Path::Name => Place::Name(row.try_get(0)?, id(1)?),
+        Path::ExpireTime => Place::ExpireTime(End::of(Some(time(0)?)), id(1)?),
+        Path::Never => Place::ExpireTime(End::NEVER, id(0)?),
+        Path::Subject => Place::Subject(row.try_get(0)?, time(1)?, id(2)?),
     })
 }
 
@@ -319,15 +365,16 @@ fn filtered<'q>(statement: &'static str, selection: &'q Selection) -> Statement<
         .bind(micros(filter.secret_before))
 }
 
-fn within<'q>(query: Statement<'q>, span: &Span) -> Statement<'q> {
-    at(at(query, &span.near), &span.far)
+fn within<'q>(query: Statement<'q>, stretch: &Stretch) -> Statement<'q> {
+    at(at(query, stretch.path, &stretch.near), stretch.path, &stretch.far)
 }
 
-fn at<'q>(query: Statement<'q>, place: &Place) -> Statement<'q> {
+fn at<'q>(query: Statement<'q>, path: Path, place: &Place) -> Statement<'q> {
     let id = |id: &TokenId| id.as_bytes().to_vec();
     match place {
         Place::CreateTime(time, token) => query.bind(time.micros()).bind(id(token)),
         Place::Name(name, token) => query.bind(name.clone()).bind(id(token)),
+        Place::ExpireTime(End::NEVER, token) if path == Path::Never => query.bind(id(token)),
         Place::ExpireTime(end, token) => query.bind(end.micros()).bind(id(token)),
         Place::Subject(subject, time, token) => {
             query.bind(subject.clone()).bind(time.micros()).bind(id(token))

@@ -50,6 +50,27 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
             client.tokens.list(request).await.map(drop)
         }
         "Revoke" => client.revoke(&token_id).await.map(drop),
+        "RevokeMatching" => {
+            let selector = v1::TokenSelector {
+                namespace,
+                all_in_namespace: true,
+                ..Default::default()
+            };
+            let request = v1::RevokeMatchingRequest {
+                selector: Some(selector),
+                validate_only: true,
+                ..Default::default()
+            };
+            let stream = client.tokens.revoke_matching(request).await?;
+            stream.into_inner().message().await.map(drop)
+        }
+        "RevokeLeaked" => {
+            let request = v1::RevokeLeakedRequest {
+                secret: verify(namespace).secret,
+                ..Default::default()
+            };
+            client.tokens.revoke_leaked(request).await.map(drop)
+        }
         "Rotate" => {
             let request = v1::RotateRequest {
                 token_id,

@@ -65,6 +65,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("Get", &["issuer", "auditor", "admin"]),
     ("List", &["issuer", "auditor", "admin"]),
     ("Revoke", &["issuer", "admin"]),
+    ("RevokeMatching", &["issuer", "admin"]),
+    ("RevokeLeaked", &["admin"]),
     ("Rotate", &["issuer", "admin"]),
     ("WatchRevocations", &["watcher", "admin"]),
     ("CreateNamespace", &["admin"]),

@@ -94,7 +94,7 @@ async fn plan(connection: &mut PgConnection, statement: &str) -> Result<String, 
         nulls => format!("EXPLAIN EXECUTE planned ({nulls})"),
     };
     let script = format!(
-        "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL; \
+        "SET enable_seqscan = off; SET enable_sort = off; SET plan_cache_mode = force_generic_plan; DEALLOCATE ALL; \
          PREPARE planned AS {statement}"
     );
     sqlx::raw_sql(AssertSqlSafe(script))

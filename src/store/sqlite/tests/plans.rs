@@ -115,10 +115,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         (read::LOOK_UP, "SEARCH token USING PRIMARY KEY (id=?) LEFT-JOIN"),
         (select::BY_ID, "SEARCH token USING PRIMARY KEY (id=?)"),
         (read::TOKEN, NEWEST),
-        (
-            read::LOOK_UP,
-            "SEARCH secret USING INDEX secret_to_try (hint=?)",
-        ),
+        (read::LOOK_UP, "SEARCH secret USING INDEX secret_to_try (hint=?)"),
         (read::LOOK_UP, NEWEST),
         (select::BY_ID, NEWEST),
         (select::BY_NAME.page[0], NEWEST),
@@ -179,7 +176,11 @@ async fn each_order_goes_by_its_index() -> Tested {
         (&select::BY_NAME, "token_by_name (namespace=? AND (name,id)"),
         (
             &select::BY_EXPIRE_TIME,
-            "token_by_expire_time (namespace=? AND (<expr>,id)",
+            "token_by_expire_time (namespace=? AND (expire_time,id)",
+        ),
+        (
+            &select::BY_NEVER,
+            "token_by_expire_time (namespace=? AND expire_time=? AND id",
         ),
         (
             &select::BY_SUBJECT,

@@ -145,6 +145,12 @@ enum Command {
     },
     /// List the tokens of a namespace
     List(token::ListArgs),
+    /// Change a token in place
+    Update(Box<token::UpdateArgs>),
+    /// Suspend a token: it is refused until it is resumed
+    Suspend(token::SuspendArgs),
+    /// Make a suspended token active again
+    Resume(token::ResumeArgs),
     /// Revoke a token, for ever
     Revoke(token::RevokeArgs),
     /// Give a token a new secret and show it, once
@@ -292,6 +298,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Issue(args) => wait(token::issue(args, &caller)),
         Command::Get { token_id } => wait(token::get(token_id, &caller)),
         Command::List(args) => wait(token::list(args, &caller)),
+        Command::Update(args) => wait(token::update(*args, &caller)),
+        Command::Suspend(args) => wait(token::suspend(args, &caller)),
+        Command::Resume(args) => wait(token::resume(args, &caller)),
         Command::Revoke(args) => wait(token::revoke(args, &caller)),
         Command::Rotate(args) => wait(token::rotate(args, &caller)),
         Command::Verify(args) => wait(verify::run(args, &caller)),

@@ -71,6 +71,9 @@ pub enum Kind {
     TokenSuspended,
     TokenResumed,
     TokenRedigested,
+    TokenUpdated,
+    TokenFirstUsed,
+    TokenRetiredSecretUsed,
 }
 
 /// The record a change leaves behind.
@@ -145,6 +148,9 @@ impl Change {
                 TokenChange::Suspended(_) => Kind::TokenSuspended,
                 TokenChange::Resumed => Kind::TokenResumed,
                 TokenChange::Redigested { .. } => Kind::TokenRedigested,
+                TokenChange::Updated(_) => Kind::TokenUpdated,
+                TokenChange::FirstUsed { .. } => Kind::TokenFirstUsed,
+                TokenChange::RetiredSecretUsed { .. } => Kind::TokenRetiredSecretUsed,
             },
         }
     }
@@ -288,7 +294,7 @@ impl Entry {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 11] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -297,6 +303,9 @@ impl Kind {
         Kind::TokenSuspended,
         Kind::TokenResumed,
         Kind::TokenRedigested,
+        Kind::TokenUpdated,
+        Kind::TokenFirstUsed,
+        Kind::TokenRetiredSecretUsed,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -309,6 +318,9 @@ impl Kind {
             Kind::TokenSuspended => "token.suspended",
             Kind::TokenResumed => "token.resumed",
             Kind::TokenRedigested => "token.redigested",
+            Kind::TokenUpdated => "token.updated",
+            Kind::TokenFirstUsed => "token.first_used",
+            Kind::TokenRetiredSecretUsed => "token.retired_secret_used",
         }
     }
 }

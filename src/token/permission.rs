@@ -17,6 +17,8 @@ pub enum Right {
     TokensList,
     TokensRevoke,
     TokensRotate,
+    /// To change a token in place, to suspend it and to resume it.
+    TokensUpdate,
     TokensVerify,
     /// To learn why a token was refused, not only that it was.
     TokensVerifyReason,
@@ -24,7 +26,7 @@ pub enum Right {
     NamespacesList,
     NamespacesManage,
     AuditRead,
-    /// Issue, list, revoke and rotate in the namespace of credentials.
+    /// Issue, list, revoke, rotate and update in the namespace of credentials.
     CredentialsManage,
 }
 
@@ -76,11 +78,12 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 11] = [
+    pub const ALL: [Right; 12] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
         Right::TokensRotate,
+        Right::TokensUpdate,
         Right::TokensVerify,
         Right::TokensVerifyReason,
         Right::RevocationsWatch,
@@ -96,6 +99,7 @@ impl Right {
             Right::TokensList => "tokens.list",
             Right::TokensRevoke => "tokens.revoke",
             Right::TokensRotate => "tokens.rotate",
+            Right::TokensUpdate => "tokens.update",
             Right::TokensVerify => "tokens.verify",
             Right::TokensVerifyReason => "tokens.verify.reason",
             Right::RevocationsWatch => "revocations.watch",
@@ -119,6 +123,7 @@ impl Right {
             | Right::TokensList
             | Right::TokensRevoke
             | Right::TokensRotate
+            | Right::TokensUpdate
             | Right::TokensVerify
             | Right::TokensVerifyReason => true,
             Right::RevocationsWatch
@@ -133,7 +138,11 @@ impl Right {
     fn is_management(self) -> bool {
         matches!(
             self,
-            Right::TokensIssue | Right::TokensList | Right::TokensRevoke | Right::TokensRotate
+            Right::TokensIssue
+                | Right::TokensList
+                | Right::TokensRevoke
+                | Right::TokensRotate
+                | Right::TokensUpdate
         )
     }
 }
@@ -336,6 +345,7 @@ impl Role {
                 "tokens.list",
                 "tokens.revoke",
                 "tokens.rotate",
+                "tokens.update",
             ],
         };
         let grant = (self == Role::Issuer).then(|| format!("{GRANT}:{namespace}:*"));

@@ -1,9 +1,10 @@
-//! `tokenward issue`, `get`, `list`, `revoke` and `rotate`: what is done with tokens.
+//! `tokenward issue`, `get`, `list`, `update`, `suspend`, `resume`, `revoke` and `rotate`: what is done with tokens.
 
 mod credential;
 mod issue;
 mod list;
 mod revoke;
+mod update;
 
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ pub(super) use credential::{CredentialCommand, credential};
 pub(super) use issue::{IssueArgs, RotateArgs, issue, rotate};
 pub(super) use list::{ListArgs, list};
 pub(super) use revoke::{RevokeArgs, revoke};
+pub(super) use update::{ResumeArgs, SuspendArgs, UpdateArgs, resume, suspend, update};
 
 use super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::failure::{Failure, Outcome};
@@ -28,14 +30,14 @@ async fn client(caller: &Caller) -> Result<Client, Failure> {
 
 pub(super) async fn get(token_id: String, caller: &Caller) -> Outcome {
     let mut client = client(caller).await?;
-    let token = read(&mut client, token_id).await?;
+    let token = view::Token::from(read(&mut client, token_id).await?);
     output_token(&token, caller.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(client: &mut Client, token_id: String) -> Result<view::Token, Failure> {
+async fn read(client: &mut Client, token_id: String) -> Result<v1::Token, Failure> {
     let answer = client.get(v1::GetRequest { token_id }).await?.into_inner();
-    Ok(view::Token::from(answer.token.unwrap_or_default()))
+    Ok(answer.token.unwrap_or_default())
 }
 
 fn output_token(token: &view::Token, output: Output) -> std::io::Result<()> {

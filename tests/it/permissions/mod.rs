@@ -66,6 +66,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("List", &["issuer", "auditor", "admin"]),
     ("Revoke", &["issuer", "admin"]),
     ("Rotate", &["issuer", "admin"]),
+    ("Update", &["issuer", "admin"]),
+    ("Suspend", &["issuer", "admin"]),
+    ("Resume", &["issuer", "admin"]),
     ("WatchRevocations", &["watcher", "admin"]),
     ("CreateNamespace", &["admin"]),
     ("GetNamespace", &["issuer", "auditor", "admin"]),
@@ -110,7 +113,7 @@ fn method(path: &str) -> &str {
 
 /// Whether the guard stood in the way. What one may not know of is not there.
 fn refused(path: &str, answer: &Result<(), Status>) -> bool {
-    let over_token = ["Get", "Revoke", "Rotate"].contains(&method(path));
+    let over_token = ["Get", "Revoke", "Rotate", "Update", "Suspend", "Resume"].contains(&method(path));
     match answer {
         Ok(()) => false,
         Err(status) => match status.code() {

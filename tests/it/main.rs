@@ -22,6 +22,7 @@ mod permissions;
 mod pepper;
 mod place;
 mod program;
+mod races;
 mod refusal;
 mod relay;
 #[path = "../support/server.rs"]
@@ -33,6 +34,7 @@ mod slow_watcher;
 mod start;
 mod superuser;
 mod tls;
+mod updates;
 #[path = "../support/wire.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod wire;

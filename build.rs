@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ])
         // Skipped with its message, though it holds nothing secret.
         .type_attribute("tokenward.v1.IssueRequest.expiration", "#[derive(Debug)]")
+        .type_attribute("tokenward.v1.RotateRequest.overlap_mode", "#[derive(Debug)]")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -40,9 +40,9 @@ impl std::fmt::Debug for v1::import_row::Digest {
     }
 }
 
-redacted_debug!(IssueRequest { namespace, name, subject, scopes, labels, expiration }, not request_id);
-redacted_debug!(IssueResponse { token, cursor }, not secret);
 redacted_debug!(RevokeLeakedRequest { reason }, not secret);
-redacted_debug!(RotateRequest { token_id, overlap }, not request_id);
+redacted_debug!(IssueRequest { namespace, name, subject, scopes, labels, expiration, networks, rate_limit }, not request_id);
+redacted_debug!(IssueResponse { token, cursor }, not secret);
+redacted_debug!(RotateRequest { token_id, overlap_mode }, not request_id);
 redacted_debug!(RotateResponse { token, cursor }, not secret);
-redacted_debug!(VerifyRequest { namespace, required_scopes }, not secret);
+redacted_debug!(VerifyRequest { namespace, required_scopes, context }, not secret);

@@ -110,6 +110,8 @@ async fn prepare() -> (Verifier, Vec<String>) {
             scopes: Scopes::default(),
             labels: Labels::default(),
             lifetime: Lifetime::Unlimited,
+            networks: None,
+            rate_limit: None,
         };
         let issued = authority.issue(&ask, issue).await.expect("it is issued");
         let secret = issued.record.secret.expose().to_owned();

@@ -8,6 +8,8 @@ use crate::journal::{Change, Draft, Entry, Origin};
 use crate::token::Token;
 use crate::token::change::{self, Refused, TokenChange};
 use crate::token::id::{Slug, TokenId};
+use crate::token::network::Networks;
+use crate::token::policy::RateLimit;
 use crate::token::scope::{Labels, Scopes};
 use crate::token::text::{Name, Subject};
 use crate::token::time::{Timestamp, TimestampOutOfRange};
@@ -21,6 +23,8 @@ pub struct Issue {
     pub scopes: Scopes,
     pub labels: Labels,
     pub lifetime: Lifetime,
+    pub networks: Option<Networks>,
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// When the token is to end.
@@ -91,6 +95,8 @@ impl Authority {
             scopes,
             labels,
             lifetime,
+            networks,
+            rate_limit,
         } = issue.clone();
         let expire_time = lifetime
             .end(origin.time)
@@ -104,8 +110,8 @@ impl Authority {
             labels,
             create_time: origin.time,
             expire_time,
-            networks: None,
-            rate_limit: None,
+            networks,
+            rate_limit,
             suspension: None,
             revocation: None,
             secrets: Vec::new(),
@@ -134,6 +140,8 @@ fn issued_before<'a>(entry: &'a Entry, issue: &Issue) -> Option<&'a Token> {
         && token.subject == issue.subject
         && token.scopes == issue.scopes
         && token.labels == issue.labels
+        && token.networks == issue.networks
+        && token.rate_limit == issue.rate_limit
         && issue.lifetime.end(entry.time) == Ok(token.expire_time);
     same.then_some(token)
 }

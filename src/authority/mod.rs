@@ -13,8 +13,11 @@ mod revoke;
 mod rotate;
 #[cfg(test)]
 mod samples;
+mod suspend;
 #[cfg(test)]
 mod tests;
+mod update;
+mod uses;
 mod writer;
 
 use std::sync::Arc;
@@ -33,10 +36,13 @@ use crate::token::change::{Refused, TokenChange};
 use crate::token::format::Format;
 use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
 use crate::token::opaque::OpaqueKey;
+use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
 use crate::token::scope::Scope;
 use crate::token::secret::{Peppers, Secret};
-use crate::token::time::Timestamp;
+use crate::token::text::Actor;
+use crate::token::time::{Span, Timestamp};
+use crate::token::update::Breach;
 use crate::token::{KeptSecret, Token};
 pub use bootstrap::BootstrapError;
 use bootstrap::CREDENTIAL_PREFIX;
@@ -123,8 +129,12 @@ pub enum AuthorityError {
     FormatTagged(Slug),
     #[error("there are {max} imports under way at this server, as many as may be")]
     TooManyImports { max: usize },
-    #[error("the namespace has changed since the etag sent was read")]
+    #[error("it has changed since the etag sent was read")]
     EtagMismatch,
+    #[error("{0}")]
+    Breach(Breach),
+    #[error("must be at most {}, the longest overlap of the namespace", humantime::format_duration(max.duration()))]
+    OverlapTooLong { asked: Overlap, max: Span },
     #[error("the request id was used for another change")]
     RequestIdReused,
     #[error(
@@ -247,21 +257,44 @@ impl Authority {
         (ask, right): (&Ask, Right),
         id: TokenId,
         origin: Origin,
-        decide: impl Fn(&Token) -> Result<Option<TokenChange>, Refused>,
+        decide: impl Fn(&Token) -> Result<Option<TokenChange>, AuthorityError>,
         complete: impl Fn(Draft) -> Result<Draft, AuthorityError>,
     ) -> Result<Step<Token>, AuthorityError> {
         for _ in 0..DECISIONS_MAX {
             let stored = self.token_for(&ask.caller, right, id).await?;
-            let refused = |refused| AuthorityError::Refused {
-                token_id: Some(id),
-                refused,
-            };
-            let Some(change) = decide(&stored.record).map_err(refused)? else {
+            let Some(change) = decide(&stored.record)? else {
                 return Ok(Step::Unchanged(self.changed(stored.record, stored.version)));
             };
             let draft = complete(Draft::of_token(origin.clone(), Some(&stored), change)?)?;
             if let Some(step) = self.commit(draft, token_of).await? {
                 return Ok(step);
+            }
+        }
+        Err(AuthorityError::Contention)
+    }
+
+    /// Changes a token although nobody called for it: nobody's rights are asked for. `None`: there is nothing to do.
+    async fn change_unasked(
+        &self,
+        actor: &Actor,
+        id: TokenId,
+        decide: impl Fn(&Token, Timestamp) -> Option<TokenChange>,
+    ) -> Result<(), AuthorityError> {
+        let time = self.clock.now();
+        let origin = Origin {
+            request_id: RequestDigest::new(time, random(&*self.entropy)),
+            time,
+            actor: actor.clone(),
+        };
+        for _ in 0..DECISIONS_MAX {
+            let stored = self.store.token(id).await?;
+            let stored = stored.ok_or(AuthorityError::TokenNotFound(id))?;
+            let Some(change) = decide(&stored.record, time) else {
+                return Ok(());
+            };
+            let draft = Draft::of_token(origin.clone(), Some(&stored), change)?;
+            if self.commit(draft, token_of).await?.is_some() {
+                return Ok(());
             }
         }
         Err(AuthorityError::Contention)
@@ -300,6 +333,15 @@ enum Step<T> {
     Unchanged(Changed<T>),
     /// The request was written before, as this entry.
     Repeated(Entry),
+}
+
+impl AuthorityError {
+    fn of_token(token_id: TokenId) -> impl Fn(Refused) -> AuthorityError {
+        move |refused| AuthorityError::Refused {
+            token_id: Some(token_id),
+            refused,
+        }
+    }
 }
 
 impl From<Beyond> for AuthorityError {

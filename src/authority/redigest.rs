@@ -2,11 +2,9 @@
 
 use tokio::sync::mpsc;
 
-use super::{Authority, AuthorityError, DECISIONS_MAX, token_of};
-use crate::clock::random;
-use crate::journal::{Draft, Origin};
+use super::{Authority, AuthorityError};
+use crate::token::Token;
 use crate::token::change::{self, Redigest};
-use crate::token::id::RequestDigest;
 use crate::token::text::Actor;
 
 impl Authority {
@@ -21,27 +19,9 @@ impl Authority {
         }
     }
 
-    /// Nobody called for it, so nobody's rights are asked for.
     async fn redigest(&self, actor: &Actor, asked: &Redigest) -> Result<(), AuthorityError> {
-        let time = self.clock.now();
-        let origin = Origin {
-            request_id: RequestDigest::new(time, random(&*self.entropy)),
-            time,
-            actor: actor.clone(),
-        };
-        for _ in 0..DECISIONS_MAX {
-            let Some(stored) = self.store.token(asked.token_id).await? else {
-                return Err(AuthorityError::TokenNotFound(asked.token_id));
-            };
-            let Some(change) = change::redigest(&stored.record, asked, time) else {
-                return Ok(());
-            };
-            let draft = Draft::of_token(origin.clone(), Some(&stored), change)?;
-            if self.commit(draft, token_of).await?.is_some() {
-                return Ok(());
-            }
-        }
-        Err(AuthorityError::Contention)
+        let decide = |token: &Token, now| change::redigest(token, asked, now);
+        self.change_unasked(actor, asked.token_id, decide).await
     }
 }
 

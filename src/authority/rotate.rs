@@ -1,21 +1,22 @@
 //! Rotate: a new secret for a token that stays what it is.
 
-use std::time::Duration;
-
 use super::{Ask, Authority, AuthorityError, Changed, Minted, Step};
 use crate::journal::{Change, Entry};
 use crate::token::change::{self, TokenChange};
 use crate::token::id::{Slug, TokenId};
+use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
+use crate::token::policy::Policy;
 use crate::token::{KeptSecret, Token};
 
 impl Authority {
-    /// Gives the token a new secret; the one before lives on for `overlap`, any older one ends at once.
+    /// Gives the token a new secret; one older secret lives on as `overlap` says, else as its namespace does, all others
+    /// end at once.
     pub async fn rotate(
         &self,
         ask: &Ask,
         token_id: TokenId,
-        overlap: Duration,
+        overlap: Option<Overlap>,
     ) -> Result<Changed<Minted>, AuthorityError> {
         match self.once(ask, self.rotate_anew(ask, token_id, overlap)).await? {
             Step::Done(rotated) | Step::Unchanged(rotated) => Ok(rotated),
@@ -35,7 +36,7 @@ impl Authority {
         &self,
         ask: &Ask,
         token_id: TokenId,
-        overlap: Duration,
+        asked: Option<Overlap>,
     ) -> Result<Step<Minted>, AuthorityError> {
         let namespace = self
             .token_for(&ask.caller, Right::TokensRotate, token_id)
@@ -43,20 +44,24 @@ impl Authority {
             .record
             .namespace;
         let directory = self.store.directory().await?.record;
-        let format = &directory
+        let namespace = directory
             .get(&namespace)
-            .ok_or(AuthorityError::NamespaceNotFound(namespace))?
-            .format;
-        let secret = self.mint(format);
+            .ok_or(AuthorityError::NamespaceNotFound(namespace))?;
+        let overlap = overlap(asked, &namespace.policy)?;
+        let secret = self.mint(&namespace.format);
         let origin = self.origin(ask);
-        let first = self.keep(format, &secret, 1, &origin);
+        let first = self.keep(&namespace.format, &secret, 1, &origin);
         let decide = |token: &Token| {
             let version = token.current_secret().map_or(1, |kept| kept.version + 1);
             let kept = KeptSecret {
                 version,
                 ..first.clone()
             };
-            change::rotate(token, kept, overlap).map(Some)
+            // Whoever calls with it has it, though that may not be in the record yet.
+            let own = ask.caller.presented().filter(|(own, _)| own.id == token_id);
+            let used = own.map(|(_, version)| version);
+            let change = change::rotate(token, kept, (overlap, asked.is_none()), used);
+            change.map(Some).map_err(AuthorityError::of_token(token_id))
         };
         let complete = |draft| self.with_answer(ask, &secret, draft);
         let step = self
@@ -72,29 +77,55 @@ impl Authority {
     }
 }
 
-/// Whether `entry` gave the credential that asks the secret after the one it presents.
+/// The overlap that is asked for, if the namespace lets it be so long; its own if none is.
+fn overlap(asked: Option<Overlap>, policy: &Policy) -> Result<Overlap, AuthorityError> {
+    let max = policy.overlap_max.unwrap_or(Overlap::MAX).min(Overlap::MAX);
+    match asked {
+        Some(asked) if asked.span() > max => Err(AuthorityError::OverlapTooLong { asked, max }),
+        Some(asked) => Ok(asked),
+        None => Ok(policy.overlap_default.at_most(max)),
+    }
+}
+
+/// Whether `entry` gave the credential that asks a secret beside the one it presents.
 fn has_rotated_itself(ask: &Ask, entry: &Entry) -> bool {
     match (&entry.change, ask.caller.presented()) {
         (
             Change::Token {
                 token_id,
-                change: TokenChange::Rotated { secret, .. },
+                change: TokenChange::Rotated { secret, beside, .. },
                 ..
             },
             Some((own, version)),
-        ) => own.id == *token_id && own.namespace.as_str() == Slug::SYSTEM && secret.version == version + 1,
+        ) => {
+            own.id == *token_id
+                && own.namespace.as_str() == Slug::SYSTEM
+                && beside.unwrap_or(secret.version - 1) == version
+        }
         _ => false,
     }
 }
 
-/// Whether `entry` is just the rotation that is asked for.
-fn rotated_before(entry: &Entry, asked: TokenId, overlap: Duration) -> bool {
-    match &entry.change {
-        Change::Token {
-            token_id,
-            change: TokenChange::Rotated { retire_time, .. },
-            ..
-        } => *token_id == asked && entry.time.after(overlap) == Ok(*retire_time),
-        _ => false,
-    }
+/// Whether `entry` is just the rotation that is asked for. No overlap and that of zero were once the same.
+fn rotated_before(entry: &Entry, asked: TokenId, overlap: Option<Overlap>) -> bool {
+    let Change::Token {
+        token_id,
+        change:
+            TokenChange::Rotated {
+                secret,
+                retire_time,
+                by_default,
+                ..
+            },
+        ..
+    } = &entry.change
+    else {
+        return false;
+    };
+    let same = match overlap.unwrap_or(Overlap::None) {
+        Overlap::FromFirstUse(span) => secret.overlap == Some(span),
+        Overlap::None | Overlap::For(_) if secret.overlap.is_some() => false,
+        asked => entry.time.after(asked.span().duration()).ok() == *retire_time,
+    };
+    *token_id == asked && (same || (overlap.is_none() && *by_default))
 }

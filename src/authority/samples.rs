@@ -17,9 +17,11 @@ use crate::store::samples::{Answer, EPOCH, all_entries, found_notes};
 use crate::token::Token;
 use crate::token::caller::Caller;
 use crate::token::id::{RequestId, TokenId};
+use crate::token::overlap::Overlap;
 use crate::token::samples::{instant, name, pepper, scopes, slug, withdrawal};
 use crate::token::scope::Labels;
 use crate::token::text::{Actor, Subject};
+use crate::token::time::Span;
 
 pub(super) struct Scene {
     /// The store, without faults.
@@ -74,7 +76,7 @@ impl Scene {
         overlap: Duration,
     ) -> JoinHandle<Result<Changed<Minted>, AuthorityError>> {
         let authority = Arc::clone(&self.authority);
-        tokio::spawn(async move { authority.rotate(&ask(), id, overlap).await })
+        tokio::spawn(async move { authority.rotate(&ask(), id, overlap_of(overlap)).await })
     }
 
     pub(super) async fn journal(&self) -> Answer<Vec<Entry>> {
@@ -112,6 +114,11 @@ pub(super) fn request() -> Ask {
     }
 }
 
+/// Both secrets are good for so long from the rotation on.
+pub(super) fn overlap_of(span: Duration) -> Option<Overlap> {
+    Some(Overlap::For(Span::try_from(span).unwrap()))
+}
+
 pub(super) fn laptop() -> Issue {
     Issue {
         namespace: slug("notes"),
@@ -120,5 +127,7 @@ pub(super) fn laptop() -> Issue {
         scopes: scopes(&["read"]),
         labels: Labels::default(),
         lifetime: Lifetime::Unlimited,
+        networks: None,
+        rate_limit: None,
     }
 }

@@ -19,6 +19,7 @@ use crate::proto::v1;
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::namespace_service_client::NamespaceServiceClient;
 use crate::proto::v1::revocation_service_client::RevocationServiceClient;
+use crate::proto::v1::rotate_request::OverlapMode;
 use crate::proto::v1::secret_format::Body;
 use crate::proto::v1::token_service_client::TokenServiceClient;
 use crate::proto::v1::verification_service_client::VerificationServiceClient;
@@ -200,7 +201,7 @@ impl Demo {
         let overlap = prost_types::Duration::try_from(overlap).ok();
         let request = v1::RotateRequest {
             token_id: token_id.to_owned(),
-            overlap,
+            overlap_mode: overlap.map(OverlapMode::Overlap),
             ..Default::default()
         };
         let rotated = self.tokens.rotate(request).await?.into_inner();

@@ -148,6 +148,12 @@ enum Command {
     },
     /// List the tokens of a namespace
     List(Box<token::ListArgs>),
+    /// Change a token in place
+    Update(Box<token::UpdateArgs>),
+    /// Suspend a token: it is refused until it is resumed
+    Suspend(token::SuspendArgs),
+    /// Make a suspended token active again
+    Resume(token::ResumeArgs),
     /// Revoke a token, for ever
     Revoke(token::RevokeArgs),
     /// Revoke all tokens that match, for ever: shows them and asks first
@@ -300,6 +306,9 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Import(args) => wait(import::run(args, &caller)),
         Command::Get { token_id } => wait(token::get(token_id, &caller)),
         Command::List(args) => wait(token::list(*args, &caller)),
+        Command::Update(args) => wait(token::update(*args, &caller)),
+        Command::Suspend(args) => wait(token::suspend(args, &caller)),
+        Command::Resume(args) => wait(token::resume(args, &caller)),
         Command::Revoke(args) => wait(token::revoke(args, &caller)),
         Command::RevokeMatching(args) => wait(token::revoke_matching(*args, &caller)),
         Command::RevokeLeaked(args) => wait(token::revoke_leaked(args, &caller)),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::proto::v1;
 use crate::token::format::{Body, Prefix};
 
 /// `native`, or an alphabet and a number of characters: `hex:40`, `base64url:48`, `base62:40`.
@@ -44,6 +45,40 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
 pub(super) fn instant(text: &str) -> Result<jiff::Timestamp, String> {
     text.parse()
         .map_err(|error| format!("must be an instant such as 2030-01-31T12:00:00Z: {error}"))
+}
+
+/// The end of a token, which may have none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    Never,
+    At(jiff::Timestamp),
+}
+
+/// `never`, or an instant in RFC 3339.
+pub(super) fn end(text: &str) -> Result<End, String> {
+    match text {
+        "never" => Ok(End::Never),
+        text => instant(text).map(End::At),
+    }
+}
+
+impl End {
+    pub(super) fn to_proto(self) -> Option<prost_types::Timestamp> {
+        match self {
+            End::Never => None,
+            End::At(instant) => Some(to_proto_timestamp(instant)),
+        }
+    }
+}
+
+/// `100/1m`: so many requests within so long.
+pub(super) fn rate_limit(text: &str) -> Result<v1::RateLimit, String> {
+    let wanted = || "must be N/DURATION, such as 100/1m".to_owned();
+    let (requests, period) = text.split_once('/').ok_or_else(wanted)?;
+    Ok(v1::RateLimit {
+        requests: requests.parse().map_err(|_| wanted())?,
+        period: Some(to_proto_duration(span(period)?)),
+    })
 }
 
 pub(super) fn to_proto_duration(span: Duration) -> prost_types::Duration {
@@ -117,6 +152,19 @@ mod tests {
         assert_eq!(proto("2030-01-31T13:00:00+01:00")?, at(1_896_091_200, 0));
         assert!(instant("2030-01-31").is_err());
         Ok(())
+    }
+
+    #[test]
+    fn rate_limits() {
+        let limit = rate_limit("100/1m");
+        let period = |limit: v1::RateLimit| limit.period.map(|period| period.seconds);
+        assert_eq!(
+            limit.map(|limit| (limit.requests, period(limit))),
+            Ok((100, Some(60)))
+        );
+        for text in ["", "100", "100/", "/1m", "-/1m", "100/1", "1e2/1m"] {
+            assert!(rate_limit(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `tokenward verify`: is this token good, and for what?
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use comfy_table::Cell;
@@ -34,6 +35,9 @@ pub(super) struct VerifyArgs {
     /// Ask the store itself
     #[arg(long)]
     strong: bool,
+    /// Where the client calls from, for tokens that are good from some networks only
+    #[arg(long, value_name = "IP")]
+    client_address: Option<IpAddr>,
     #[command(flatten)]
     secret: SecretArgs,
 }
@@ -57,6 +61,7 @@ struct VerifiedToken {
     labels: BTreeMap<String, String>,
     expire_time: Option<String>,
     secret_version: i32,
+    rate_limit: Option<String>,
 }
 
 pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
@@ -74,6 +79,9 @@ pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
         namespace: args.namespace,
         required_scopes: args.scopes,
         consistency,
+        context: args.client_address.map(|address| v1::RequestContext {
+            client_address: address.to_string(),
+        }),
     };
     let answer = VerificationServiceClient::new(channel)
         .verify(request)
@@ -114,6 +122,7 @@ impl From<v1::VerifiedToken> for VerifiedToken {
             labels: token.labels.into_iter().collect(),
             expire_time: token.expire_time.map(view::time),
             secret_version: token.secret_version,
+            rate_limit: token.rate_limit.map(view::rate_limit),
         }
     }
 }
@@ -139,6 +148,7 @@ impl Judgement {
             add("scopes", &token.scopes.join(" "));
             add("expires", token.expire_time.as_deref().unwrap_or("never"));
             add("version", &token.secret_version.to_string());
+            add("rate limit", token.rate_limit.as_deref().unwrap_or_default());
         }
         add("revision", &self.revision.to_string());
         facts

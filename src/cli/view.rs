@@ -23,6 +23,12 @@ pub(super) struct Token {
     pub expire_time: Option<String>,
     pub revoke_time: Option<String>,
     pub revoke_reason: String,
+    pub suspend_time: Option<String>,
+    pub suspend_reason: String,
+    pub networks: Vec<String>,
+    /// As `--rate-limit` takes it.
+    pub rate_limit: Option<String>,
+    pub etag: String,
     pub secrets: Vec<SecretVersion>,
 }
 
@@ -32,6 +38,9 @@ pub(super) struct SecretVersion {
     pub hint: String,
     pub create_time: Option<String>,
     pub retire_time: Option<String>,
+    pub overlap: Option<String>,
+    pub first_use_time: Option<String>,
+    pub reuse_time: Option<String>,
 }
 
 #[derive(Serialize, Debug)]
@@ -80,6 +89,11 @@ impl From<v1::Token> for Token {
             expire_time: token.expire_time.map(time),
             revoke_time: token.revoke_time.map(time),
             revoke_reason: token.revoke_reason,
+            suspend_time: token.suspend_time.map(time),
+            suspend_reason: token.suspend_reason,
+            networks: token.networks,
+            rate_limit: token.rate_limit.map(rate_limit),
+            etag: token.etag,
             secrets: token.secrets.into_iter().map(SecretVersion::from).collect(),
         }
     }
@@ -92,6 +106,9 @@ impl From<v1::SecretVersion> for SecretVersion {
             hint: secret.hint,
             create_time: secret.create_time.map(time),
             retire_time: secret.retire_time.map(time),
+            overlap: secret.overlap.map(span),
+            first_use_time: secret.first_use_time.map(time),
+            reuse_time: secret.reuse_time.map(time),
         }
     }
 }
@@ -194,12 +211,12 @@ impl Token {
         add("labels", &labels.join(" "));
         add("revoked", self.revoke_time.as_deref().unwrap_or_default());
         add("reason", &self.revoke_reason);
+        add("suspended", self.suspend_time.as_deref().unwrap_or_default());
+        add("reason", &self.suspend_reason);
+        add("networks", &self.networks.join(" "));
+        add("rate limit", self.rate_limit.as_deref().unwrap_or_default());
         for secret in &self.secrets {
-            let end = secret.retire_time.as_ref();
-            let end = end.map_or(String::new(), |time| format!(", retires {time}"));
-            let made = secret.create_time.as_deref().unwrap_or_default();
-            let told = format!("{} version {}, made {made}{end}", secret.hint, secret.version);
-            add("secret", &told);
+            add("secret", &secret.told());
         }
         facts
     }
@@ -210,6 +227,28 @@ impl Token {
             "revoked" => bad(&self.state),
             other => doubtful(other),
         }
+    }
+}
+
+impl SecretVersion {
+    fn told(&self) -> String {
+        let made = self.create_time.as_deref().unwrap_or_default();
+        let mut told = format!("{} version {}, made {made}", self.hint, self.version);
+        match &self.first_use_time {
+            Some(time) => told.push_str(&format!(", first used {time}")),
+            None if self.version > 1 => told.push_str(", never used"),
+            None => {}
+        }
+        if let Some(overlap) = &self.overlap {
+            told.push_str(&format!(", ends the one before {overlap} after its first use"));
+        }
+        if let Some(time) = &self.retire_time {
+            told.push_str(&format!(", retires {time}"));
+        }
+        if let Some(time) = &self.reuse_time {
+            told.push_str(&format!(", used after that {time}"));
+        }
+        told
     }
 }
 
@@ -266,6 +305,19 @@ pub(super) fn time(time: Timestamp) -> String {
     }
 }
 
+/// As a person writes it: `1h`.
+fn span(span: prost_types::Duration) -> String {
+    match std::time::Duration::try_from(span) {
+        Ok(span) => humantime::format_duration(span).to_string(),
+        Err(_) => span.to_string(),
+    }
+}
+
+pub(super) fn rate_limit(limit: v1::RateLimit) -> String {
+    let period = span(limit.period.unwrap_or_default());
+    format!("{}/{}", limit.requests, period.replace(' ', ""))
+}
+
 fn state(state: v1::TokenState) -> String {
     worded(state.as_str_name(), "TOKEN_STATE_")
 }
@@ -307,6 +359,9 @@ mod tests {
             TokenResumed,
             TokenRedigested,
             TokenImported,
+            TokenUpdated,
+            TokenFirstUsed,
+            TokenRetiredSecretUsed,
         ];
         let named: Vec<_> = kinds.into_iter().map(kind).collect();
         let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

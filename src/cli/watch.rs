@@ -163,6 +163,7 @@ fn to_line(message: &WatchRevocationsResponse) -> String {
     let (what, time, namespace, token, told) = match message.event.clone() {
         Some(Event::Revoked(it)) => ("revoked", of(it.time), it.namespace, it.token_id, it.reason),
         Some(Event::Suspended(it)) => ("suspended", of(it.time), it.namespace, it.token_id, it.reason),
+        Some(Event::Narrowed(it)) => ("narrowed", of(it.time), it.namespace, it.token_id, String::new()),
         Some(Event::SecretRetired(it)) => {
             let told = format!("version {}", it.version);
             (
@@ -217,6 +218,12 @@ fn to_json(message: &WatchRevocationsResponse) -> Value {
         Some(Event::Suspended(it)) => (
             "suspended",
             withdrawn(it.token_id, it.namespace, it.time, it.reason),
+        ),
+        Some(Event::Narrowed(it)) => (
+            "narrowed",
+            json!({
+                "token_id": it.token_id, "namespace": it.namespace, "time": it.time.map(view::time),
+            }),
         ),
         Some(Event::SecretRetired(it)) => (
             "secret_retired",

@@ -1,7 +1,9 @@
 //! What a change makes of a token: the projection, written once. Decisions use it to foresee a record,
 //! and an audit uses it to rebuild one.
 
-use crate::token::change::TokenChange;
+use crate::token::change::{Retirement, TokenChange};
+use crate::token::time::Timestamp;
+use crate::token::update::{FromTo, Updated};
 use crate::token::{KeptSecret, Token};
 
 /// A change that cannot follow the record it is applied to: the journal or the record is corrupt.
@@ -15,8 +17,12 @@ pub enum Misfit {
     AfterRevocation,
     #[error("the version of the new secret does not follow the current one")]
     SecretVersion,
-    #[error("the secret that was redigested is none of the token's")]
+    #[error("the secret it concerns is none of the token's")]
     NoSuchSecret,
+    #[error("a secret was used for the first time, or after its end, that was so used before")]
+    UsedTwice,
+    #[error("a field was changed from what it was not")]
+    NotWhatItWas,
 }
 
 /// The token after `change`.
@@ -31,24 +37,13 @@ pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misf
     let mut after = before.clone();
     match change {
         TokenChange::Issued(_) | TokenChange::Imported(_) => return Err(Misfit::IssuedTwice),
-        TokenChange::Rotated { secret, retire_time } => {
-            let current = before.current_secret().map_or(0, |kept| kept.version);
-            if secret.version != current + 1 {
-                return Err(Misfit::SecretVersion);
-            }
-            for kept in &mut after.secrets {
-                let end = if kept.version == current {
-                    *retire_time
-                } else {
-                    secret.create_time
-                };
-                // An earlier end stands: a rotation never gives a dying secret more time.
-                kept.retire_time = Some(kept.retire_time.map_or(end, |before| before.min(end)));
-            }
-            after.secrets.push(KeptSecret::clone(secret));
-            let surplus = after.secrets.len().saturating_sub(Token::SECRETS_KEPT_MAX);
-            after.secrets.drain(..surplus);
-        }
+        TokenChange::Rotated {
+            secret,
+            retire_time,
+            beside,
+            ends: _,
+            by_default: _,
+        } => rotate(&mut after, secret, *retire_time, *beside)?,
         TokenChange::Revoked(withdrawal) => after.revocation = Some(withdrawal.clone()),
         TokenChange::Suspended(withdrawal) => after.suspension = Some(withdrawal.clone()),
         TokenChange::Resumed => after.suspension = None,
@@ -57,17 +52,99 @@ pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misf
             digest,
             pepper,
         } => {
-            let mut kept = after.secrets.iter_mut();
-            let kept = kept
-                .find(|kept| kept.version == *version)
-                .ok_or(Misfit::NoSuchSecret)?;
+            let kept = secret_of(&mut after, *version)?;
             kept.digest = *digest;
             kept.pepper = *pepper;
             // Whoever knows the text now finds it.
             kept.phc = None;
         }
+        TokenChange::Updated(updated) => update(&mut after, updated)?,
+        TokenChange::FirstUsed {
+            version,
+            time,
+            retires,
+        } => {
+            let used = &mut secret_of(&mut after, *version)?.first_use_time;
+            if used.replace(*time).is_some() {
+                return Err(Misfit::UsedTwice);
+            }
+            if let Some(Retirement { version, retire_time }) = retires {
+                end_at(secret_of(&mut after, *version)?, *retire_time);
+            }
+        }
+        TokenChange::RetiredSecretUsed {
+            version,
+            time,
+            suspension,
+        } => {
+            let reused = &mut secret_of(&mut after, *version)?.reuse_time;
+            if reused.replace(*time).is_some() {
+                return Err(Misfit::UsedTwice);
+            }
+            after.suspension = after.suspension.or_else(|| suspension.clone());
+        }
     }
     Ok(after)
+}
+
+fn rotate(
+    token: &mut Token,
+    secret: &KeptSecret,
+    retire_time: Option<Timestamp>,
+    beside: Option<u32>,
+) -> Result<(), Misfit> {
+    let current = token.current_secret().map_or(0, |kept| kept.version);
+    if secret.version != current + 1 {
+        return Err(Misfit::SecretVersion);
+    }
+    if beside.is_some_and(|version| token.secret_of_version(version).is_none()) {
+        return Err(Misfit::NoSuchSecret);
+    }
+    let beside = beside.unwrap_or(current);
+    for kept in &mut token.secrets {
+        if kept.version != beside {
+            end_at(kept, secret.create_time);
+        } else if let Some(retire_time) = retire_time {
+            end_at(kept, retire_time);
+        }
+    }
+    token.secrets.push(secret.clone());
+    if token.secrets.len() > Token::SECRETS_KEPT_MAX {
+        // However many were replaced unused: the one that lives on is not forgotten over them.
+        let spared = usize::from(token.secrets[0].version == beside);
+        token.secrets.remove(spared);
+    }
+    Ok(())
+}
+
+/// An earlier end stands: no change ever gives a dying secret more time.
+fn end_at(kept: &mut KeptSecret, end: Timestamp) {
+    kept.retire_time = Some(kept.retire_time.map_or(end, |before| before.min(end)));
+}
+
+fn secret_of(token: &mut Token, version: u32) -> Result<&mut KeptSecret, Misfit> {
+    let mut kept = token.secrets.iter_mut();
+    kept.find(|kept| kept.version == version)
+        .ok_or(Misfit::NoSuchSecret)
+}
+
+fn update(token: &mut Token, updated: &Updated) -> Result<(), Misfit> {
+    fn put<T: Clone + PartialEq>(field: &mut T, change: Option<&FromTo<T>>) -> Result<(), Misfit> {
+        match change {
+            Some(FromTo { from, .. }) if field != from => Err(Misfit::NotWhatItWas),
+            Some(FromTo { to, .. }) => {
+                field.clone_from(to);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+    put(&mut token.name, updated.name.as_ref())?;
+    put(&mut token.scopes, updated.scopes.as_ref())?;
+    put(&mut token.labels, updated.labels.as_ref())?;
+    put(&mut token.expire_time, updated.expire_time.as_ref())?;
+    put(&mut token.networks, updated.networks.as_ref())?;
+    put(&mut token.rate_limit, updated.rate_limit.as_ref())
 }
 
 #[cfg(test)]

@@ -72,6 +72,9 @@ pub enum Kind {
     TokenResumed,
     TokenRedigested,
     TokenImported,
+    TokenUpdated,
+    TokenFirstUsed,
+    TokenRetiredSecretUsed,
 }
 
 /// The record a change leaves behind.
@@ -147,6 +150,9 @@ impl Change {
                 TokenChange::Resumed => Kind::TokenResumed,
                 TokenChange::Redigested { .. } => Kind::TokenRedigested,
                 TokenChange::Imported(_) => Kind::TokenImported,
+                TokenChange::Updated(_) => Kind::TokenUpdated,
+                TokenChange::FirstUsed { .. } => Kind::TokenFirstUsed,
+                TokenChange::RetiredSecretUsed { .. } => Kind::TokenRetiredSecretUsed,
             },
         }
     }
@@ -290,7 +296,7 @@ impl Entry {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 12] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -300,6 +306,9 @@ impl Kind {
         Kind::TokenResumed,
         Kind::TokenRedigested,
         Kind::TokenImported,
+        Kind::TokenUpdated,
+        Kind::TokenFirstUsed,
+        Kind::TokenRetiredSecretUsed,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -313,6 +322,9 @@ impl Kind {
             Kind::TokenResumed => "token.resumed",
             Kind::TokenRedigested => "token.redigested",
             Kind::TokenImported => "token.imported",
+            Kind::TokenUpdated => "token.updated",
+            Kind::TokenFirstUsed => "token.first_used",
+            Kind::TokenRetiredSecretUsed => "token.retired_secret_used",
         }
     }
 }

@@ -1,11 +1,23 @@
 //! Changes and drafts for tests.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ipnet::IpNet;
+use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
 
 use super::*;
-use crate::token::samples::{any_kept, any_namespace, any_slug, any_token, any_withdrawal, instant};
+use crate::token::change::Retirement;
+use crate::token::network::Networks;
+use crate::token::policy::RateLimit;
+use crate::token::samples::{
+    any_instant, any_kept, any_namespace, any_slug, any_token, any_withdrawal, instant, name, scopes,
+};
+use crate::token::time::Span;
+use crate::token::update::{FromTo, Updated};
 
 /// Ann, at one fixed instant, with a request id that no other call gives.
 pub(crate) fn origin() -> Origin {
@@ -28,27 +40,100 @@ pub(crate) fn import(token: Token) -> Draft {
 }
 
 pub(crate) fn any_token_change() -> impl Strategy<Value = TokenChange> {
-    let rotated = (any_kept(), crate::token::samples::any_instant())
-        .prop_map(|(secret, retire_time)| TokenChange::Rotated { secret, retire_time });
-    prop_oneof![
-        (any_token(), any::<bool>()).prop_map(|(token, imported)| {
-            let token = Box::new(token);
-            if imported {
-                TokenChange::Imported(token)
-            } else {
-                TokenChange::Issued(token)
+    let version = || option::of(any::<u32>());
+    let rotated = (
+        any_kept(),
+        option::of(any_instant()),
+        version(),
+        version(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(secret, retire_time, beside, ends, by_default)| TokenChange::Rotated {
+                secret,
+                retire_time,
+                beside,
+                ends,
+                by_default,
+            },
+        );
+    let retires =
+        (any::<u32>(), any_instant()).prop_map(|(version, retire_time)| Retirement { version, retire_time });
+    let first_used =
+        (any::<u32>(), any_instant(), option::of(retires)).prop_map(|(version, time, retires)| {
+            TokenChange::FirstUsed {
+                version,
+                time,
+                retires,
             }
-        }),
-        rotated,
+        });
+    let reused = (any::<u32>(), any_instant(), option::of(any_withdrawal())).prop_map(
+        |(version, time, suspension)| TokenChange::RetiredSecretUsed {
+            version,
+            time,
+            suspension,
+        },
+    );
+    // Boxed: what makes them all together is larger than the stack of a test.
+    prop_oneof![
+        (any_token(), any::<bool>())
+            .prop_map(|(token, imported)| {
+                let token = Box::new(token);
+                if imported {
+                    TokenChange::Imported(token)
+                } else {
+                    TokenChange::Issued(token)
+                }
+            })
+            .boxed(),
+        rotated.boxed(),
         any_withdrawal().prop_map(TokenChange::Revoked),
         any_withdrawal().prop_map(TokenChange::Suspended),
         Just(TokenChange::Resumed),
+        any_updated()
+            .prop_map(|updated| TokenChange::Updated(Box::new(updated)))
+            .boxed(),
+        first_used.boxed(),
+        reused.boxed(),
         any_kept().prop_map(|kept| TokenChange::Redigested {
             version: kept.version,
             digest: kept.digest,
             pepper: kept.pepper,
         }),
     ]
+}
+
+fn any_updated() -> impl Strategy<Value = Updated> {
+    fn from_to<T: Clone + fmt::Debug>(
+        any: impl Strategy<Value = T> + Clone,
+    ) -> impl Strategy<Value = Option<FromTo<T>>> {
+        option::of((any.clone(), any).prop_map(|(from, to)| FromTo { from, to }))
+    }
+    let name = select(vec!["", "Laptop", "é \"🦀\""]).prop_map(name);
+    let scopes = subsequence(vec!["admin", "read", "write"], 0..3).prop_map(|names| scopes(&names));
+    let end = option::of((0..99_i64).prop_map(instant));
+    let network = |length| IpNet::new(IpAddr::from([10, 0, 0, 0]), length).unwrap();
+    let networks =
+        option::of((8..32_u8).prop_map(move |length| Networks::try_from(vec![network(length)]).unwrap()));
+    let limit = option::of(any::<NonZeroU32>().prop_map(|requests| RateLimit {
+        requests,
+        period: Span::seconds(60),
+    }));
+    (
+        from_to(name),
+        from_to(scopes),
+        from_to(end),
+        from_to(networks),
+        from_to(limit),
+    )
+        .prop_map(|(name, scopes, expire_time, networks, rate_limit)| Updated {
+            name,
+            scopes,
+            expire_time,
+            networks,
+            rate_limit,
+            labels: None,
+        })
 }
 
 pub(crate) fn any_change() -> impl Strategy<Value = Change> {

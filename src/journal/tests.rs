@@ -11,6 +11,8 @@ use crate::token::id::RequestId;
 use crate::token::samples::{
     any_instant, any_text, imported, instant, kept, namespace, redigested, token, withdrawal,
 };
+use crate::token::text::Name;
+use crate::token::update::{Update, update};
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.
 fn any_draft() -> impl Strategy<Value = Draft> {
@@ -68,6 +70,18 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             "{\"redigested\":{\"version\":1,\"digest\":",
         ),
         (Kind::TokenImported, "{\"imported\":{\"id\":"),
+        (
+            Kind::TokenUpdated,
+            "{\"updated\":{\"name\":{\"from\":\"Laptop\",\"to\":\"Phone\"}}}",
+        ),
+        (
+            Kind::TokenFirstUsed,
+            "{\"first_used\":{\"version\":1,\"time\":1800000000000001}}",
+        ),
+        (
+            Kind::TokenRetiredSecretUsed,
+            "{\"retired_secret_used\":{\"version\":1,\"time\":1800000000000001}}",
+        ),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -75,19 +89,37 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         version: Revision::new(3),
     };
     let of_token = |change| Draft::of_token(origin(), Some(&stored), change);
+    let phone = Update {
+        name: Some(Name::try_from("Phone".to_owned())?),
+        ..Update::default()
+    };
     let drafts = [
         Draft::of_new_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
         Draft::of_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
         issue(token(1)),
         of_token(TokenChange::Rotated {
             secret: kept(1, 2, instant(1)),
-            retire_time: instant(2),
+            retire_time: Some(instant(2)),
+            beside: None,
+            ends: None,
+            by_default: false,
         })?,
         of_token(TokenChange::Revoked(withdrawal(instant(1))))?,
         of_token(TokenChange::Suspended(withdrawal(instant(1))))?,
         of_token(TokenChange::Resumed)?,
         of_token(redigested(1))?,
         import(imported(2, "kn_a")),
+        of_token(update(&token(1), &phone, instant(1))?.ok_or("it is one already")?)?,
+        of_token(TokenChange::FirstUsed {
+            version: 1,
+            time: instant(1),
+            retires: None,
+        })?,
+        of_token(TokenChange::RetiredSecretUsed {
+            version: 1,
+            time: instant(1),
+            suspension: None,
+        })?,
     ];
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);

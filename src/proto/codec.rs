@@ -103,6 +103,7 @@ mod tests {
             namespace: "notes".to_owned(),
             required_scopes: vec!["read".to_owned(); 3],
             consistency: None,
+            context: None,
         };
         assert_eq!(fields(&request.encode_to_vec()), 5);
     }

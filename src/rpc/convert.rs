@@ -6,14 +6,15 @@ use crate::membership::Reached;
 use crate::proto::v1;
 use crate::token::format::{Body, Format};
 use crate::token::namespace::Namespace;
-use crate::token::policy::{Policy, SelfManagement};
+use crate::token::network::Networks;
+use crate::token::policy::{Policy, RateLimit, SelfManagement};
 use crate::token::scope::{Labels, Scope, Scopes};
 use crate::token::text::Reason;
-use crate::token::time::Timestamp;
+use crate::token::time::{Span, Timestamp};
 use crate::token::{KeptSecret, State, Token};
 
 pub(super) fn token(token: &Token, clock: &dyn Clock) -> v1::Token {
-    let revocation = token.revocation.as_ref();
+    let (revocation, suspension) = (token.revocation.as_ref(), token.suspension.as_ref());
     v1::Token {
         id: token.id.to_string(),
         namespace: token.namespace.to_string(),
@@ -29,11 +30,43 @@ pub(super) fn token(token: &Token, clock: &dyn Clock) -> v1::Token {
             .map(|revocation| reason(&revocation.reason))
             .unwrap_or_default(),
         secrets: token.secrets.iter().map(secret_version).collect(),
+        suspend_time: suspension.map(|suspension| timestamp(suspension.time)),
+        suspend_reason: suspension
+            .map(|suspension| reason(&suspension.reason))
+            .unwrap_or_default(),
+        networks: networks(token.networks.as_ref()),
+        rate_limit: token.rate_limit.map(rate_limit),
+        etag: token.etag(),
     }
 }
 
-/// What the caller of Verify learns of the token.
-pub(super) fn verified_token(token: &Token, secret_version: u32) -> v1::VerifiedToken {
+fn networks(networks: Option<&Networks>) -> Vec<String> {
+    let networks = networks.into_iter().flat_map(Networks::iter);
+    networks.map(ToString::to_string).collect()
+}
+
+fn rate_limit(limit: RateLimit) -> v1::RateLimit {
+    v1::RateLimit {
+        requests: i32::try_from(limit.requests.get()).unwrap_or(i32::MAX),
+        period: Some(duration(limit.period)),
+    }
+}
+
+fn duration(span: Span) -> prost_types::Duration {
+    let micros = span.micros();
+    prost_types::Duration {
+        seconds: micros / 1_000_000,
+        nanos: i32::try_from(micros % 1_000_000 * 1000).unwrap_or_default(),
+    }
+}
+
+/// What the caller of Verify learns of the token; `policy` is that of its namespace.
+pub(super) fn verified_token(
+    token: &Token,
+    secret_version: u32,
+    policy: Option<&Policy>,
+) -> v1::VerifiedToken {
+    let by_default = policy.and_then(|policy| policy.rate_limit_default);
     v1::VerifiedToken {
         id: token.id.to_string(),
         namespace: token.namespace.to_string(),
@@ -43,6 +76,7 @@ pub(super) fn verified_token(token: &Token, secret_version: u32) -> v1::Verified
         labels: labels(&token.labels),
         expire_time: token.expire_time.map(timestamp),
         secret_version: version(secret_version),
+        rate_limit: token.rate_limit.or(by_default).map(rate_limit),
     }
 }
 
@@ -117,6 +151,9 @@ fn secret_version(kept: &KeptSecret) -> v1::SecretVersion {
         hint: kept.hint.to_string(),
         create_time: Some(timestamp(kept.create_time)),
         retire_time: kept.retire_time.map(timestamp),
+        overlap: kept.overlap.map(duration),
+        first_use_time: kept.first_use_time.map(timestamp),
+        reuse_time: kept.reuse_time.map(timestamp),
     }
 }
 
@@ -171,6 +208,9 @@ fn kind(kind: Kind) -> v1::EntryKind {
         Kind::TokenResumed => v1::EntryKind::TokenResumed,
         Kind::TokenRedigested => v1::EntryKind::TokenRedigested,
         Kind::TokenImported => v1::EntryKind::TokenImported,
+        Kind::TokenUpdated => v1::EntryKind::TokenUpdated,
+        Kind::TokenFirstUsed => v1::EntryKind::TokenFirstUsed,
+        Kind::TokenRetiredSecretUsed => v1::EntryKind::TokenRetiredSecretUsed,
     }
 }
 

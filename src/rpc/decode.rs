@@ -2,15 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use humantime::format_duration;
+use ipnet::IpNet;
 
 use super::status::Problem;
+use crate::proto::v1;
 use crate::token::id::{RequestId, Slug, TokenId};
+use crate::token::network::{Networks, NotNetworks};
+use crate::token::policy::RateLimit;
 use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
 use crate::token::text::LabelValue;
-use crate::token::time::Timestamp;
+use crate::token::time::{Span, Timestamp};
+
+/// Of a rate limit.
+const PERIOD_MIN: Duration = Duration::from_secs(1);
+const PERIOD_MAX: Duration = Duration::from_hours(24);
 
 /// Collects what is wrong with the fields of a request, by path.
 #[derive(Debug, Default)]
@@ -50,7 +60,11 @@ impl Fields {
     }
 
     pub(super) fn token_id(&mut self, text: &str) -> Option<TokenId> {
-        self.take("token_id", TokenId::parse(text))
+        self.token_id_at("token_id", text)
+    }
+
+    pub(super) fn token_id_at(&mut self, path: &str, text: &str) -> Option<TokenId> {
+        self.take(path, TokenId::parse(text))
     }
 
     /// An empty request id is none.
@@ -112,6 +126,50 @@ impl Fields {
             }
         }
         self.take(at, Labels::try_from(parsed))
+    }
+
+    /// Networks in CIDR form, or addresses; none: anywhere. What is said beyond the prefix would be ignored, and is
+    /// hardly what was meant.
+    pub(super) fn networks(&mut self, at: &str, texts: Vec<String>) -> Option<Option<Networks>> {
+        if texts.is_empty() {
+            return Some(None);
+        }
+        if texts.len() > Networks::COUNT_MAX {
+            self.take(at, Err::<(), _>(NotNetworks { count: texts.len() }));
+            return None;
+        }
+        let parsed = texts.iter().enumerate().map(|(i, text)| {
+            let network: Option<IpNet> = text.parse().ok();
+            let network = network.filter(|network| *network == network.trunc());
+            let network = network.or_else(|| text.parse().map(IpAddr::into).ok());
+            let wanted =
+                "must be a network such as 192.0.2.0/24, without bits beyond its prefix, or an address";
+            self.take(format!("{at}[{i}]"), network.ok_or(wanted))
+        });
+        let networks: Vec<_> = parsed.collect();
+        let networks: Option<Vec<_>> = networks.into_iter().collect();
+        self.take(at, Networks::try_from(networks?)).map(Some)
+    }
+
+    /// A rate limit that may not be there.
+    pub(super) fn rate_limit(&mut self, at: &str, limit: Option<v1::RateLimit>) -> Option<Option<RateLimit>> {
+        let Some(limit) = limit else {
+            return Some(None);
+        };
+        let requests = u32::try_from(limit.requests).ok().and_then(NonZeroU32::new);
+        let wanted = format!("must lie between 1 and {}", i32::MAX);
+        let requests = self.take(format!("{at}.requests"), requests.ok_or(wanted));
+        let period = self.duration(
+            &format!("{at}.period"),
+            limit.period.unwrap_or_default(),
+            PERIOD_MIN,
+            Some(PERIOD_MAX),
+        );
+        let period = self.take(format!("{at}.period"), Span::try_from(period?))?;
+        Some(Some(RateLimit {
+            requests: requests?,
+            period,
+        }))
     }
 
     /// An instant, rounded down to a microsecond.

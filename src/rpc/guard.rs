@@ -3,6 +3,7 @@
 //! The table says what a call needs at least. Which namespace it concerns is known only once its message is
 //! read: that is asked where the message is, with `named`, or in `authority`, of the token that was found.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -66,6 +67,18 @@ pub const TABLE: &[(&str, Needs)] = &[
     (
         "/tokenward.v1.TokenService/Rotate",
         Needs::RightOverToken(Right::TokensRotate),
+    ),
+    (
+        "/tokenward.v1.TokenService/Update",
+        Needs::Right(Right::TokensUpdate),
+    ),
+    (
+        "/tokenward.v1.TokenService/Suspend",
+        Needs::Right(Right::TokensUpdate),
+    ),
+    (
+        "/tokenward.v1.TokenService/Resume",
+        Needs::Right(Right::TokensUpdate),
     ),
     (
         "/tokenward.v1.RevocationService/WatchRevocations",
@@ -161,7 +174,8 @@ pub(super) async fn recognise<B>(
     let peer = request.extensions().get::<Peer>();
     if let Some(secret) = bearer {
         let origin = peer.map_or("", |peer| &*peer.origin);
-        return holder_of(verifier, origin, secret).await;
+        let address = peer.and_then(|peer| peer.address);
+        return holder_of(verifier, (origin, address), secret).await;
     }
     let names = peer.and_then(|peer| peer.names.as_deref());
     let (Some(peer), Some(names)) = (peer, names) else {
@@ -205,7 +219,11 @@ const NOT_GOOD: Problem = Problem::Unauthenticated {
     what: "the credential is not good",
 };
 
-async fn holder_of(verifier: &Verifier, origin: &str, secret: Secret) -> Result<Caller, Problem> {
+async fn holder_of(
+    verifier: &Verifier,
+    (origin, address): (&str, Option<IpAddr>),
+    secret: Secret,
+) -> Result<Caller, Problem> {
     // A product's token that can call nothing is not even looked up.
     let namespace = verifier.namespace_of(&secret).ok_or(NOT_GOOD)?;
     let self_management = namespace.policy.self_management;
@@ -216,6 +234,7 @@ async fn holder_of(verifier: &Verifier, origin: &str, secret: Secret) -> Result<
     // What it may do depends on the namespace, so it must be of that one.
     let need = Need {
         namespace: Some(namespace.slug.clone()),
+        address,
         ..Need::default()
     };
     let judged = verifier

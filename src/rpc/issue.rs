@@ -43,8 +43,18 @@ pub(super) async fn issue(
         }
         Some(Expiration::Ttl(ttl)) => fields.duration("ttl", ttl, TTL_MIN, None).map(Lifetime::For),
     };
-    let issue = match (namespace, name, subject, scopes, labels, lifetime) {
-        (Some(namespace), Some(name), Some(subject), Some(scopes), Some(labels), Some(lifetime)) => {
+    let networks = fields.networks("networks", request.networks);
+    let rate_limit = fields.rate_limit("rate_limit", request.rate_limit);
+    let used = networks.zip(rate_limit);
+    let issue = match (namespace, name, subject, scopes, labels, lifetime.zip(used)) {
+        (
+            Some(namespace),
+            Some(name),
+            Some(subject),
+            Some(scopes),
+            Some(labels),
+            Some((lifetime, (networks, rate_limit))),
+        ) => {
             fields.check()?;
             Issue {
                 namespace,
@@ -53,6 +63,8 @@ pub(super) async fn issue(
                 scopes,
                 labels,
                 lifetime,
+                networks,
+                rate_limit,
             }
         }
         _ => return Err(fields.problem()),

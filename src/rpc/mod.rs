@@ -18,6 +18,8 @@ mod revoke_leaked;
 mod revoke_matching;
 mod rotate;
 mod status;
+mod suspend;
+mod update;
 mod verify;
 mod watch;
 
@@ -166,6 +168,30 @@ impl v1::token_service_server::TokenService for Api {
     ) -> Result<Response<v1::RotateResponse>, Status> {
         let (caller, request) = guard::caller_of(self, request).await?;
         answer(rotate::rotate(self, &caller, request).await)
+    }
+
+    async fn update(
+        &self,
+        request: Request<v1::UpdateRequest>,
+    ) -> Result<Response<v1::UpdateResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(update::update(self, &caller, request).await)
+    }
+
+    async fn suspend(
+        &self,
+        request: Request<v1::SuspendRequest>,
+    ) -> Result<Response<v1::SuspendResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(suspend::suspend(self, &caller, request).await)
+    }
+
+    async fn resume(
+        &self,
+        request: Request<v1::ResumeRequest>,
+    ) -> Result<Response<v1::ResumeResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(suspend::resume(self, &caller, request).await)
     }
 }
 

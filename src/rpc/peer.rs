@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -15,15 +16,18 @@ use crate::token::text::Actor;
 pub struct Peer {
     /// Where it calls from: whose budget pays for finding out who it is. Not to be mistaken for any actor.
     pub origin: Arc<str>,
+    /// Its address, for credentials that are good from some networks only.
+    pub address: Option<IpAddr>,
     /// What a verified client certificate names: one SPIFFE ID, or DNS names. `None`: it showed none.
     pub names: Option<Arc<[String]>>,
 }
 
 impl Peer {
-    /// Somebody at this address, who has shown no certificate.
+    /// Somebody who calls from there, and has shown no certificate.
     pub fn at(address: impl Display) -> Peer {
         Peer {
             origin: format!("address:{address}").into(),
+            address: None,
             names: None,
         }
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::decode::Fields;
 use super::{Api, Problem, ask, convert};
 use crate::proto::v1;
+use crate::proto::v1::rotate_request::OverlapMode;
 use crate::token::caller::Caller;
-
-const OVERLAP_MAX: Duration = Duration::from_hours(30 * 24);
+use crate::token::overlap::Overlap;
+use crate::token::time::Span;
 
 pub(super) async fn rotate(
     api: &Api,
@@ -17,8 +18,21 @@ pub(super) async fn rotate(
     let mut fields = Fields::default();
     let ask = ask(caller, &mut fields, &request.request_id);
     let token_id = fields.token_id(&request.token_id);
-    let overlap = request.overlap.unwrap_or_default();
-    let overlap = fields.duration("overlap", overlap, Duration::ZERO, Some(OVERLAP_MAX));
+    let overlap = match request.overlap_mode {
+        None => Some(None),
+        Some(OverlapMode::Overlap(span)) => fields.overlap("overlap", span).map(|span| {
+            // Zero is what was always said for none.
+            Some(if span == Span::ZERO {
+                Overlap::None
+            } else {
+                Overlap::For(span)
+            })
+        }),
+        Some(OverlapMode::OverlapFromFirstUse(span)) => {
+            let span = fields.overlap("overlap_from_first_use", span);
+            span.map(|span| Some(Overlap::FromFirstUse(span)))
+        }
+    };
     let (Some(token_id), Some(overlap)) = (token_id, overlap) else {
         return Err(fields.problem());
     };
@@ -31,4 +45,11 @@ pub(super) async fn rotate(
         cursor: rotated.cursor.to_string(),
         propagation: convert::propagation(reached).into(),
     })
+}
+
+impl Fields {
+    fn overlap(&mut self, path: &str, span: prost_types::Duration) -> Option<Span> {
+        let span = self.duration(path, span, Duration::ZERO, Some(Overlap::MAX.duration()))?;
+        self.take(path, Span::try_from(span))
+    }
 }

@@ -11,6 +11,7 @@ use crate::authority::AuthorityError;
 use crate::store::StoreError;
 use crate::token::change::Refused;
 use crate::token::id::Slug;
+use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
@@ -316,6 +317,7 @@ fn authority(error: AuthorityError) -> Status {
                 Refused::Revoked => about(Reason::TokenRevoked),
                 Refused::Expired => about(Reason::TokenExpired),
                 Refused::BornExpired { .. } => fields(vec![("expire_time".to_owned(), message)]),
+                Refused::PastEnd { .. } => fields(vec![("token.expire_time".to_owned(), message)]),
                 Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
             }
         }
@@ -323,6 +325,14 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::OtherSubject | AuthorityError::SecretRetiring => Reason::NotGrantable.status(message),
         AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),
         AuthorityError::FormatTagged(slug) => Reason::FormatTagged.about(message, "namespace", &slug),
+        AuthorityError::Breach(breach) => fields(vec![(format!("token.{}", breach.field()), message)]),
+        AuthorityError::OverlapTooLong { asked, .. } => {
+            let path = match asked {
+                Overlap::None | Overlap::For(_) => "overlap",
+                Overlap::FromFirstUse(_) => "overlap_from_first_use",
+            };
+            fields(vec![(path.to_owned(), message)])
+        }
         AuthorityError::EtagMismatch => Reason::EtagMismatch.status(message),
         AuthorityError::RequestIdReused => Reason::RequestIdReused.status(message),
         AuthorityError::SecretAlreadyShown { token_id } => {

@@ -1,5 +1,6 @@
 //! VerificationService: Verify and BatchVerify.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::decode::Fields;
@@ -81,7 +82,20 @@ fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
             .unwrap_or_default(),
     };
     let consistency = consistency(fields, at, request.consistency);
-    (secret, Need { namespace, scopes }, consistency)
+    let address = match request.context.unwrap_or_default().client_address {
+        text if text.is_empty() => None,
+        text => {
+            let parsed: Option<IpAddr> = text.parse().ok();
+            let wanted = "must be an IPv4 or IPv6 address, without a port";
+            fields.take(format!("{at}context.client_address"), parsed.ok_or(wanted))
+        }
+    };
+    let need = Need {
+        namespace,
+        scopes,
+        address,
+    };
+    (secret, need, consistency)
 }
 
 fn consistency(fields: &mut Fields, at: &str, asked: Option<v1::Consistency>) -> Consistency {
@@ -113,7 +127,9 @@ async fn judge(
     caller: &Caller,
     (secret, need, consistency): Asked,
 ) -> Result<v1::VerifyResponse, Problem> {
-    let namespace = api.verifier.namespace_of(&secret).map(|found| found.slug.clone());
+    let found = api.verifier.namespace_of(&secret);
+    let namespace = found.as_ref().map(|found| found.slug.clone());
+    let policy = found.as_ref().map(|found| &found.policy);
     let may = |right, namespace: &Slug| caller.may(right, namespace);
     let foreign = namespace
         .as_ref()
@@ -139,7 +155,7 @@ async fn judge(
             cache_ttl,
         } => {
             response.cache_ttl = prost_types::Duration::try_from(cache_ttl).ok();
-            response.token = token.map(|token| convert::verified_token(&token, secret_version));
+            response.token = token.map(|token| convert::verified_token(&token, secret_version, policy));
             v1::Verdict::Accepted
         }
         Verdict::Refused(Refusal::InsufficientScope {
@@ -147,7 +163,7 @@ async fn judge(
             secret_version,
         }) => {
             response.missing_scopes = convert::scopes(&missing);
-            response.token = token.map(|token| convert::verified_token(&token, secret_version));
+            response.token = token.map(|token| convert::verified_token(&token, secret_version, policy));
             v1::Verdict::InsufficientScope
         }
         Verdict::Refused(refusal) => {
@@ -175,6 +191,7 @@ fn reason(refusal: &Refusal) -> v1::Verdict {
         Refusal::Expired => v1::Verdict::Expired,
         Refusal::Suspended => v1::Verdict::Suspended,
         Refusal::SecretRetired => v1::Verdict::SecretRetired,
+        Refusal::AddressNotAllowed => v1::Verdict::AddressNotAllowed,
         Refusal::InsufficientScope { .. } => v1::Verdict::InsufficientScope,
     }
 }

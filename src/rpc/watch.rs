@@ -160,6 +160,11 @@ fn narrowed(
             time: Some(convert::timestamp(withdrawal.time)),
             reason: convert::reason(&withdrawal.reason),
         }),
+        Loss::Narrowed { time } => Sent::Narrowed(v1::Narrowed {
+            token_id,
+            namespace,
+            time: Some(convert::timestamp(time)),
+        }),
         Loss::SecretRetired { version, retire_time } => Sent::SecretRetired(v1::SecretRetired {
             token_id,
             namespace,

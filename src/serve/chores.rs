@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
-use crate::token::change::Redigest;
+use crate::token::change::{Redigest, Used};
 use crate::token::text::Actor;
 use crate::verify::{Following, Stop};
 
@@ -29,12 +29,14 @@ impl Chores {
     pub(super) fn start(
         authority: &Arc<Authority>,
         actor: Actor,
-        redigests: mpsc::Receiver<Redigest>,
+        (redigests, uses): (mpsc::Receiver<Redigest>, mpsc::Receiver<Used>),
         following: watch::Receiver<Following>,
         forked: CancellationToken,
     ) -> Chores {
         let mut tasks = JoinSet::new();
         tasks.spawn(sweep(Arc::clone(authority)));
+        let (noting, noted_by) = (Arc::clone(authority), actor.clone());
+        tasks.spawn(async move { noting.note_uses(noted_by, uses).await });
         let authority = Arc::clone(authority);
         tasks.spawn(async move { authority.redigest_used(actor, redigests).await });
         tasks.spawn(cancel_when_forked(following, forked));

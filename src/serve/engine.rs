@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ use crate::rpc::InForce;
 use crate::store::Store;
 use crate::store::spawned::Spawned;
 use crate::token::text::Actor;
-use crate::verify::{Bounds, Cache, Verifier, VerifierTasks};
+use crate::verify::{Bounds, Cache, Verifier};
 
 /// How long the store may take to let go of its file, after all is written.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
@@ -38,7 +39,8 @@ pub(super) struct Engine {
     store: Arc<dyn Store>,
     writing: Writing,
     chores: Chores,
-    tasks: VerifierTasks,
+    follower: JoinHandle<()>,
+    misses: JoinHandle<()>,
     stop_following: CancellationToken,
 }
 
@@ -82,7 +84,7 @@ impl Engine {
         let chores = Chores::start(
             &writing.authority,
             own,
-            redigests_asked,
+            (redigests_asked, tasks.uses),
             verifier.following(),
             forked.clone(),
         );
@@ -94,7 +96,8 @@ impl Engine {
             store,
             writing,
             chores,
-            tasks,
+            follower: tasks.follower,
+            misses: tasks.misses,
             stop_following,
         })
     }
@@ -105,13 +108,12 @@ impl Engine {
 
     /// Writes what was queued, leaves the roll and lets go of the store.
     pub(super) async fn end(self) -> Result<(), ServeError> {
-        let VerifierTasks { follower, misses } = self.tasks;
         self.chores.abort();
         self.writing.stop();
-        misses.abort();
+        self.misses.abort();
         self.stop_following.cancel();
         // It gives its place on the roll up; if it cannot, the others find out by themselves.
-        let _ = timeout(CLOSE_MAX, follower).await;
+        let _ = timeout(CLOSE_MAX, self.follower).await;
         self.writing.end().await?;
         // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
         let _ = timeout(CLOSE_MAX, self.store.close()).await;

@@ -63,7 +63,10 @@ impl Occupancy {
         };
         Occupancy {
             state: Arc::new(state),
-            peer: Peer::at(Neighbours::from(address.ip())),
+            peer: Peer {
+                address: Some(address.ip()),
+                ..Peer::at(Neighbours::from(address.ip()))
+            },
         }
     }
 

@@ -138,7 +138,11 @@ impl<'a> Rows<'a> {
                     ..
                 } => rows.issued.push(row),
                 Change::Token {
-                    change: TokenChange::Rotated { .. } | TokenChange::Redigested { .. },
+                    change:
+                        TokenChange::Rotated { .. }
+                        | TokenChange::Redigested { .. }
+                        | TokenChange::FirstUsed { .. }
+                        | TokenChange::RetiredSecretUsed { .. },
                     ..
                 } => {
                     rows.rotated.push(row);

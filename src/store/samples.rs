@@ -52,7 +52,10 @@ pub(crate) fn rotation(number: u64, token: &Token, retire_time: Timestamp) -> To
     let version = token.current_secret().map_or(1, |current| current.version + 1);
     TokenChange::Rotated {
         secret: kept(number, version, retire_time),
-        retire_time,
+        retire_time: Some(retire_time),
+        beside: None,
+        ends: None,
+        by_default: false,
     }
 }
 

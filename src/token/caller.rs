@@ -177,7 +177,7 @@ impl Caller {
                 .check_passing_on(&token.namespace, &token.scopes, token.expire_time)
                 .and_then(|()| self.check_subject(token)),
             // Nobody locks out those above them.
-            Right::TokensRevoke if token.namespace.as_str() == Slug::SYSTEM => {
+            Right::TokensRevoke | Right::TokensUpdate if token.namespace.as_str() == Slug::SYSTEM => {
                 self.check_scopes(&token.namespace, &token.scopes)
             }
             _ => Ok(()),
@@ -238,11 +238,18 @@ impl Caller {
     }
 
     /// Whether the caller presents this very token. To rotate it takes the current secret: one that is on its
-    /// way out must not take the token over.
+    /// way out must not take the token over. One without an end is not, while nobody is known to have the current one.
     fn presents(&self, token: &Token, right: Right) -> bool {
-        let current = token.current_secret().map(|kept| kept.version);
+        let current = token.current_secret();
+        let may_rotate = |version| {
+            let presented = token.secret_of_version(version);
+            current.is_some_and(|current| {
+                current.version == version
+                    || (current.is_unused() && presented.is_some_and(|kept| kept.retire_time.is_none()))
+            })
+        };
         self.presented().is_some_and(|(own, secret_version)| {
-            own.id == token.id && (right != Right::TokensRotate || current == Some(secret_version))
+            own.id == token.id && (right != Right::TokensRotate || may_rotate(secret_version))
         })
     }
 

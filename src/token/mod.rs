@@ -21,9 +21,12 @@ pub mod secret;
 pub mod selector;
 pub mod text;
 pub mod time;
+pub mod update;
 pub mod verdict;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
 use format::Hint;
 use id::{Slug, TokenId};
@@ -55,7 +58,8 @@ pub struct Token {
     pub rate_limit: Option<RateLimit>,
     pub suspension: Option<Withdrawal>,
     pub revocation: Option<Withdrawal>,
-    /// Oldest first, the current one last; at most [`Token::SECRETS_KEPT_MAX`], at most two of them live.
+    /// Oldest first, the current one last; at most [`Token::SECRETS_KEPT_MAX`], at most two of them live. The newest
+    /// there were; and one that lives on, however many after it were replaced unused.
     pub secrets: Vec<KeptSecret>,
 }
 
@@ -75,7 +79,8 @@ pub struct KeptSecret {
     pub pepper: PepperId,
     pub hint: Hint,
     pub create_time: Timestamp,
-    /// From this instant on the secret is refused; `None` while it is the current one.
+    /// From this instant on the secret is refused; `None` while it is the current one, or a current one that came
+    /// with an overlap from its first use has not been used.
     pub retire_time: Option<Timestamp>,
     /// Once this secret is used for the first time, the one before is refused after so long; until then it lives on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,6 +123,23 @@ impl Token {
         }
     }
 
+    /// Names this state of what people can change in place (AIP-154), and of what they have withdrawn. What else happens
+    /// to a token, a first use for one, leaves it: whoever edits a token is not refused for that.
+    pub fn etag(&self) -> String {
+        let facts = serde_json::json!([
+            self.name,
+            self.scopes,
+            self.labels,
+            self.expire_time,
+            self.networks,
+            self.rate_limit,
+            self.suspension,
+            self.revocation,
+        ]);
+        let digest = sha2::Sha256::digest(facts.to_string());
+        HEXLOWER.encode(&digest[..16])
+    }
+
     /// The secret a client gets with its next rotation is one version later than this one.
     pub fn current_secret(&self) -> Option<&KeptSecret> {
         self.secrets.last()
@@ -141,5 +163,10 @@ impl Token {
 impl KeptSecret {
     pub fn live(&self, now: Timestamp) -> bool {
         self.retire_time.is_none_or(|end| now < end)
+    }
+
+    /// Whether it came by a rotation, and nobody is known to have used it.
+    pub fn is_unused(&self) -> bool {
+        self.version > 1 && self.first_use_time.is_none()
     }
 }

@@ -21,6 +21,15 @@ impl Overlap {
     /// The longest there is, whatever the policy says.
     pub const MAX: Span = Span::days(30);
 
+    /// The same, but no longer than `most`.
+    pub fn at_most(self, most: Span) -> Overlap {
+        match self {
+            Overlap::None => Overlap::None,
+            Overlap::For(span) => Overlap::For(span.min(most)),
+            Overlap::FromFirstUse(span) => Overlap::FromFirstUse(span.min(most)),
+        }
+    }
+
     pub fn span(self) -> Span {
         match self {
             Overlap::None => Span::ZERO,

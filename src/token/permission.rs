@@ -19,6 +19,8 @@ pub enum Right {
     /// To revoke by the secret itself, without learning whether it was one.
     TokensRevokeLeaked,
     TokensRotate,
+    /// To change a token in place, to suspend it and to resume it.
+    TokensUpdate,
     TokensVerify,
     /// To learn why a token was refused, not only that it was.
     TokensVerifyReason,
@@ -26,7 +28,7 @@ pub enum Right {
     NamespacesList,
     NamespacesManage,
     AuditRead,
-    /// Issue, list, revoke and rotate in the namespace of credentials.
+    /// Issue, list, revoke, rotate and update in the namespace of credentials.
     CredentialsManage,
     /// To take over tokens that were issued elsewhere.
     TokensImport,
@@ -80,12 +82,13 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 13] = [
+    pub const ALL: [Right; 14] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
         Right::TokensRevokeLeaked,
         Right::TokensRotate,
+        Right::TokensUpdate,
         Right::TokensVerify,
         Right::TokensVerifyReason,
         Right::RevocationsWatch,
@@ -103,6 +106,7 @@ impl Right {
             Right::TokensRevoke => "tokens.revoke",
             Right::TokensRevokeLeaked => "tokens.revoke_leaked",
             Right::TokensRotate => "tokens.rotate",
+            Right::TokensUpdate => "tokens.update",
             Right::TokensVerify => "tokens.verify",
             Right::TokensVerifyReason => "tokens.verify.reason",
             Right::RevocationsWatch => "revocations.watch",
@@ -128,6 +132,7 @@ impl Right {
             | Right::TokensRevoke
             | Right::TokensRevokeLeaked
             | Right::TokensRotate
+            | Right::TokensUpdate
             | Right::TokensVerify
             | Right::TokensVerifyReason
             | Right::TokensImport => true,
@@ -143,7 +148,11 @@ impl Right {
     fn is_management(self) -> bool {
         matches!(
             self,
-            Right::TokensIssue | Right::TokensList | Right::TokensRevoke | Right::TokensRotate
+            Right::TokensIssue
+                | Right::TokensList
+                | Right::TokensRevoke
+                | Right::TokensRotate
+                | Right::TokensUpdate
         )
     }
 }
@@ -346,6 +355,7 @@ impl Role {
                 "tokens.list",
                 "tokens.revoke",
                 "tokens.rotate",
+                "tokens.update",
             ],
         };
         let grant = (self == Role::Issuer).then(|| format!("{GRANT}:{namespace}:*"));

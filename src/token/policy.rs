@@ -5,10 +5,11 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::KeptSecret;
 use super::overlap::Overlap;
 use super::scope::Scopes;
 use super::text::Plan;
-use super::time::Span;
+use super::time::{Span, Timestamp};
 
 /// The rules of a namespace. Each is off, or lets everything pass, unless it is set.
 ///
@@ -106,6 +107,15 @@ impl SelfManagement {
 impl Policy {
     /// How many plans may be entitled.
     pub const PLANS_MAX: usize = 64;
+
+    /// Whether the use of `kept` at `time` is to be told: it has ended, not only just, and no such use was told before.
+    pub fn hears_of(&self, kept: &KeptSecret, time: Timestamp) -> bool {
+        let tolerance = self.retired_tolerance.duration();
+        let ended = kept
+            .retire_time
+            .is_some_and(|end| end <= time && end.until(time) >= tolerance);
+        self.retired_use != RetiredUse::Ignore && kept.reuse_time.is_none() && ended
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

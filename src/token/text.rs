@@ -135,6 +135,13 @@ text! {
     Plan, 1 to 63 characters
 }
 
+impl Reason {
+    /// Why this program suspends a token by itself.
+    pub fn retired_secret_used(version: u32) -> Reason {
+        Reason(format!("secret version {version} was used after its end"))
+    }
+}
+
 impl Actor {
     /// Whoever made the first credential. No certificate names anybody so, and no token.
     pub fn bootstrap() -> Actor {

@@ -63,6 +63,10 @@ impl Span {
         Span(days as i64 * 86_400 * 1_000_000)
     }
 
+    pub const fn seconds(seconds: u32) -> Span {
+        Span(seconds as i64 * 1_000_000)
+    }
+
     pub const fn micros(self) -> i64 {
         self.0
     }

@@ -1,8 +1,10 @@
 //! The answer of Verify, from facts, an instant and what was asked.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::id::Slug;
+use super::network::Networks;
 use super::scope::Scopes;
 use super::secret::Digest;
 use super::time::Timestamp;
@@ -17,6 +19,8 @@ pub struct Need {
     /// The namespace the token must be of, if the caller insists on one.
     pub namespace: Option<Slug>,
     pub scopes: Scopes,
+    /// Where it is used from, as far as the caller knows.
+    pub address: Option<IpAddr>,
 }
 
 /// An answer: the token is good for what was asked, or it is refused for a reason. That a token could
@@ -40,7 +44,12 @@ pub enum Refusal {
     Expired,
     Suspended,
     SecretRetired,
-    InsufficientScope { missing: Scopes, secret_version: u32 },
+    /// It may be used from some networks only, and this is none of them, or nobody said where it is used from.
+    AddressNotAllowed,
+    InsufficientScope {
+        missing: Scopes,
+        secret_version: u32,
+    },
 }
 
 /// Judges `token`, found by the digest of the presented secret.
@@ -64,6 +73,10 @@ pub fn judge(token: &Token, presented: &Digest, need: &Need, now: Timestamp) -> 
     }
     if !secret.live(now) {
         return Verdict::Refused(Refusal::SecretRetired);
+    }
+    let is_allowed = |networks: &Networks| need.address.is_some_and(|address| networks.contain(address));
+    if !token.networks.as_ref().is_none_or(is_allowed) {
+        return Verdict::Refused(Refusal::AddressNotAllowed);
     }
     let missing = token.scopes.missing(&need.scopes);
     if !missing.is_empty() {

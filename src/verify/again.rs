@@ -36,7 +36,9 @@ impl Verifier {
         let time = self.clock.now();
         Ok(now.is_some_and(|now| {
             let secret = now.secret_of_version(secret_version);
-            now.state(time) == State::Active && secret.is_some_and(|kept| kept.live(time))
+            // One that was changed has to be recognised again, as what it is now.
+            let is_as_it_was = now.scopes == token.scopes && now.networks == token.networks;
+            is_as_it_was && now.state(time) == State::Active && secret.is_some_and(|kept| kept.live(time))
         }))
     }
 

@@ -11,6 +11,7 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod trials;
+mod uses;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,7 +28,7 @@ use crate::limit::Allowance;
 use crate::membership::{Lease, Seat};
 use crate::store::{Store, StoreError};
 use crate::token::Token;
-use crate::token::change::Redigest;
+use crate::token::change::{Redigest, Used};
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, Peppers, Secret};
@@ -39,6 +40,7 @@ use follower::Follower;
 pub use follower::{Following, Stop};
 use misses::{Digests, Found, Misses};
 use trials::Trials;
+use uses::Uses;
 
 /// Judges secrets, from a cache of facts that the journal keeps true.
 #[derive(Debug)]
@@ -53,6 +55,7 @@ pub struct Verifier {
     peppers: Arc<Peppers>,
     /// Where secrets go that were used and are kept under an earlier pepper.
     redigests: mpsc::Sender<Redigest>,
+    uses: Uses,
     clock: Arc<dyn Clock>,
 }
 
@@ -93,13 +96,15 @@ pub struct Judged {
     pub revision: Revision,
 }
 
-/// The tasks behind a verifier.
+/// The tasks behind a verifier, and what it leaves to others.
 #[derive(Debug)]
 pub struct VerifierTasks {
     /// It runs until it is told to end.
     pub follower: JoinHandle<()>,
     /// It runs until the verifier is dropped.
     pub misses: JoinHandle<()>,
+    /// Uses of secrets that are to be written, by whoever can.
+    pub uses: mpsc::Receiver<Used>,
 }
 
 /// How long a call waits for the change it asks to be taken into account.
@@ -135,9 +140,11 @@ impl Verifier {
         let (follower, following) = Follower::new(Arc::clone(&store), Arc::clone(&known), head);
         let (misses, look_up) =
             Misses::new(Arc::clone(&store), Arc::clone(&known), misses, Arc::clone(&clock));
+        let (uses, handed) = Uses::new();
         let tasks = VerifierTasks {
             follower: tokio::spawn(follower.run(seat, end)),
             misses: tokio::spawn(look_up),
+            uses: handed,
         };
         Ok((
             Verifier {
@@ -150,6 +157,7 @@ impl Verifier {
                 epoch: head.epoch,
                 peppers,
                 redigests,
+                uses,
                 clock,
             },
             tasks,
@@ -289,7 +297,9 @@ impl Verifier {
                 revision,
             };
         }
-        let verdict = judge(&token, digest, need, self.clock.now());
+        let now = self.clock.now();
+        let verdict = judge(&token, digest, need, now);
+        self.uses.note((&token, namespace), digest, &verdict, now);
         if matches!(verdict, Verdict::Accepted { .. })
             && let Some(kept) = token.secret_with(digest)
             && kept.pepper < self.peppers.current().id()

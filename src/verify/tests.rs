@@ -2,6 +2,7 @@
 
 mod membership;
 mod peppers;
+mod uses;
 
 use std::time::Duration;
 
@@ -55,7 +56,10 @@ async fn a_revocation_in_force_is_obeyed_however_the_token_was_cached() -> Answe
     scene.write(issue(usable(1))).await?;
     let rotated = TokenChange::Rotated {
         secret: kept_of(1, 2, instant(0)),
-        retire_time: instant(1_000_000),
+        retire_time: Some(instant(1_000_000)),
+        beside: None,
+        ends: None,
+        by_default: false,
     };
     scene.change(1, rotated).await?;
     for version in [1, 2] {
@@ -181,7 +185,10 @@ async fn a_cached_secret_ends_at_the_very_instant() -> Answer<()> {
     scene.write(issue(usable(1))).await?;
     let rotated = TokenChange::Rotated {
         secret: kept_of(1, 2, instant(0)),
-        retire_time: instant(1_000_000),
+        retire_time: Some(instant(1_000_000)),
+        beside: None,
+        ends: None,
+        by_default: false,
     };
     scene.change(1, rotated).await?;
     scene.clock.advance(Duration::from_micros(999_999));
@@ -206,7 +213,10 @@ async fn a_secret_the_token_no_longer_remembers_is_unknown() -> Answer<()> {
     for version in 2..=newest {
         let rotated = TokenChange::Rotated {
             secret: kept_of(1, version, instant(0)),
-            retire_time: instant(0),
+            retire_time: Some(instant(0)),
+            beside: None,
+            ends: None,
+            by_default: false,
         };
         scene.change(1, rotated).await?;
     }

@@ -43,7 +43,8 @@ impl Recognised {
         }
         for narrowing in narrowings(entry).filter(|narrowing| narrowing.token_id == self.presented.token_id) {
             match narrowing.loss {
-                Loss::Revoked(_) | Loss::Suspended(_) => return false,
+                // One that may do less comes again, and is recognised as what it is now.
+                Loss::Revoked(_) | Loss::Suspended(_) | Loss::Narrowed { .. } => return false,
                 Loss::SecretRetired { version, retire_time } if version == self.presented.secret_version => {
                     self.until = self.until.into_iter().chain([retire_time]).min();
                 }
@@ -65,7 +66,10 @@ mod tests {
     use crate::journal::samples::origin;
     use crate::journal::{Draft, Stored};
     use crate::token::change::{self, TokenChange};
-    use crate::token::samples::{instant, kept, token, withdrawal};
+    use crate::token::overlap::Overlap;
+    use crate::token::samples::{instant, kept, scopes, token, withdrawal};
+    use crate::token::time::Span;
+    use crate::token::update::{Update, update};
 
     const PRESENTED: fn(&Token) -> Presented = |token| Presented {
         token_id: token.id,
@@ -102,7 +106,7 @@ mod tests {
         assert!(!recognised.has_ended(instant(1_000)));
         let secret = kept(1, 2, instant(7));
         let now = secret.create_time;
-        let rotated = change::rotate(&own, secret, std::time::Duration::from_mins(1)).unwrap();
+        let rotated = change::rotate(&own, secret, (Overlap::For(Span::seconds(60)), false), None).unwrap();
         assert!(recognised.survives(&entry(own.clone(), rotated.clone(), 6)));
         let end = now.after(std::time::Duration::from_mins(1)).unwrap();
         assert!(!recognised.has_ended(now));
@@ -111,6 +115,20 @@ mod tests {
         let after = crate::journal::fold::token(Some(&own), &rotated).unwrap();
         let later = Recognised::by(PRESENTED(&after), &after, Revision::new(6)).unwrap();
         assert!(later.has_ended(end));
+    }
+
+    #[test]
+    fn one_that_may_do_less_comes_again_and_one_that_may_do_more_need_not() {
+        let own = token(1);
+        let recognised = Recognised::by(PRESENTED(&own), &own, Revision::new(5)).unwrap();
+        for (names, survives) in [(&["read"][..], false), (&["admin", "read", "write"], true)] {
+            let asked = Update {
+                scopes: Some(scopes(names)),
+                ..Update::default()
+            };
+            let updated = update(&own, &asked, instant(1)).unwrap().unwrap();
+            assert_eq!({ recognised }.survives(&entry(own.clone(), updated, 6)), survives);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod issue;
 mod namespaces;
 mod reads;
 mod tokens;
+mod updates;
 
 use tokenward::proto::v1;
 use tonic::{Code, Status};
@@ -25,6 +26,9 @@ pub(crate) enum Call {
     List(v1::ListRequest),
     Revoke(v1::RevokeRequest),
     Rotate(v1::RotateRequest),
+    Update(v1::UpdateRequest),
+    Suspend(v1::SuspendRequest),
+    Resume(v1::ResumeRequest),
     Verify(v1::VerifyRequest),
     BatchVerify(v1::BatchVerifyRequest),
     Watch(v1::WatchRevocationsRequest),
@@ -55,6 +59,9 @@ impl Call {
             Call::List(request) => client.tokens.list(request).await.map(drop),
             Call::Revoke(request) => client.tokens.revoke(request).await.map(drop),
             Call::Rotate(request) => client.tokens.rotate(request).await.map(drop),
+            Call::Update(request) => client.tokens.update(request).await.map(drop),
+            Call::Suspend(request) => client.tokens.suspend(request).await.map(drop),
+            Call::Resume(request) => client.tokens.resume(request).await.map(drop),
             Call::Verify(request) => client.verification.verify(request).await.map(drop),
             Call::BatchVerify(request) => client.verification.batch_verify(request).await.map(drop),
             Call::Watch(request) => client.revocations.watch_revocations(request).await.map(drop),
@@ -101,6 +108,8 @@ async fn every_malformed_request_is_refused_by_its_reason_and_changes_nothing() 
         ground.list_rows(),
         ground.revoke_rows(),
         ground.rotate_rows(),
+        ground.update_rows(),
+        ground.suspend_rows(),
         reads::verify_rows(),
         ground.watch_rows(),
         ground.entry_rows(),

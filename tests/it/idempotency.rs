@@ -2,6 +2,7 @@
 
 use tokenward::proto::v1;
 use tokenward::proto::v1::issue_request::Expiration;
+use tokenward::proto::v1::rotate_request::OverlapMode;
 use tonic::Code;
 
 use crate::refusal::refused;
@@ -130,7 +131,7 @@ async fn a_repeated_rotation_rotates_once_and_shows_the_secret_again() -> Outcom
     let rotated = client.tokens.rotate(request.clone()).await?.into_inner();
     assert_eq!(client.tokens.rotate(request.clone()).await?.into_inner(), rotated);
     let longer = v1::RotateRequest {
-        overlap: Some(minutes(1)),
+        overlap_mode: Some(OverlapMode::Overlap(minutes(1))),
         ..request
     };
     let reused = refused(client.tokens.rotate(longer).await)?;

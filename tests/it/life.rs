@@ -1,5 +1,6 @@
 //! The whole life of a token, over a real socket.
 
+use tokenward::proto::v1::rotate_request::OverlapMode;
 use tokenward::proto::v1::watch_revocations_response::Event;
 use tokenward::proto::v1::{self, TokenState, Verdict};
 
@@ -21,13 +22,13 @@ async fn a_token_is_issued_verified_rotated_and_revoked() -> Outcome {
     assert_eq!(judged.verdict(), Verdict::InsufficientScope);
     assert_eq!(judged.missing_scopes, ["write"]);
 
-    let overlap = Some(prost_types::Duration {
+    let overlap = prost_types::Duration {
         seconds: 60,
         nanos: 0,
-    });
+    };
     let rotate = v1::RotateRequest {
         token_id: token.id.clone(),
-        overlap,
+        overlap_mode: Some(OverlapMode::Overlap(overlap)),
         ..Default::default()
     };
     let second = client.tokens.rotate(rotate).await?.into_inner().secret;

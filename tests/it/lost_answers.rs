@@ -2,6 +2,7 @@
 //! and whoever has a copy of its database has it not.
 
 mod dump;
+mod overlaps;
 
 use std::time::Duration;
 

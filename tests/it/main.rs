@@ -24,6 +24,7 @@ mod permissions;
 mod pepper;
 mod place;
 mod program;
+mod races;
 mod refusal;
 mod relay;
 #[path = "../support/server.rs"]
@@ -35,6 +36,7 @@ mod slow_watcher;
 mod start;
 mod superuser;
 mod tls;
+mod updates;
 #[path = "../support/wire.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod wire;

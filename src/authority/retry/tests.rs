@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::authority::samples::{Scene, laptop, request};
+use crate::authority::samples::{Scene, laptop, overlap_of, request};
 use crate::authority::{Issue, Lifetime, Writer};
 use crate::clock::ManualEntropy;
 use crate::journal::Origin;
@@ -102,7 +102,7 @@ async fn a_retry_is_shown_what_the_first_was() -> Answer<()> {
     let issued = shown(scene.authority.issue(&issuing, laptop()).await?);
     let id = issued.0.id;
     assert_eq!(shown(scene.authority.issue(&issuing, laptop()).await?), issued);
-    let rotated = shown(scene.authority.rotate(&rotating, id, HOUR).await?);
+    let rotated = shown(scene.authority.rotate(&rotating, id, overlap_of(HOUR)).await?);
     assert_ne!(rotated.1, issued.1);
     // Whatever has become of the token, and whoever answers.
     scene.authority.revoke(&request(), id, reason("lost")).await?;
@@ -110,7 +110,10 @@ async fn a_retry_is_shown_what_the_first_was() -> Answer<()> {
     scene.clock.advance(HOUR);
     for authority in [&*scene.authority, &scene.again_with(pepper(7))] {
         assert_eq!(shown(authority.issue(&issuing, laptop()).await?), issued);
-        assert_eq!(shown(authority.rotate(&rotating, id, HOUR).await?), rotated);
+        assert_eq!(
+            shown(authority.rotate(&rotating, id, overlap_of(HOUR)).await?),
+            rotated
+        );
     }
     assert_eq!(scene.store.head().await?, head);
     Ok(())

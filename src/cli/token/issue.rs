@@ -12,6 +12,7 @@ use super::super::output::{self, Output};
 use super::super::{Caller, repeatable, request_id, spelling, view};
 use crate::proto::v1;
 use crate::proto::v1::issue_request::Expiration;
+use crate::proto::v1::rotate_request::OverlapMode;
 use crate::serve::private_file;
 use crate::token::secret::Secret;
 
@@ -52,6 +53,12 @@ pub(crate) struct IssueArgs {
     /// The instant it ends, in RFC 3339
     #[arg(long, value_name = "TIME", value_parser = spelling::instant)]
     expires: Option<jiff::Timestamp>,
+    /// A network it may be used from, such as 192.0.2.0/24; may be repeated
+    #[arg(long = "network", value_name = "CIDR")]
+    networks: Vec<String>,
+    /// How often it may be used, such as 100/1m; without it, as its namespace says
+    #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
+    rate_limit: Option<v1::RateLimit>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -60,9 +67,12 @@ pub(crate) struct IssueArgs {
 pub(crate) struct RotateArgs {
     /// Id of the token
     token_id: String,
-    /// How long the old secret lives on, such as 1h; without it, it ends at once
+    /// How long the old secret lives on, such as 1h, or 0s after a leak; without it, as its namespace says
     #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
     overlap: Option<Duration>,
+    /// How long it lives on once the new one is used, such as 1h; until then both are good
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span, conflicts_with = "overlap")]
+    overlap_from_first_use: Option<Duration>,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -90,6 +100,8 @@ pub(crate) async fn issue(args: IssueArgs, caller: &Caller) -> Outcome {
         scopes: args.scopes,
         labels: labels(args.labels)?,
         expiration: ttl.or(expires.map(Expiration::ExpireTime)),
+        networks: args.networks,
+        rate_limit: args.rate_limit,
         request_id: String::new(),
     };
     issue_as_asked(request, args.show, caller).await
@@ -117,9 +129,13 @@ pub(crate) async fn rotate(args: RotateArgs, caller: &Caller) -> Outcome {
     args.show.has_room()?;
     let mut client = super::client(caller).await?;
     let request_id = request_id(args.show.request_id.clone());
+    let overlap = args.overlap.map(spelling::to_proto_duration);
+    let from_first_use = args.overlap_from_first_use.map(spelling::to_proto_duration);
     let request = v1::RotateRequest {
         token_id: args.token_id,
-        overlap: args.overlap.map(spelling::to_proto_duration),
+        overlap_mode: overlap
+            .map(OverlapMode::Overlap)
+            .or(from_first_use.map(OverlapMode::OverlapFromFirstUse)),
         request_id: request_id.clone(),
     };
     let answer = client.rotate(request).await;

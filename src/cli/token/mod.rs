@@ -1,4 +1,4 @@
-//! `tokenward issue`, `get`, `list`, `revoke`, `revoke-matching`, `revoke-leaked` and `rotate`: what is done with tokens.
+//! What is done with tokens, one file a verb or two.
 
 mod credential;
 mod filter;
@@ -7,6 +7,7 @@ mod leaked;
 mod list;
 mod matching;
 mod revoke;
+mod update;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ pub(super) use leaked::{LeakedArgs, revoke_leaked};
 pub(super) use list::{ListArgs, list};
 pub(super) use matching::{MatchingArgs, revoke_matching};
 pub(super) use revoke::{RevokeArgs, revoke};
+pub(super) use update::{ResumeArgs, SuspendArgs, UpdateArgs, resume, suspend, update};
 
 use super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::failure::{Failure, Outcome};
@@ -33,14 +35,14 @@ async fn client(caller: &Caller) -> Result<Client, Failure> {
 
 pub(super) async fn get(token_id: String, caller: &Caller) -> Outcome {
     let mut client = client(caller).await?;
-    let token = read(&mut client, token_id).await?;
+    let token = view::Token::from(read(&mut client, token_id).await?);
     output_token(&token, caller.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(client: &mut Client, token_id: String) -> Result<view::Token, Failure> {
+async fn read(client: &mut Client, token_id: String) -> Result<v1::Token, Failure> {
     let answer = client.get(v1::GetRequest { token_id }).await?.into_inner();
-    Ok(view::Token::from(answer.token.unwrap_or_default()))
+    Ok(answer.token.unwrap_or_default())
 }
 
 fn output_token(token: &view::Token, output: Output) -> std::io::Result<()> {

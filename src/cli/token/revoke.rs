@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, text};
 use super::super::{Caller, confirm, view};
+use crate::clock::{Clock, SystemClock};
 use crate::proto::v1;
 
 #[derive(clap::Args, Debug)]
@@ -32,8 +33,9 @@ pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
     let mut client = super::client(caller).await?;
     if !args.yes {
         let token = super::read(&mut client, args.token_id.clone()).await?;
-        output::note_table(output::facts(token.facts()))?;
-        if !confirm::confirmed("Revoke this token, for ever?")? {
+        let question = question(&token, SystemClock.now().micros());
+        output::note_table(output::facts(view::Token::from(token).facts()))?;
+        if !confirm::confirmed(question)? {
             return Err(Failure::new("nothing was revoked"));
         }
     }
@@ -52,6 +54,22 @@ pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is asked before `token` is revoked. Whoever uses the older secret of a token has not taken up the newer one.
+fn question(token: &v1::Token, now: i64) -> &'static str {
+    let is_good = |secret: &v1::SecretVersion| {
+        let end = secret.retire_time;
+        end.is_none_or(|end| end.seconds * 1_000_000 + i64::from(end.nanos) / 1000 > now)
+    };
+    let (newest, older) = token.secrets.split_last().unzip();
+    let is_unused = newest.is_some_and(|newest| newest.version > 1 && newest.first_use_time.is_none());
+    if is_unused && older.is_some_and(|older| older.iter().any(is_good)) {
+        "Its newest secret was never used, and an older one still works: whoever uses that is cut off. Revoke this \
+         token, for ever?"
+    } else {
+        "Revoke this token, for ever?"
+    }
+}
+
 /// The token as revoked, and how that became true everywhere.
 #[derive(Serialize, Debug)]
 struct Revoked {
@@ -66,5 +84,36 @@ impl Revoked {
         let mut facts = self.token.facts();
         facts.push(("propagation", text(&self.propagation)));
         facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_revokes_amid_a_rotation_is_told_so() {
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let secret = |version, retire_time, first_use_time| v1::SecretVersion {
+            version,
+            retire_time,
+            first_use_time,
+            ..Default::default()
+        };
+        let asked = |secrets: &[v1::SecretVersion]| {
+            let token = v1::Token {
+                secrets: secrets.to_vec(),
+                ..Default::default()
+            };
+            question(&token, 5_000_000)
+        };
+        let unused = secret(2, None, None);
+        for older in [secret(1, None, None), secret(1, at(6), None)] {
+            assert!(asked(&[older.clone(), unused.clone()]).contains("cut off"));
+            assert!(!asked(&[older.clone(), secret(2, None, at(4))]).contains("cut off"));
+            assert!(!asked(&[older]).contains("cut off"));
+        }
+        assert!(!asked(&[secret(1, at(5), None), unused]).contains("cut off"));
+        assert!(!asked(&[]).contains("cut off"));
     }
 }

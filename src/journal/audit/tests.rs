@@ -35,7 +35,10 @@ impl Journal {
             let issued = journal.change(None, TokenChange::Issued(Box::new(token)))?;
             let rotated = TokenChange::Rotated {
                 secret: journal.secret(2)?,
-                retire_time: journal.now()?,
+                retire_time: Some(journal.now()?),
+                beside: None,
+                ends: None,
+                by_default: false,
             };
             let rotated = journal.change(Some(&issued), rotated)?;
             let revoked = TokenChange::Revoked(Withdrawal {

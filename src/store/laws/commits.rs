@@ -1,6 +1,7 @@
 //! What a commit writes, and what it must not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,16 @@ use tokio::task::JoinSet;
 
 use super::{Law, all_entries, change, read, rotation, write};
 use crate::journal::samples::{issue, origin};
-use crate::journal::{Draft, Entry, Revision};
+use crate::journal::{Draft, Entry, Revision, fold};
 use crate::store::{EntryFilter, Outcome, Store};
-use crate::token::change::TokenChange;
-use crate::token::samples::{instant, kept, namespace, token, withdrawal};
+use crate::token::KeptSecret;
+use crate::token::change::{Retirement, TokenChange};
+use crate::token::policy::RateLimit;
+use crate::token::samples::{instant, kept, name, namespace, scopes, token, withdrawal};
+use crate::token::scope::{LabelKey, Labels};
+use crate::token::text::LabelValue;
+use crate::token::time::Span;
+use crate::token::update::{To, Update, update};
 
 fn written(outcomes: &[Outcome]) -> Vec<Entry> {
     let written = outcomes.iter().filter_map(|outcome| match outcome {
@@ -103,7 +110,10 @@ pub(super) async fn a_stale_guard_writes_nothing(store: Arc<dyn Store>) -> Law {
 
     let rotated = TokenChange::Rotated {
         secret: kept(1, 2, instant(2)),
-        retire_time: instant(2),
+        retire_time: Some(instant(2)),
+        beside: None,
+        ends: None,
+        by_default: false,
     };
     let rotation = Draft::of_token(origin(), Some(&before), rotated)?;
     let revocation = Draft::of_token(
@@ -267,5 +277,79 @@ pub(super) async fn the_hint_reaches_what_was_committed(store: Arc<dyn Store>) -
     let head = store.head().await?.revision;
     let reached = hint.wait_for(|hinted| *hinted >= head);
     tokio::time::timeout(Duration::from_secs(30), reached).await??;
+    Ok(())
+}
+
+/// Whatever an entry makes of a token is what is read of it, by id and by digest.
+pub(super) async fn every_change_to_a_token_is_read_back(store: Arc<dyn Store>) -> Law {
+    let id = token(1).id;
+    for number in [1, 2] {
+        write(&store, issue(token(number))).await?;
+    }
+    let asked = Update {
+        name: Some(name("É \"🦀\"")),
+        scopes: Some(scopes(&["admin"])),
+        labels: Some(Labels::try_from(BTreeMap::from([(
+            LabelKey::try_from("team".to_owned())?,
+            LabelValue::try_from("'; --".to_owned())?,
+        )]))?),
+        expire_time: Some(To(Some(instant(99)))),
+        networks: Some(To(Some(
+            vec!["10.0.0.0/8".parse()?, "2001:db8::/32".parse()?].try_into()?,
+        ))),
+        rate_limit: Some(To(Some(RateLimit {
+            requests: NonZeroU32::MAX,
+            period: Span::seconds(60),
+        }))),
+    };
+    let emptied = Update {
+        labels: Some(Labels::default()),
+        expire_time: Some(To(None)),
+        networks: Some(To(None)),
+        rate_limit: Some(To(None)),
+        ..Update::default()
+    };
+    let rotated = TokenChange::Rotated {
+        secret: KeptSecret {
+            overlap: Some(Span::seconds(3600)),
+            ..kept(1, 2, instant(2))
+        },
+        retire_time: None,
+        beside: None,
+        ends: None,
+        by_default: true,
+    };
+    let before = token(1);
+    let updated = update(&before, &asked, instant(1))?.ok_or("it is so already")?;
+    let after = fold::token(Some(&before), &updated)?;
+    let changes = [
+        updated,
+        rotated,
+        TokenChange::FirstUsed {
+            version: 2,
+            time: instant(7),
+            retires: Some(Retirement {
+                version: 1,
+                retire_time: instant(8),
+            }),
+        },
+        TokenChange::RetiredSecretUsed {
+            version: 1,
+            time: instant(9),
+            suspension: Some(withdrawal(instant(9))),
+        },
+        TokenChange::Resumed,
+        update(&after, &emptied, instant(2))?.ok_or("it is so already")?,
+    ];
+    let mut wanted = before;
+    for to in changes {
+        wanted = fold::token(Some(&wanted), &to)?;
+        change(&store, id, to).await?;
+        assert_eq!(read(&store, id).await?.record, wanted);
+        let digest = wanted.secrets[wanted.secrets.len() - 1].digest;
+        let look = store.tokens_by_digest(vec![digest]).await?;
+        assert_eq!(look.tokens, [Ok(Some(wanted.clone()))]);
+    }
+    assert_eq!(read(&store, token(2).id).await?.record, token(2));
     Ok(())
 }

@@ -44,6 +44,7 @@ macro_rules! every_law {
             commits::an_empty_batch_writes_nothing,
             commits::namespaces_are_guarded_by_the_newest_change_to_any,
             commits::the_hint_reaches_what_was_committed,
+            commits::every_change_to_a_token_is_read_back,
             journal::links_chain_from_the_start,
             journal::the_journal_rebuilds_every_token,
             journal::what_was_read_never_changes,

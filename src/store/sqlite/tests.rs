@@ -89,7 +89,10 @@ async fn everything_is_there_after_reopening() -> Tested {
     let before = store.token(token(1).id).await?.ok_or("not issued")?;
     let rotated = TokenChange::Rotated {
         secret: kept(1, 2, instant(1)),
-        retire_time: instant(2),
+        retire_time: Some(instant(2)),
+        beside: None,
+        ends: None,
+        by_default: false,
     };
     let draft = Draft::of_token(origin(), Some(&before), rotated)?;
     let rotation = write(&store, draft.clone()).await?;

@@ -56,7 +56,7 @@ fn credentials_are_managed_by_those_who_hold_as_much() {
     let caller = credential(&["credentials.manage", "tokens.verify:notes"]);
     let weaker = token(2, "system", &["tokens.verify:notes"]);
     let stronger = token(2, "system", &["tokens.issue:notes"]);
-    for right in [Right::TokensRotate, Right::TokensRevoke] {
+    for right in [Right::TokensRotate, Right::TokensRevoke, Right::TokensUpdate] {
         assert_eq!(caller.check(right, &weaker), Ok(()), "{right}");
         assert_eq!(
             caller.check(right, &stronger),
@@ -139,7 +139,14 @@ fn a_secret_on_its_way_out_does_not_take_the_token_over() {
     let before = token(1, "system", &[]);
     let mut rotated = before.clone();
     rotated.secrets.push(samples::kept(1, 2, instant(5)));
+    let mut in_transition = rotated.clone();
+    rotated.secrets[0].retire_time = Some(instant(9));
     let retiring = Err(Forbidden::Beyond(Beyond::Retiring));
+    // As long as nobody is known to have the new one, the old one may be all there is.
+    let first = Caller::credential(Arc::new(before), 1);
+    assert_eq!(first.check(Right::TokensRotate, &in_transition), Ok(()));
+    in_transition.secrets[1].first_use_time = Some(instant(6));
+    assert_eq!(first.check(Right::TokensRotate, &in_transition), retiring);
     for (version, wanted) in [(1, retiring), (2, Ok(()))] {
         let caller = Caller::credential(Arc::new(rotated.clone()), version);
         assert_eq!(caller.check(Right::TokensRotate, &rotated), wanted, "{version}");

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::token::KeptSecret;
-use crate::token::samples::{instant, kept, scopes, token, withdrawal};
+use crate::token::samples::{any_token, instant, kept, scopes, token, withdrawal};
 
 fn judge_at(token: &Token, now: Timestamp) -> Verdict {
     judge(token, &token.secrets[0].digest, &Need::default(), now)
@@ -72,13 +72,14 @@ fn a_token_without_an_end_has_none() {
 fn the_gravest_reason_is_named_first() {
     let now = instant(10);
     let need = Need {
-        namespace: None,
         scopes: scopes(&["admin", "read", "delete"]),
+        ..Need::default()
     };
     let mut token = Token {
         revocation: Some(withdrawal(instant(1))),
         suspension: Some(withdrawal(instant(1))),
         expire_time: Some(now),
+        networks: Some(networks("192.0.2.0/24")),
         ..token(1)
     };
     token.secrets[0].retire_time = Some(now);
@@ -98,6 +99,11 @@ fn the_gravest_reason_is_named_first() {
     token.suspension = None;
     assert_eq!(verdict(&token, &digest), Verdict::Refused(Refusal::SecretRetired));
     token.secrets[0].retire_time = None;
+    assert_eq!(
+        verdict(&token, &digest),
+        Verdict::Refused(Refusal::AddressNotAllowed)
+    );
+    token.networks = None;
     let missing = scopes(&["admin", "delete"]);
     assert_eq!(
         verdict(&token, &digest),
@@ -116,7 +122,51 @@ fn the_gravest_reason_is_named_first() {
     ));
 }
 
+fn networks(text: &str) -> Networks {
+    Networks::try_from(vec![text.parse().unwrap()]).unwrap()
+}
+
+#[test]
+fn a_token_with_networks_is_good_from_there_and_from_nowhere_else() {
+    let bound = Token {
+        networks: Some(networks("192.0.2.0/24")),
+        ..token(1)
+    };
+    let from = |token: &Token, address: Option<&str>| {
+        let need = Need {
+            address: address.map(|address| address.parse().unwrap()),
+            ..Need::default()
+        };
+        refused(&judge(token, &token.secrets[0].digest, &need, instant(1))).cloned()
+    };
+    for inside in ["192.0.2.1", "::ffff:192.0.2.1"] {
+        assert_eq!(from(&bound, Some(inside)), None);
+    }
+    for outside in [None, Some("192.0.3.1"), Some("::1")] {
+        assert_eq!(from(&bound, outside), Some(Refusal::AddressNotAllowed));
+        assert_eq!(from(&token(1), outside), None);
+    }
+}
+
 proptest! {
+    #[test]
+    fn an_address_is_allowed_just_where_the_networks_contain_it(
+        token in any_token(),
+        address in option::of(any::<IpAddr>()),
+    ) {
+        let good = Token { suspension: None, revocation: None, expire_time: None, ..token };
+        let need = Need { address, ..Need::default() };
+        let Some(kept) = good.secrets.iter().find(|kept| kept.retire_time.is_none()) else { return Ok(()) };
+        let verdict = judge(&good, &kept.digest, &need, Timestamp::MIN);
+        let allowed = match (&good.networks, address) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(networks), Some(address)) => networks.contain(address),
+        };
+        prop_assert_eq!(refused(&verdict) == Some(&Refusal::AddressNotAllowed), !allowed);
+        prop_assert_eq!(refused(&verdict).is_none(), allowed);
+    }
+
     #[test]
     fn an_answer_is_never_cached_past_an_end(
         now in 0_i64..20_000_000,

@@ -274,7 +274,10 @@ async fn a_rotation_is_acknowledged_like_a_revocation() -> Answer<()> {
     assert!(is_accepted(&scene.verdict(secret(1, 1)).await?));
     let rotated = TokenChange::Rotated {
         secret: kept(1, 2, instant(0)),
-        retire_time: instant(0),
+        retire_time: Some(instant(0)),
+        beside: None,
+        ends: None,
+        by_default: false,
     };
     let entry = change(&scene.store, token(1).id, rotated).await?;
     idle().await;

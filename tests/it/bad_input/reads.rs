@@ -15,6 +15,7 @@ pub(crate) fn verify_rows() -> Vec<Row> {
         namespace: namespace.to_owned(),
         required_scopes,
         consistency: None,
+        context: None,
     };
     let consistent = |requirement| {
         let consistency = Some(v1::Consistency { requirement });
@@ -32,6 +33,16 @@ pub(crate) fn verify_rows() -> Vec<Row> {
     };
     let upper = || vec!["A".to_owned()];
     vec![
+        (
+            "Verify: client address",
+            Call::Verify(v1::VerifyRequest {
+                context: Some(v1::RequestContext {
+                    client_address: "192.0.2.7:443".to_owned(),
+                }),
+                ..verify("notes", Vec::new())
+            }),
+            Fields(&["context.client_address"]),
+        ),
         (
             "Verify: namespace",
             Call::Verify(verify("No", Vec::new())),

@@ -2,6 +2,7 @@
 
 use prost_types::Duration;
 use tokenward::proto::v1;
+use tokenward::proto::v1::rotate_request::OverlapMode;
 use tonic::Code;
 
 use super::Expected::{Fields, Reason};
@@ -156,33 +157,41 @@ impl Ground {
             ),
             (
                 "Rotate: negative overlap",
-                rotate(|r| r.overlap = span(-1, 0)),
+                rotate(|r| r.overlap_mode = overlap(-1, 0)),
                 Fields(&["overlap"]),
             ),
             (
                 "Rotate: barely negative",
-                rotate(|r| r.overlap = span(0, -1)),
+                rotate(|r| r.overlap_mode = overlap(0, -1)),
                 Fields(&["overlap"]),
             ),
             (
                 "Rotate: 31 days",
-                rotate(|r| r.overlap = span(31 * DAY, 0)),
+                rotate(|r| r.overlap_mode = overlap(31 * DAY, 0)),
                 Fields(&["overlap"]),
             ),
             (
                 "Rotate: 30 days and a bit",
-                rotate(|r| r.overlap = span(30 * DAY, 1)),
+                rotate(|r| r.overlap_mode = overlap(30 * DAY, 1)),
                 Fields(&["overlap"]),
             ),
             (
                 "Rotate: nanos",
-                rotate(|r| r.overlap = span(1, 1_000_000_000)),
+                rotate(|r| r.overlap_mode = overlap(1, 1_000_000_000)),
                 Fields(&["overlap"]),
             ),
             (
                 "Rotate: mixed signs",
-                rotate(|r| r.overlap = span(2, -1)),
+                rotate(|r| r.overlap_mode = overlap(2, -1)),
                 Fields(&["overlap"]),
+            ),
+            (
+                "Rotate: 31 days from the first use",
+                rotate(|r| {
+                    let seconds = 31 * DAY;
+                    r.overlap_mode = Some(OverlapMode::OverlapFromFirstUse(Duration { seconds, nanos: 0 }));
+                }),
+                Fields(&["overlap_from_first_use"]),
             ),
             (
                 "Rotate: revoked",
@@ -200,6 +209,6 @@ fn get(token_id: &str) -> Call {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the fields have it")]
-fn span(seconds: i64, nanos: i32) -> Option<Duration> {
-    Some(Duration { seconds, nanos })
+fn overlap(seconds: i64, nanos: i32) -> Option<OverlapMode> {
+    Some(OverlapMode::Overlap(Duration { seconds, nanos }))
 }

@@ -49,7 +49,10 @@ impl Journal {
         let second = journal.issue(&store).await?;
         let rotated = TokenChange::Rotated {
             secret: journal.secret(2)?,
-            retire_time: Timestamp::from_micros(journal.now + 1)?,
+            retire_time: Some(Timestamp::from_micros(journal.now + 1)?),
+            beside: None,
+            ends: None,
+            by_default: false,
         };
         journal.change(&store, &first, rotated).await?;
         let revoked = TokenChange::Revoked(Withdrawal {

@@ -78,6 +78,32 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
             };
             client.tokens.rotate(request).await.map(drop)
         }
+        "Update" => {
+            let token = v1::Token {
+                id: token_id,
+                name: "laptop".to_owned(),
+                ..Default::default()
+            };
+            let request = v1::UpdateRequest {
+                token: Some(token),
+                ..Default::default()
+            };
+            client.tokens.update(request).await.map(drop)
+        }
+        "Suspend" => {
+            let request = v1::SuspendRequest {
+                token_id,
+                ..Default::default()
+            };
+            client.tokens.suspend(request).await.map(drop)
+        }
+        "Resume" => {
+            let request = v1::ResumeRequest {
+                token_id,
+                ..Default::default()
+            };
+            client.tokens.resume(request).await.map(drop)
+        }
         "WatchRevocations" => {
             let request = v1::WatchRevocationsRequest {
                 namespaces: vec![namespace],

@@ -1,6 +1,7 @@
 //! Credentials are tokens: nobody makes one that is stronger than they are, and one that ends, ends at once.
 
 use tokenward::proto::v1;
+use tokenward::proto::v1::rotate_request::OverlapMode;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -167,10 +168,10 @@ async fn a_credential_that_rotates_itself_asks_again_with_the_secret_from_before
     let (own, mut caller) = scene.caller(&["tokens.verify:notes".to_owned()]).await?;
     let mut request = v1::RotateRequest {
         token_id: own.id,
-        overlap: Some(prost_types::Duration {
+        overlap_mode: Some(OverlapMode::Overlap(prost_types::Duration {
             seconds: 3600,
             nanos: 0,
-        }),
+        })),
         request_id: "5f0c2d0a-93a5-4c1f-8f3e-1f2d3c4b5a69".to_owned(),
     };
     let first = caller.tokens.rotate(request.clone()).await?.into_inner();

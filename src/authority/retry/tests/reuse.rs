@@ -56,7 +56,7 @@ async fn a_request_id_is_good_for_one_change_by_one_caller() -> Answer<()> {
     for other in others {
         answers.push(authority.issue(&asked, other).await.map(|_| ()));
     }
-    answers.push(authority.rotate(&asked, id, HOUR).await.map(|_| ()));
+    answers.push(authority.rotate(&asked, id, overlap_of(HOUR)).await.map(|_| ()));
     answers.push(authority.revoke(&asked, id, reason("")).await.map(|_| ()));
     answers.push(
         authority
@@ -66,10 +66,25 @@ async fn a_request_id_is_good_for_one_change_by_one_caller() -> Answer<()> {
     );
 
     let (rotating, other) = (request(), scene.issue().await?.record.token.id);
-    authority.rotate(&rotating, id, HOUR).await?;
-    answers.push(authority.rotate(&rotating, id, HOUR * 2).await.map(|_| ()));
-    answers.push(authority.rotate(&rotating, other, HOUR).await.map(|_| ()));
-    answers.push(authority.rotate(&stranger(&rotating), id, HOUR).await.map(|_| ()));
+    authority.rotate(&rotating, id, overlap_of(HOUR)).await?;
+    answers.push(
+        authority
+            .rotate(&rotating, id, overlap_of(HOUR * 2))
+            .await
+            .map(|_| ()),
+    );
+    answers.push(
+        authority
+            .rotate(&rotating, other, overlap_of(HOUR))
+            .await
+            .map(|_| ()),
+    );
+    answers.push(
+        authority
+            .rotate(&stranger(&rotating), id, overlap_of(HOUR))
+            .await
+            .map(|_| ()),
+    );
 
     let revoking = request();
     authority.revoke(&revoking, id, reason("lost")).await?;
@@ -187,7 +202,7 @@ async fn a_secret_is_not_shown_again_to_who_may_not_have_it_any_more() -> Answer
     let scene = Scene::start().await?;
     let (issuing, rotating) = (request(), request());
     let id = scene.authority.issue(&issuing, laptop()).await?.record.token.id;
-    scene.authority.rotate(&rotating, id, HOUR).await?;
+    scene.authority.rotate(&rotating, id, overlap_of(HOUR)).await?;
     let less = |ask: &Ask, permissions: &[&str]| Ask {
         caller: Caller::certificate(ask.caller.actor(), Arc::new(scopes(permissions))),
         ..ask.clone()
@@ -201,7 +216,7 @@ async fn a_secret_is_not_shown_again_to_who_may_not_have_it_any_more() -> Answer
     let may_not_rotate = less(&rotating, &["tokens.list:notes"]);
     let refused = scene
         .authority
-        .rotate(&may_not_rotate, id, HOUR)
+        .rotate(&may_not_rotate, id, overlap_of(HOUR))
         .await
         .map(|_| ());
     assert!(

@@ -20,7 +20,7 @@ async fn a_request_sent_twice_at_once_has_one_answer() -> Answer<()> {
             let (authority, ask) = (Arc::clone(&scene.authority), ask.clone());
             tokio::spawn(async move {
                 if rotates {
-                    authority.rotate(&ask, id, HOUR).await
+                    authority.rotate(&ask, id, overlap_of(HOUR)).await
                 } else {
                     authority.issue(&ask, laptop()).await
                 }
@@ -86,9 +86,9 @@ async fn a_request_is_not_refused_for_what_it_did_itself() -> Answer<()> {
 
     let gate = scene.faulty.hold(Call::EntryOfRequest);
     let again = (Arc::clone(&authority), rotating.clone(), token.id);
-    let second = tokio::spawn(async move { again.0.rotate(&again.1, again.2, HOUR).await });
+    let second = tokio::spawn(async move { again.0.rotate(&again.1, again.2, overlap_of(HOUR)).await });
     gate.arrived().await;
-    let first = shown(authority.rotate(&rotating, token.id, HOUR).await?);
+    let first = shown(authority.rotate(&rotating, token.id, overlap_of(HOUR)).await?);
     let gate_of_revocation = scene.faulty.hold(Call::EntryOfRequest);
     let other = (Arc::clone(&authority), revoking.clone(), token.id);
     let contrary = tokio::spawn(async move { other.0.revoke(&other.1, other.2, reason("found")).await });

@@ -46,7 +46,10 @@ async fn batch(store: &SqliteStore, number: u64) -> Result<Vec<Draft>, Box<dyn E
         .map_or(1, |current| current.version + 1);
     let rotated = TokenChange::Rotated {
         secret: kept(0, version, instant(0)),
-        retire_time: instant(0),
+        retire_time: Some(instant(0)),
+        beside: None,
+        ends: None,
+        by_default: false,
     };
     Ok(vec![
         issue(token(number)),

@@ -113,10 +113,7 @@ async fn each_read_goes_by_its_index() -> Tested {
             "SEARCH token USING INDEX token_by_namespace (namespace=? AND id>?)",
         ),
         (read::TOKEN, NEWEST),
-        (
-            read::LOOK_UP,
-            "SEARCH secret USING INDEX secret_to_try (hint=?)",
-        ),
+        (read::LOOK_UP, "SEARCH secret USING INDEX secret_to_try (hint=?)"),
         (read::LOOK_UP, NEWEST),
         (read::TOKENS, NEWEST),
         (

@@ -4,6 +4,8 @@
 
 #[path = "support/admin.rs"]
 mod admin;
+#[path = "secrets/import.rs"]
+mod import;
 #[path = "support/log.rs"]
 mod log;
 #[path = "support/server.rs"]
@@ -17,10 +19,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
-use sha2::{Digest as _, Sha256, Sha512};
 use tokenward::clock::{SystemEntropy, random};
 use tokenward::proto::v1;
-use tokenward::proto::v1::import_row::Digest as Kept;
 use tokenward::proto::v1::watch_revocations_response::Event;
 use tokenward::token::id::{RequestDigest, RequestId};
 use tonic::Status;
@@ -159,7 +159,7 @@ async fn flow(
         left.shown("messages", &message);
         revoked -= i32::from(matches!(message.event, Some(Event::Revoked(_))));
     }
-    import(client, left, &mut secrets).await?;
+    import::import(client, left, &mut secrets).await?;
     for secret in &secrets {
         misplace(client, left, secret).await?;
     }
@@ -175,64 +175,6 @@ async fn flow(
             .extend(&entry.body);
     }
     Ok((secrets, request_ids))
-}
-
-/// Imports the digests of secrets that were made elsewhere, one of them to be tried; and, by mistake, the secrets.
-async fn import(client: &mut Client, left: &mut Left, secrets: &mut Vec<String>) -> Outcome {
-    let made: Vec<String> = ["5ca1ab1e", "decafbad"]
-        .iter()
-        .map(|half| {
-            let random: [u8; 16] = random(&SystemEntropy);
-            format!("kn_{half}{}", HEXLOWER.encode(&random))
-        })
-        .collect();
-    let row = |key: &str, hint: &str, digest| v1::ImportRow {
-        key: key.to_owned(),
-        subject: "ada".to_owned(),
-        hint: hint.to_owned(),
-        digest: Some(digest),
-        ..Default::default()
-    };
-    let (fast, slow) = (&made[0], &made[1]);
-    let good = vec![
-        row(
-            "1",
-            &fast[..7],
-            Kept::Sha256(HEXLOWER.encode(&Sha256::digest(fast))),
-        ),
-        row(
-            "2",
-            &slow[..7],
-            Kept::Sha512(HEXLOWER.encode(&Sha512::digest(slow))),
-        ),
-    ];
-    let wrong = vec![
-        row("3", fast, Kept::Sha256(fast.clone())),
-        row("4", fast, Kept::Sha512(fast.clone())),
-        row("5", fast, Kept::Phc(fast.clone())),
-        row("6", &format!("{fast}0"), Kept::Sha256("ab".repeat(32))),
-        v1::ImportRow {
-            scopes: vec![format!("{fast} ")],
-            ..row("7", fast, Kept::Sha256("cd".repeat(32)))
-        },
-    ];
-    left.shown("messages", &(&good, &wrong));
-    let start = v1::ImportStart {
-        namespace: "notes".to_owned(),
-        import_id: "7d444840-9dc0-41d1-b245-5ffdce74fad2".to_owned(),
-        dry_run: false,
-    };
-    let told = client.import(start, vec![good, wrong]).await?;
-    left.shown("messages", &told);
-    assert_eq!((told[0].imported, told[1].refused.len()), (2, 5), "{told:?}");
-    verify_all(client, left, &made).await?;
-    let mut misplaced = v1::ImportStart::default();
-    misplaced.namespace.clone_from(fast);
-    misplaced.import_id.clone_from(slow);
-    let refused = client.import(misplaced, Vec::new()).await.err().ok_or("taken")?;
-    left.error(&refused);
-    secrets.extend(made);
-    Ok(())
 }
 
 /// A token that is revoked by its secret.

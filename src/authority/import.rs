@@ -167,8 +167,7 @@ impl Authority {
             time: now,
             actor: caller.actor(),
         };
-        let change = TokenChange::Imported(Box::new(token));
-        let draft = Draft::of_token(origin, None, change);
+        let draft = Draft::of_token(origin, None, TokenChange::Imported(Box::new(token)));
         Ok(Decided {
             position: 0,
             chance,
@@ -218,8 +217,8 @@ impl Authority {
             // Another import may have been faster with the same digest.
             Err(StoreError::Corrupt { what }) => {
                 let look = self.store.tokens_by_digest(row.digests.clone()).await?;
-                let mut taken = look.tokens.into_iter().filter_map(|token| token.ok().flatten());
-                match taken.next() {
+                let mut found = look.tokens.into_iter().filter_map(|token| token.ok().flatten());
+                match found.next() {
                     Some(token) => Ok(row.against(token.id)),
                     None => Err(StoreError::Corrupt { what }.into()),
                 }

@@ -1,6 +1,7 @@
 //! Tokens that were issued elsewhere move in with their digests, and nobody notices.
 
 use serde_json::Value;
+use tokenward::clock::{Clock, SystemClock};
 use tokenward::proto::v1::import_row::Digest;
 use tokenward::proto::v1::{self, EntryKind, Verdict};
 use tonic::Code;
@@ -290,27 +291,74 @@ async fn an_import_outlives_the_deadline_of_a_call_and_not_its_caller() -> Outco
     let (token, credential) = admin.issue("system", &["tokens.import:notes"]).await?;
     let channel = server.endpoint()?.connect().await?;
     let mut client = Client::with(channel, crate::admin::Bearer::new(&credential));
-    let (send, sent) = tokio::sync::mpsc::channel(1);
-    let begin = v1::ImportRequest {
+    let (messages, receiver) = tokio::sync::mpsc::channel(1);
+    let first = v1::ImportRequest {
         start: Some(start("notes")),
         rows: Vec::new(),
     };
-    send.send(begin).await?;
-    let stream = tokio_stream::wrappers::ReceiverStream::new(sent);
+    messages.send(first).await?;
+    let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
     let mut answers = client.imports.import(stream).await?.into_inner();
-    let begun = std::time::Instant::now();
+    let clock = SystemClock;
+    let over = clock.uptime() + std::time::Duration::from_millis(500);
     let mut number = 0;
-    while begun.elapsed() < std::time::Duration::from_millis(500) {
+    while clock.uptime() < over {
         number += 1;
         let rows = vec![row(number)];
-        send.send(v1::ImportRequest { rows, start: None }).await?;
+        messages.send(v1::ImportRequest { rows, start: None }).await?;
         assert_eq!(answers.message().await?.map(|answer| answer.imported), Some(1));
     }
     admin.revoke(&token.id).await?;
     let rows = vec![row(number + 1)];
-    send.send(v1::ImportRequest { rows, start: None }).await?;
+    messages.send(v1::ImportRequest { rows, start: None }).await?;
     let ended = answers.message().await.err().ok_or("it went on")?;
     assert_eq!(ended.code(), Code::Unauthenticated);
     assert_eq!(entries(&mut admin, EntryKind::TokenImported).await?.len(), number);
+    server.stop().await
+}
+
+/// Each guess begins as a token does that takes long to try. They fill the guesser's places, and nobody else's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_at_what_has_to_be_tried_leave_others_alone() -> Outcome {
+    let server = Server::start()?;
+    let mut admin = server.client().await?;
+    create_namespaces(&mut admin).await?;
+    let moved = moved()?;
+    let row = moved
+        .iter()
+        .find(|(_, row)| row.hint == "kmt_RGYU")
+        .ok_or("no row")?;
+    let told = admin.import(start("knowmind"), vec![vec![row.1.clone()]]).await?;
+    assert_eq!(told[0].imported, 1);
+    let (_, known) = admin.issue("notes", &[]).await?;
+    let (_, credential) = admin.issue("system", &["tokens.verify:knowmind"]).await?;
+    let channel = server.endpoint()?.connect().await?;
+    let attacker = Client::with(channel, crate::admin::Bearer::new(&credential));
+    let guesses: Vec<_> = (0..60)
+        .map(|number| {
+            let mut attacker = attacker.clone();
+            tokio::spawn(async move { attacker.verdict(&format!("kmt_RGYU{number:044}")).await })
+        })
+        .collect();
+    for _ in 0..300 {
+        assert_eq!(admin.verdict(&known).await?, Verdict::Accepted);
+    }
+    let mut overloaded = 0;
+    for guess in guesses {
+        match guess.await? {
+            Ok(verdict) => assert_eq!(verdict, Verdict::Refused),
+            Err(status) => {
+                let reason = Refusal::from(status).reason;
+                assert!(
+                    ["OVERLOADED", "DEADLINE_EXCEEDED"].contains(&reason.as_str()),
+                    "{reason}"
+                );
+                overloaded += usize::from(reason == "OVERLOADED");
+            }
+        }
+    }
+    // It has 16 places, and two threads that free them.
+    assert!(overloaded > 0);
+    assert_eq!(admin.verdict(&row.0).await?, Verdict::Accepted);
     server.stop().await
 }

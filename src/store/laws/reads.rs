@@ -112,7 +112,7 @@ pub(super) async fn what_has_to_be_tried_is_found_by_its_beginning(store: Arc<dy
     assert_eq!(look.to_try, oldest.chain([last.clone()]).collect::<Vec<_>>());
     assert_eq!(
         store.look_up(Vec::new(), vec![other.clone()]).await?.to_try,
-        [last.clone()]
+        std::slice::from_ref(&last)
     );
 
     let entry = change(&store, last.id, redigested(1)).await?;

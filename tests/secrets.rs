@@ -250,6 +250,39 @@ async fn misplace(client: &mut Client, left: &mut Left, secret: &str) -> Outcome
         ..Default::default()
     };
     errors.push(client.tokens.revoke(revoke).await.err());
+    let token = v1::Token {
+        id: text(),
+        name: format!("{secret}\0"),
+        scopes: vec![format!("{secret} ")],
+        labels: [(format!("{secret} "), text())].into(),
+        networks: vec![text()],
+        etag: text(),
+        ..Default::default()
+    };
+    let update = v1::UpdateRequest {
+        token: Some(token),
+        update_mask: Some(prost_types::FieldMask { paths: vec![text()] }),
+        request_id: text(),
+    };
+    errors.push(client.tokens.update(update).await.err());
+    let suspend = v1::SuspendRequest {
+        token_id: text(),
+        reason: format!("{secret}\0"),
+        request_id: text(),
+    };
+    errors.push(client.tokens.suspend(suspend).await.err());
+    let resume = v1::ResumeRequest {
+        token_id: text(),
+        request_id: text(),
+    };
+    errors.push(client.tokens.resume(resume).await.err());
+    let context = v1::VerifyRequest {
+        context: Some(v1::RequestContext {
+            client_address: text(),
+        }),
+        ..Default::default()
+    };
+    errors.push(client.verification.verify(context).await.err());
     let list = v1::ListRequest {
         namespace: "notes".to_owned(),
         page_token: text(),

@@ -115,6 +115,7 @@ pub(super) fn request() -> Ask {
 }
 
 /// Both secrets are good for so long from the rotation on.
+#[expect(clippy::unnecessary_wraps, reason = "as a rotation takes it")]
 pub(super) fn overlap_of(span: Duration) -> Option<Overlap> {
     Some(Overlap::For(Span::try_from(span).unwrap()))
 }

@@ -233,22 +233,21 @@ impl Token {
 impl SecretVersion {
     fn told(&self) -> String {
         let made = self.create_time.as_deref().unwrap_or_default();
-        let mut told = format!("{} version {}, made {made}", self.hint, self.version);
-        match &self.first_use_time {
-            Some(time) => told.push_str(&format!(", first used {time}")),
-            None if self.version > 1 => told.push_str(", never used"),
-            None => {}
-        }
-        if let Some(overlap) = &self.overlap {
-            told.push_str(&format!(", ends the one before {overlap} after its first use"));
-        }
-        if let Some(time) = &self.retire_time {
-            told.push_str(&format!(", retires {time}"));
-        }
-        if let Some(time) = &self.reuse_time {
-            told.push_str(&format!(", used after that {time}"));
-        }
-        told
+        let used = match &self.first_use_time {
+            Some(time) => Some(format!("first used {time}")),
+            None => (self.version > 1).then(|| "never used".to_owned()),
+        };
+        let overlap = self.overlap.as_ref();
+        let facts = [
+            Some(format!("{} version {}, made {made}", self.hint, self.version)),
+            used,
+            overlap.map(|overlap| format!("ends the one before {overlap} after its first use")),
+            self.retire_time.as_ref().map(|time| format!("retires {time}")),
+            self.reuse_time
+                .as_ref()
+                .map(|time| format!("used after that {time}")),
+        ];
+        facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
 

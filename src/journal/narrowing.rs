@@ -35,12 +35,12 @@ pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
     let losses = match &entry.change {
         Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => Vec::new(),
         Change::Token { change, .. } => match change {
+            TokenChange::Updated(updated) if updated.narrows() => vec![Loss::Narrowed { time: entry.time }],
             TokenChange::Issued(_)
             | TokenChange::Imported(_)
             | TokenChange::Resumed
-            | TokenChange::Redigested { .. } => Vec::new(),
-            TokenChange::Updated(updated) if updated.narrows() => vec![Loss::Narrowed { time: entry.time }],
-            TokenChange::Updated(_) => Vec::new(),
+            | TokenChange::Redigested { .. }
+            | TokenChange::Updated(_) => Vec::new(),
             TokenChange::FirstUsed { retires, .. } => retires.iter().map(retired).collect(),
             TokenChange::RetiredSecretUsed { suspension, .. } => {
                 suspension.iter().cloned().map(Loss::Suspended).collect()

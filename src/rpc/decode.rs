@@ -17,6 +17,7 @@ use crate::token::policy::RateLimit;
 use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
 use crate::token::text::LabelValue;
 use crate::token::time::{Span, Timestamp};
+use crate::token::update::To;
 
 /// Of a rate limit.
 const PERIOD_MIN: Duration = Duration::from_secs(1);
@@ -130,12 +131,12 @@ impl Fields {
 
     /// Networks in CIDR form, or addresses; none: anywhere. What is said beyond the prefix would be ignored, and is
     /// hardly what was meant.
-    pub(super) fn networks(&mut self, at: &str, texts: Vec<String>) -> Option<Option<Networks>> {
+    pub(super) fn networks(&mut self, at: &str, texts: &[String]) -> Option<To<Option<Networks>>> {
         if texts.is_empty() {
-            return Some(None);
+            return Some(To(None));
         }
         if texts.len() > Networks::COUNT_MAX {
-            self.take(at, Err::<(), _>(NotNetworks { count: texts.len() }));
+            self.wrong(at, NotNetworks { count: texts.len() });
             return None;
         }
         let parsed = texts.iter().enumerate().map(|(i, text)| {
@@ -148,28 +149,30 @@ impl Fields {
         });
         let networks: Vec<_> = parsed.collect();
         let networks: Option<Vec<_>> = networks.into_iter().collect();
-        self.take(at, Networks::try_from(networks?)).map(Some)
+        let networks = self.take(at, Networks::try_from(networks?))?;
+        Some(To(Some(networks)))
     }
 
     /// A rate limit that may not be there.
-    pub(super) fn rate_limit(&mut self, at: &str, limit: Option<v1::RateLimit>) -> Option<Option<RateLimit>> {
+    pub(super) fn rate_limit(
+        &mut self,
+        at: &str,
+        limit: Option<v1::RateLimit>,
+    ) -> Option<To<Option<RateLimit>>> {
         let Some(limit) = limit else {
-            return Some(None);
+            return Some(To(None));
         };
         let requests = u32::try_from(limit.requests).ok().and_then(NonZeroU32::new);
         let wanted = format!("must lie between 1 and {}", i32::MAX);
         let requests = self.take(format!("{at}.requests"), requests.ok_or(wanted));
-        let period = self.duration(
-            &format!("{at}.period"),
-            limit.period.unwrap_or_default(),
-            PERIOD_MIN,
-            Some(PERIOD_MAX),
-        );
-        let period = self.take(format!("{at}.period"), Span::try_from(period?))?;
-        Some(Some(RateLimit {
+        let path = format!("{at}.period");
+        let period = limit.period.unwrap_or_default();
+        let period = self.duration(&path, period, PERIOD_MIN, Some(PERIOD_MAX));
+        let period = self.take(path, Span::try_from(period?))?;
+        Some(To(Some(RateLimit {
             requests: requests?,
             period,
-        }))
+        })))
     }
 
     /// An instant, rounded down to a microsecond.

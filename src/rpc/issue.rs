@@ -12,6 +12,7 @@ use crate::token::id::Slug;
 use crate::token::permission::{NotPermission, Permission, Right};
 use crate::token::scope::Scopes;
 use crate::token::text::{Name, Subject};
+use crate::token::update::To;
 
 const TTL_MIN: Duration = Duration::from_secs(1);
 
@@ -43,7 +44,7 @@ pub(super) async fn issue(
         }
         Some(Expiration::Ttl(ttl)) => fields.duration("ttl", ttl, TTL_MIN, None).map(Lifetime::For),
     };
-    let networks = fields.networks("networks", request.networks);
+    let networks = fields.networks("networks", &request.networks);
     let rate_limit = fields.rate_limit("rate_limit", request.rate_limit);
     let used = networks.zip(rate_limit);
     let issue = match (namespace, name, subject, scopes, labels, lifetime.zip(used)) {
@@ -53,7 +54,7 @@ pub(super) async fn issue(
             Some(subject),
             Some(scopes),
             Some(labels),
-            Some((lifetime, (networks, rate_limit))),
+            Some((lifetime, (To(networks), To(rate_limit)))),
         ) => {
             fields.check()?;
             Issue {

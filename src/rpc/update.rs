@@ -76,10 +76,10 @@ fn asked(fields: &mut Fields, token: v1::Token, mask: &[String]) -> Update {
         };
     }
     if wanted("networks", !token.networks.is_empty()) {
-        update.networks = fields.networks("token.networks", token.networks).map(To);
+        update.networks = fields.networks("token.networks", &token.networks);
     }
     if wanted("rate_limit", token.rate_limit.is_some()) {
-        update.rate_limit = fields.rate_limit("token.rate_limit", token.rate_limit).map(To);
+        update.rate_limit = fields.rate_limit("token.rate_limit", token.rate_limit);
     }
     update
 }

@@ -19,6 +19,17 @@ fn update(token: v1::Token, paths: &[&str]) -> v1::UpdateRequest {
     }
 }
 
+/// A hundred requests a minute.
+fn limit() -> v1::RateLimit {
+    v1::RateLimit {
+        requests: 100,
+        period: Some(prost_types::Duration {
+            seconds: 60,
+            nanos: 0,
+        }),
+    }
+}
+
 fn from(secret: &str, address: &str) -> v1::VerifyRequest {
     v1::VerifyRequest {
         secret: secret.to_owned(),
@@ -72,50 +83,13 @@ async fn a_change_is_in_force_when_it_is_answered_and_what_it_takes_is_an_event(
     let narrower = v1::Token {
         id: token.id.clone(),
         networks: vec!["192.0.2.0/24".to_owned(), "2001:db8::7".to_owned()],
-        rate_limit: Some(v1::RateLimit {
-            requests: 100,
-            period: Some(prost_types::Duration {
-                seconds: 60,
-                nanos: 0,
-            }),
-        }),
+        rate_limit: Some(limit()),
         ..Default::default()
     };
     let updated = client.tokens.update(update(narrower, &[])).await?.into_inner();
     let bound = updated.token.unwrap_or_default();
     assert_eq!((&bound.name, &bound.scopes), (&wide.name, &wide.scopes));
     assert_eq!(bound.networks, ["192.0.2.0/24", "2001:db8::7/128"]);
-    for (address, verdict) in [
-        ("192.0.2.9", Verdict::Accepted),
-        ("::ffff:192.0.2.9", Verdict::Accepted),
-        ("2001:db8::7", Verdict::Accepted),
-        ("2001:db8::8", Verdict::AddressNotAllowed),
-        ("192.0.3.9", Verdict::AddressNotAllowed),
-        ("", Verdict::AddressNotAllowed),
-    ] {
-        assert_eq!(
-            verdict_from(&mut client, &secret, address).await?,
-            verdict,
-            "{address}"
-        );
-    }
-    let batch = v1::BatchVerifyRequest {
-        requests: ["192.0.2.9", "192.0.3.9"]
-            .map(|address| from(&secret, address))
-            .to_vec(),
-    };
-    let judged = client
-        .verification
-        .batch_verify(batch)
-        .await?
-        .into_inner()
-        .responses;
-    let verdicts: Vec<_> = judged.iter().map(v1::VerifyResponse::verdict).collect();
-    assert_eq!(verdicts, [Verdict::Accepted, Verdict::AddressNotAllowed]);
-    let limit = judged[0].token.as_ref().and_then(|token| token.rate_limit);
-    assert_eq!(limit.map(|limit| limit.requests), Some(100));
-    assert_eq!(judged[1].token, None);
-
     let suspend = v1::SuspendRequest {
         token_id: token.id.clone(),
         reason: "lost".to_owned(),
@@ -172,6 +146,52 @@ async fn a_change_is_in_force_when_it_is_answered_and_what_it_takes_is_an_event(
     // The last one is the rate limit, which whoever enforces it must hear of.
     let wanted = ["narrowed", "suspended", "narrowed"].map(|what| (what, token.id.clone()));
     assert_eq!(told, wanted);
+    server.stop().await
+}
+
+#[tokio::test]
+async fn a_token_bound_to_networks_is_good_from_there_alone() -> Outcome {
+    let server = Server::start()?;
+    let mut client = server.client().await?;
+    client.create_namespace("notes", "kn_", hex(40)).await?;
+    let issue = v1::IssueRequest {
+        namespace: "notes".to_owned(),
+        subject: "ada".to_owned(),
+        networks: vec!["192.0.2.0/24".to_owned(), "2001:db8::7".to_owned()],
+        rate_limit: Some(limit()),
+        ..Default::default()
+    };
+    let secret = client.tokens.issue(issue).await?.into_inner().secret;
+    for (address, verdict) in [
+        ("192.0.2.9", Verdict::Accepted),
+        ("::ffff:192.0.2.9", Verdict::Accepted),
+        ("2001:db8::7", Verdict::Accepted),
+        ("2001:db8::8", Verdict::AddressNotAllowed),
+        ("192.0.3.9", Verdict::AddressNotAllowed),
+        ("", Verdict::AddressNotAllowed),
+    ] {
+        assert_eq!(
+            verdict_from(&mut client, &secret, address).await?,
+            verdict,
+            "{address}"
+        );
+    }
+    let batch = v1::BatchVerifyRequest {
+        requests: ["192.0.2.9", "192.0.3.9"]
+            .map(|address| from(&secret, address))
+            .to_vec(),
+    };
+    let judged = client
+        .verification
+        .batch_verify(batch)
+        .await?
+        .into_inner()
+        .responses;
+    let verdicts: Vec<_> = judged.iter().map(v1::VerifyResponse::verdict).collect();
+    assert_eq!(verdicts, [Verdict::Accepted, Verdict::AddressNotAllowed]);
+    let limit = judged[0].token.as_ref().and_then(|token| token.rate_limit);
+    assert_eq!(limit.map(|limit| limit.requests), Some(100));
+    assert_eq!(judged[1].token, None);
     server.stop().await
 }
 

@@ -11,6 +11,7 @@ use super::super::{Caller, repeatable, request_id, spelling, view};
 use super::issue::labels;
 use crate::proto::v1;
 
+#[expect(clippy::struct_excessive_bools, reason = "each empties a field of its own")]
 #[derive(clap::Args, Debug)]
 pub(crate) struct UpdateArgs {
     /// Id of the token

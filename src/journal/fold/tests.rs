@@ -78,7 +78,7 @@ fn decide(token: &Token, wish: &Wish, now: Timestamp) -> Option<TokenChange> {
             };
             match judge(token, &kept.digest, &Need::default(), now) {
                 Verdict::Accepted { .. } => change::first_used(token, kept.version, now),
-                _ => change::retired_secret_used(token, kept.version, now, &policy),
+                Verdict::Refused(_) => change::retired_secret_used(token, kept.version, now, &policy),
             }
         }
     }

@@ -16,27 +16,18 @@ impl Ground {
         };
         change(&mut token);
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        Call::Update(v1::UpdateRequest {
+        Call::Update(Box::new(v1::UpdateRequest {
             token: Some(token),
             update_mask: Some(FieldMask { paths }),
             request_id: String::new(),
-        })
+        }))
     }
 
     pub(crate) fn update_rows(&self) -> Vec<Row> {
-        let networks = |networks: &[&str]| {
-            let networks = networks.iter().map(|text| (*text).to_owned()).collect();
-            self.update(&[], |t| t.networks = networks)
-        };
-        let limit = |requests, seconds| {
-            let period = Some(Duration { seconds, nanos: 0 });
-            self.update(&[], |t| t.rate_limit = Some(v1::RateLimit { requests, period }))
-        };
-        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
         vec![
             (
                 "Update: nothing",
-                Call::Update(v1::UpdateRequest::default()),
+                Call::Update(Box::default()),
                 Fields(&["token.id"]),
             ),
             (
@@ -64,6 +55,30 @@ impl Ground {
                     "update_mask.paths[4]",
                 ]),
             ),
+            (
+                "Update: another etag",
+                self.update(&["name"], |t| t.etag = "0".to_owned()),
+                Reason(Code::Aborted, "ETAG_MISMATCH"),
+            ),
+            (
+                "Update: revoked",
+                self.update(&["name"], |t| t.id = self.revoked_id.clone()),
+                Reason(Code::FailedPrecondition, "TOKEN_REVOKED"),
+            ),
+        ]
+    }
+
+    pub(crate) fn value_rows(&self) -> Vec<Row> {
+        let networks = |networks: &[&str]| {
+            let networks = networks.iter().map(|text| (*text).to_owned()).collect();
+            self.update(&[], |t| t.networks = networks)
+        };
+        let limit = |requests, seconds| {
+            let period = Some(Duration { seconds, nanos: 0 });
+            self.update(&[], |t| t.rate_limit = Some(v1::RateLimit { requests, period }))
+        };
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        vec![
             (
                 "Update: name",
                 self.update(&[], |t| t.name = "a\0".to_owned()),
@@ -133,16 +148,6 @@ impl Ground {
                 "Update: two days",
                 limit(1, 2 * DAY),
                 Fields(&["token.rate_limit.period"]),
-            ),
-            (
-                "Update: another etag",
-                self.update(&["name"], |t| t.etag = "0".to_owned()),
-                Reason(Code::Aborted, "ETAG_MISMATCH"),
-            ),
-            (
-                "Update: revoked",
-                self.update(&["name"], |t| t.id = self.revoked_id.clone()),
-                Reason(Code::FailedPrecondition, "TOKEN_REVOKED"),
             ),
         ]
     }

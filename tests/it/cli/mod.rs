@@ -7,6 +7,7 @@ mod offline;
 mod postgres;
 mod served;
 mod tampering;
+mod updates;
 mod watching;
 
 use std::io::{self, Write};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tokenward::clock::{SystemEntropy, random};
+use tokenward::clock::{Clock, SystemClock, SystemEntropy, random};
 use tokenward::proto::v1::rotate_request::OverlapMode;
 use tokenward::proto::v1::{self, Verdict};
 use tokenward::token::id::RequestId;
@@ -80,12 +80,10 @@ impl Holder {
             "{overlap:?}: {what}"
         );
         let token = self.token().await?;
-        let now = std::time::SystemTime::now();
+        let now = SystemClock.now().micros();
         let good = token.secrets.iter().filter(|secret| {
-            let end = secret
-                .retire_time
-                .and_then(|end| std::time::SystemTime::try_from(end).ok());
-            end.is_none_or(|end| end > now)
+            let end = secret.retire_time;
+            end.is_none_or(|end| end.seconds * 1_000_000 + i64::from(end.nanos) / 1000 > now)
         });
         assert!(good.count() <= 2, "{overlap:?}: {what}: {token:?}");
         Ok(())

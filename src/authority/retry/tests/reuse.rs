@@ -66,25 +66,12 @@ async fn a_request_id_is_good_for_one_change_by_one_caller() -> Answer<()> {
     );
 
     let (rotating, other) = (request(), scene.issue().await?.record.token.id);
-    authority.rotate(&rotating, id, overlap_of(HOUR)).await?;
-    answers.push(
-        authority
-            .rotate(&rotating, id, overlap_of(HOUR * 2))
-            .await
-            .map(|_| ()),
-    );
-    answers.push(
-        authority
-            .rotate(&rotating, other, overlap_of(HOUR))
-            .await
-            .map(|_| ()),
-    );
-    answers.push(
-        authority
-            .rotate(&stranger(&rotating), id, overlap_of(HOUR))
-            .await
-            .map(|_| ()),
-    );
+    let (one, two) = (overlap_of(HOUR), overlap_of(HOUR * 2));
+    authority.rotate(&rotating, id, one).await?;
+    answers.push(authority.rotate(&rotating, id, two).await.map(|_| ()));
+    answers.push(authority.rotate(&rotating, other, one).await.map(|_| ()));
+    let stranger_rotates = authority.rotate(&stranger(&rotating), id, one).await;
+    answers.push(stranger_rotates.map(|_| ()));
 
     let revoking = request();
     authority.revoke(&revoking, id, reason("lost")).await?;

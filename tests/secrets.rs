@@ -6,6 +6,8 @@
 mod admin;
 #[path = "secrets/import.rs"]
 mod import;
+#[path = "secrets/leaked.rs"]
+mod leaked;
 #[path = "support/log.rs"]
 mod log;
 #[path = "support/server.rs"]
@@ -152,7 +154,7 @@ async fn flow(
         revoked += 1;
         verify_all(client, left, &secrets).await?;
     }
-    secrets.push(leak(client, left).await?);
+    secrets.push(leaked::leak(client, left).await?);
     revoked += 1;
     while revoked > 0 {
         let message = watched.message().await?.ok_or("the stream ended")?;
@@ -175,27 +177,6 @@ async fn flow(
             .extend(&entry.body);
     }
     Ok((secrets, request_ids))
-}
-
-/// A token that is revoked by its secret.
-async fn leak(client: &mut Client, left: &mut Left) -> Result<String, Status> {
-    let (_, secret) = client.issue("notes", &[]).await?;
-    let last = if secret.ends_with('0') { "1" } else { "0" };
-    let mistyped = format!("{}{last}", &secret[..secret.len() - 1]);
-    for secret in [
-        mistyped,
-        format!("{secret}{secret}"),
-        secret.clone(),
-        secret.clone(),
-    ] {
-        let request = v1::RevokeLeakedRequest {
-            secret,
-            reason: "found in a repository".to_owned(),
-        };
-        left.shown("messages", &request);
-        left.shown("messages", &client.tokens.revoke_leaked(request).await?);
-    }
-    Ok(secret)
 }
 
 /// Verifies each secret as it is, cut off, mistyped, too long, for too much, and in a batch.
@@ -289,27 +270,7 @@ async fn misplace(client: &mut Client, left: &mut Left, secret: &str) -> Outcome
         ..Default::default()
     };
     errors.push(client.tokens.list(list).await.err());
-    let filter = v1::TokenFilter {
-        token_ids: vec![text()],
-        scope: format!("{secret} "),
-        labels: [(format!("{secret} "), text())].into(),
-        ..Default::default()
-    };
-    let matching = v1::RevokeMatchingRequest {
-        selector: Some(v1::TokenSelector {
-            namespace: text(),
-            filter: Some(filter),
-            ..Default::default()
-        }),
-        plan_token: text(),
-        ..Default::default()
-    };
-    errors.push(client.tokens.revoke_matching(matching).await.err());
-    let leaked = v1::RevokeLeakedRequest {
-        secret: text(),
-        reason: format!("{secret}\0"),
-    };
-    errors.push(client.tokens.revoke_leaked(leaked).await.err());
+    errors.extend(leaked::misplaced(client, secret).await);
     let issue = v1::IssueRequest {
         namespace: text(),
         request_id: text(),

@@ -28,7 +28,7 @@ use crate::server::{Client, Outcome, hex};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A fleet has more processes than a machine has cores: with one at a time, spans tell something.
-static ONE_AT_A_TIME: AsyncMutex<()> = AsyncMutex::const_new(());
+pub(crate) static ONE_AT_A_TIME: AsyncMutex<()> = AsyncMutex::const_new(());
 
 /// Replicas with the namespace `notes`. They go first, their database last.
 pub(crate) struct Fleet {
@@ -122,7 +122,8 @@ async fn start(told: Told, store: &str, pepper: &Path) -> Result<Replica, Box<dy
 }
 
 /// Brings the database to the schema, and makes the admin.
-fn prepare(cluster: &Cluster) -> Outcome {
+/// Gives a database its schema and its first credential.
+pub(crate) fn prepare(cluster: &Cluster) -> Outcome {
     let url = cluster.url();
     let (pepper, admin) = (FILES.pepper.to_string_lossy(), FILES.admin.to_string_lossy());
     let bootstrap = [

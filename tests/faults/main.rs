@@ -18,6 +18,7 @@ mod history;
 mod joining;
 mod journal;
 mod killed;
+mod matching;
 mod pairs;
 mod partitioned;
 mod paused;

@@ -87,8 +87,8 @@ async fn names(client: &mut Client, mut request: v1::ListRequest) -> Result<Vec<
     }
 }
 
-#[tokio::test]
-async fn lists_are_filtered_ordered_and_counted() -> Outcome {
+/// A server with three tokens that differ in everything.
+async fn with_three() -> Result<(Server, Client), Box<dyn std::error::Error>> {
     let server = Server::start()?;
     let mut client = server.client().await?;
     client.create_namespace("notes", "kn_", hex(40)).await?;
@@ -110,13 +110,22 @@ async fn lists_are_filtered_ordered_and_counted() -> Outcome {
         };
         client.tokens.issue(request).await?;
     }
-    let of = |order_by: &str, filter: v1::TokenFilter| v1::ListRequest {
+    Ok((server, client))
+}
+
+fn of_notes(order_by: &str, filter: v1::TokenFilter) -> v1::ListRequest {
+    v1::ListRequest {
         namespace: "notes".to_owned(),
         page_size: 1,
         order_by: order_by.to_owned(),
         filter: Some(filter),
         ..Default::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn lists_come_in_the_order_asked_for() -> Outcome {
+    let (server, mut client) = with_three().await?;
     let all = v1::TokenFilter::default;
     for (order_by, wanted) in [
         ("", ["ci-b", "laptop", "ci-a"]),
@@ -128,11 +137,18 @@ async fn lists_are_filtered_ordered_and_counted() -> Outcome {
         ("subject", ["laptop", "ci-a", "ci-b"]),
     ] {
         assert_eq!(
-            names(&mut client, of(order_by, all())).await?,
+            names(&mut client, of_notes(order_by, all())).await?,
             wanted,
             "{order_by}"
         );
     }
+    server.stop().await
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_counted() -> Outcome {
+    let (server, mut client) = with_three().await?;
+    let all = v1::TokenFilter::default;
     let text = str::to_owned;
     for (filter, wanted) in [
         (
@@ -179,13 +195,13 @@ async fn lists_are_filtered_ordered_and_counted() -> Outcome {
         ),
     ] {
         assert_eq!(
-            names(&mut client, of("", filter.clone())).await?,
+            names(&mut client, of_notes("", filter.clone())).await?,
             wanted,
             "{filter:?}"
         );
         let counted = v1::ListRequest {
             with_total: true,
-            ..of("", filter)
+            ..of_notes("", filter)
         };
         let page = client.tokens.list(counted).await?.into_inner();
         assert_eq!(

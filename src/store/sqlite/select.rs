@@ -12,9 +12,11 @@ use super::super::select::{Count, Path, Selection, Slice, Stretch};
 use super::read::checked;
 use crate::journal::Stored;
 use crate::token::Token;
-use crate::token::id::TokenId;
+use crate::token::id::{Slug, TokenId};
 use crate::token::order::{End, Place};
+use crate::token::scope::Scope;
 use crate::token::secret::RowKey;
+use crate::token::text::{Name, Subject};
 use crate::token::time::Timestamp;
 
 /// What is asked of one order, by its own index.
@@ -345,13 +347,13 @@ fn filtered<'q>(statement: &'static str, selection: &'q Selection) -> Statement<
     let micros = |instant: Option<Timestamp>| instant.map(Timestamp::micros);
     let labels = &selector.labels;
     sqlx::query(statement)
-        .bind(filter.namespace.as_ref().map(|slug| slug.as_str()))
+        .bind(filter.namespace.as_ref().map(Slug::as_str))
         .bind(filter.at.micros())
         .bind(selector.states.bits())
-        .bind(selector.name_prefix.as_ref().map(|name| name.as_str()))
-        .bind(selector.name_contains.as_ref().map(|name| name.as_str()))
-        .bind(selector.scope.as_ref().map(|scope| scope.as_str()))
-        .bind(selector.subject.as_ref().map(|subject| subject.as_str()))
+        .bind(selector.name_prefix.as_ref().map(Name::as_str))
+        .bind(selector.name_contains.as_ref().map(Name::as_str))
+        .bind(selector.scope.as_ref().map(Scope::as_str))
+        .bind(selector.subject.as_ref().map(Subject::as_str))
         .bind((!labels.is_empty()).then(|| serde_json::json!(labels).to_string()))
         .bind(micros(selector.created.from))
         .bind(micros(selector.created.before))

@@ -31,6 +31,7 @@ fn means(selector: &Selector, token: &Token) -> bool {
 #[test]
 fn each_criterion_narrows_by_itself() {
     let scope = |text: &str| Some(Scope::try_from(text.to_owned()).unwrap());
+    let subject = |text: &str| Subject::try_from(text.to_owned()).ok();
     let period = |from, before| Period {
         from: Some(instant(from)),
         before: Some(instant(before)),
@@ -43,159 +44,54 @@ fn each_criterion_narrows_by_itself() {
         scopes: scopes(&["read", "write"]),
         ..token(1)
     };
-    let none = Selector::default;
+    let with = |change: &dyn Fn(&mut Selector)| {
+        let mut selector = Selector::default();
+        change(&mut selector);
+        selector
+    };
+    let states = |states: &[State]| States::of(states.iter().copied());
     for (means_it, selector) in [
-        (true, none()),
-        (
-            true,
-            Selector {
-                ids: [token(1).id].into(),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                ids: [token(2).id].into(),
-                ..none()
-            },
-        ),
-        (
-            true,
-            Selector {
-                name_prefix: Some(name("Laptop")),
-                ..none()
-            },
-        ),
+        (true, with(&|_| ())),
+        (true, with(&|it| it.ids = [token(1).id].into())),
+        (false, with(&|it| it.ids = [token(2).id].into())),
+        (true, with(&|it| it.name_prefix = Some(name("Laptop")))),
+        (false, with(&|it| it.name_prefix = Some(name("laptop")))),
+        (false, with(&|it| it.name_prefix = Some(name("Laptop of Ann.")))),
+        (true, with(&|it| it.name_contains = Some(name("of")))),
+        (false, with(&|it| it.name_contains = Some(name("off")))),
+        (true, with(&|it| it.scope = scope("read"))),
+        (false, with(&|it| it.scope = scope("rea"))),
+        (true, with(&|it| it.subject = subject("ann"))),
+        (false, with(&|it| it.subject = subject("an"))),
+        (true, with(&|it| it.labels = labels(&[("team", "notes")]))),
         (
             false,
-            Selector {
-                name_prefix: Some(name("laptop")),
-                ..none()
-            },
+            with(&|it| it.labels = labels(&[("team", "notes"), ("tier", "2")])),
         ),
+        (false, with(&|it| it.labels = labels(&[("other", "notes")]))),
+        (true, with(&|it| it.states = states(&[State::Active]))),
         (
             false,
-            Selector {
-                name_prefix: Some(name("Laptop of Ann.")),
-                ..none()
-            },
+            with(&|it| it.states = states(&[State::Revoked, State::Expired])),
         ),
-        (
-            true,
-            Selector {
-                name_contains: Some(name("of")),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                name_contains: Some(name("off")),
-                ..none()
-            },
-        ),
-        (
-            true,
-            Selector {
-                scope: scope("read"),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                scope: scope("rea"),
-                ..none()
-            },
-        ),
-        (
-            true,
-            Selector {
-                subject: Some(it.subject.clone()),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                subject: Subject::try_from("an".to_owned()).ok(),
-                ..none()
-            },
-        ),
-        (
-            true,
-            Selector {
-                labels: labels(&[("team", "notes")]),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                labels: labels(&[("team", "notes"), ("tier", "2")]),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                labels: labels(&[("other", "notes")]),
-                ..none()
-            },
-        ),
-        (
-            true,
-            Selector {
-                states: States::of([State::Active]),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                states: States::of([State::Revoked, State::Expired]),
-                ..none()
-            },
-        ),
-        (
-            true,
-            Selector {
-                created: period(5, 6),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                created: period(4, 5),
-                ..none()
-            },
-        ),
-        (
-            true,
-            Selector {
-                expires: period(20, 21),
-                ..none()
-            },
-        ),
-        (
-            false,
-            Selector {
-                expires: period(21, 99),
-                ..none()
-            },
-        ),
+        (true, with(&|it| it.created = period(5, 6))),
+        (false, with(&|it| it.created = period(4, 5))),
+        (true, with(&|it| it.expires = period(20, 21))),
+        (false, with(&|it| it.expires = period(21, 99))),
     ] {
         assert_eq!(means(&selector, &it), means_it, "{selector:?}");
-        assert_eq!(selector.narrows(), selector != none(), "{selector:?}");
+        assert_eq!(
+            selector.narrows(),
+            selector != Selector::default(),
+            "{selector:?}"
+        );
     }
     let elsewhere = Token {
         namespace: slug("tasks"),
         ..it
     };
-    assert!(!means(&none(), &elsewhere));
-    assert!(none().anywhere(instant(0)).matches(&elsewhere));
+    assert!(!means(&Selector::default(), &elsewhere));
+    assert!(Selector::default().anywhere(instant(0)).matches(&elsewhere));
 }
 
 #[test]

@@ -191,7 +191,7 @@ async fn each_order_goes_by_its_index() -> Tested {
         for statement in statements {
             let plan = plan(&store, statement).await?;
             let walked = plan.iter().filter(|step| step.contains("SEARCH token USING"));
-            let goes_by = |step: &&String| step.contains(index) && step.contains(">") && step.contains("<");
+            let goes_by = |step: &&String| step.contains(index) && step.contains('>') && step.contains('<');
             assert!(
                 walked.clone().any(|step| goes_by(&step)),
                 "{statement}: {plan:#?}"

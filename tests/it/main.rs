@@ -23,6 +23,7 @@ mod metrics;
 mod permissions;
 mod pepper;
 mod place;
+mod products;
 mod program;
 mod races;
 mod refusal;

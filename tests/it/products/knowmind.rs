@@ -1,0 +1,124 @@
+//! knowmind: `kmt_` and 48 base64url characters, kept as scrypt with a salt; scopes that are edited in place.
+
+use super::*;
+
+/// What a user holds, and what was kept of it: made with Python's hashlib.scrypt.
+const HELD: &str = "kmt_aBcDeFgHiJkLmNoPqRsTuVwX-z0123456789_bCdEfGhIjKl";
+const KEPT: &str = "$scrypt$ln=12,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$82goq8DN3gKLFL+OgLIiv77nVMZdfUz+XUTwCFQqeHI";
+
+fn phone_label() -> std::collections::HashMap<String, String> {
+    [("device".to_owned(), "phone".to_owned())].into()
+}
+
+async fn walk(place: Place) -> Outcome {
+    let mut scene = Scene::start(place).await?;
+    let policy = v1::NamespacePolicy {
+        scope_catalogue: ["read", "write", "admin"].map(str::to_owned).to_vec(),
+        rotation_due_after: Some(days(90)),
+        entitled_plans: vec!["business".to_owned()],
+        ..Default::default()
+    };
+    let base64url = Body::Base64url(v1::Base64UrlBody { length: 48 });
+    scene.create("knowmind", "kmt_", base64url, policy).await?;
+
+    // KM2: the salted hash is enough: the text works unchanged, and from then on without a slow hash.
+    let kept = v1::ImportRow {
+        scopes: vec!["read".to_owned()],
+        ..row("1", "ada", "Laptop", Digest::Phc(KEPT.to_owned()), &HELD[..8])
+    };
+    scene.import("knowmind", vec![kept]).await?;
+    let wrong = format!("{}A", &HELD[..HELD.len() - 1]);
+    assert_eq!(scene.client.verdict(&wrong).await?, Verdict::Unknown, "KM2");
+    let judged = scene.client.verify(HELD, &["read"]).await?;
+    assert_eq!(judged.verdict(), Verdict::Accepted, "KM2");
+    let imported = judged.token.unwrap_or_default().id;
+
+    // KM22: who may not have tokens gets none.
+    let asked = |name: &str, scopes: &[&str]| v1::IssueRequest {
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..issue("knowmind", "ada", name)
+    };
+    let refused = scene.issue(asked("CI", &["read"])).await.err().ok_or("KM22")?;
+    assert_eq!(reason(&refused), "NOT_ENTITLED", "KM22");
+    scene.plan("knowmind", "ada", "business").await?;
+
+    // KM1: the shape. KM3: how it is shown in lists, and all that is kept of it. KM20: a dump of that opens nothing.
+    let (token, secret) = scene.issue(asked("CI of Möbius", &["read"])).await?;
+    let random = secret.strip_prefix("kmt_").ok_or("KM1")?;
+    let base64url = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    assert!(random.len() == 48 && random.bytes().all(base64url), "KM1");
+    assert_eq!(token.secrets[0].hint, format!("{}…", &secret[..8]), "KM3");
+    assert!(!scene.journal().await?.contains(&secret[12..]), "KM3, KM20");
+
+    // KM4: read, write and admin, and nothing else. KM5: only what is needed.
+    let refused = scene.issue(asked("CI", &["delete"])).await.err().ok_or("KM4")?;
+    assert!(format!("{refused:?}").contains("delete"), "KM4: {refused:?}");
+    assert_eq!(token.scopes, ["read"], "KM5");
+
+    // KM13: what is missing is named, and it is no 401.
+    let judged = scene.client.verify(&secret, &["write"]).await?;
+    assert_eq!((judged.verdict(), judged.missing_scopes), (Verdict::InsufficientScope, vec!["write".to_owned()]), "KM13");
+    assert_eq!(scene.client.verdict(&secret).await?, Verdict::Accepted, "KM13, KM24");
+
+    // KM14: edited in place, in force with the answer, and on record as it was and as it is.
+    scene.rescope(&token.id, &["read", "write"]).await?;
+    assert_eq!(scene.client.verify(&secret, &["write"]).await?.verdict(), Verdict::Accepted, "KM14");
+    let mut watch = scene.watch().await?;
+    scene.rescope(&token.id, &["read"]).await?;
+    assert_eq!(scene.client.verify(&secret, &["write"]).await?.verdict(), Verdict::InsufficientScope, "KM14");
+    assert!(matches!(watch.next().await?, Event::Narrowed(event) if event.token_id == token.id), "KM14");
+
+    // KM6: an end, where one is set.
+    let ended = v1::IssueRequest {
+        expiration: Some(v1::issue_request::Expiration::Ttl(seconds(1))),
+        ..asked("Visitor", &["read"])
+    };
+    let (_, visitor) = scene.issue(ended).await?;
+    scene.until_verdict(&visitor, Verdict::Expired).await?;
+
+    // KM7: names, scopes; by label. KM15: one a device, told apart and ended by that.
+    let phone = v1::IssueRequest {
+        labels: phone_label(),
+        ..asked("Phone", &["read", "write"])
+    };
+    let (phone, phone_secret) = scene.issue(phone).await?;
+    let listed = scene.list(matching("knowmind", v1::TokenFilter { labels: phone_label(), ..Default::default() })).await?;
+    assert_eq!(listed.iter().map(|token| &token.id).collect::<Vec<_>>(), [&phone.id], "KM7, KM15");
+    assert_eq!((listed[0].name.as_str(), &listed[0].scopes), ("Phone", &phone.scopes), "KM7");
+
+    // KM16, KM17: a new secret, all else as it was; the old one goes when the new one has arrived. KM18: and every 90
+    // days it is time.
+    let (rotated, new) = scene.rotate(&phone.id, at_first_use()).await?;
+    assert_eq!((&rotated.name, &rotated.scopes, &rotated.labels), (&phone.name, &phone.scopes, &phone.labels), "KM16");
+    assert_eq!(scene.client.verdict(&phone_secret).await?, Verdict::Accepted, "KM17");
+    assert_eq!(scene.client.verdict(&new).await?, Verdict::Accepted, "KM17");
+    scene.until(&phone.id, |token| token.secrets[1].first_use_time.is_some()).await?;
+    assert_eq!(scene.client.verdict(&phone_secret).await?, Verdict::SecretRetired, "KM17");
+
+    // KM19: at once.
+    scene.revoke(&phone.id, "stolen").await?;
+    assert_eq!(scene.client.verdict(&new).await?, Verdict::Revoked, "KM19");
+
+    // KM12: each with its instant. KM10: and with who did it.
+    let request = v1::ListEntriesRequest {
+        token_id: phone.id.clone(),
+        ..Default::default()
+    };
+    let entries = scene.client.audit.list_entries(request).await?.into_inner().entries;
+    let kinds: Vec<_> = entries.iter().map(v1::Entry::kind).collect();
+    let story = [EntryKind::TokenIssued, EntryKind::TokenRotated, EntryKind::TokenFirstUsed, EntryKind::TokenRevoked];
+    assert_eq!(kinds, story, "KM12");
+    assert!(entries.iter().all(|entry| entry.time.is_some() && !entry.actor.is_empty()), "KM10, KM12");
+    assert!(scene.story(&imported).await?.contains(&EntryKind::TokenImported), "KM12");
+    scene.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn knowmind_moves_in_on_sqlite() -> Outcome {
+    walk(Place::sqlite()?).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn knowmind_moves_in_on_postgres() -> Outcome {
+    walk(Place::postgres().await?).await
+}

@@ -1,8 +1,12 @@
 //! List: the tokens of a namespace, in the order of issue.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Authority, AuthorityError};
 use crate::store::READ_MAX;
 use crate::token::id::{Slug, TokenId};
+use crate::token::namespace::Namespace;
+use crate::token::standing::Above;
 use crate::token::{State, Token};
 
 /// A page may look at so many times its size before it is returned short: a filter that matches little
@@ -36,9 +40,7 @@ impl Authority {
             size,
         } = query;
         let size = size.clamp(1, READ_MAX);
-        if self.store.directory().await?.record.get(&namespace).is_none() {
-            return Err(AuthorityError::NamespaceNotFound(namespace));
-        }
+        let rules = self.namespace(namespace.clone()).await?;
         let now = self.clock.now();
         let mut tokens = Vec::new();
         // One more than wanted, where that may be asked for, tells whether there is a next page.
@@ -46,7 +48,7 @@ impl Authority {
         for _ in 0..READS_MAX {
             let read = self.store.tokens(namespace.clone(), after, limit).await?;
             let is_last = read.len() < limit as usize;
-            for token in read {
+            for token in self.all_shown(&rules, read).await? {
                 if tokens.len() == size as usize {
                     return Ok(TokenPage { tokens, next: after });
                 }
@@ -60,6 +62,30 @@ impl Authority {
             }
         }
         Ok(TokenPage { tokens, next: after })
+    }
+
+    /// Tokens of a namespace as they are shown.
+    async fn all_shown(
+        &self,
+        namespace: &Namespace,
+        tokens: Vec<Token>,
+    ) -> Result<Vec<Token>, AuthorityError> {
+        let subjects: BTreeSet<_> = tokens.iter().map(|token| token.subject.clone()).collect();
+        let subjects = subjects.into_iter().collect();
+        let standings = self.store.standings(namespace.slug.clone(), subjects).await?;
+        let standings: BTreeMap<_, _> = standings
+            .into_iter()
+            .flatten()
+            .map(|stored| (stored.record.subject.clone(), stored.record))
+            .collect();
+        let shown = |token: Token| {
+            let above = Above {
+                standing: standings.get(&token.subject),
+                not_before: namespace.not_before.as_ref(),
+            };
+            token.under(above).into_owned()
+        };
+        Ok(tokens.into_iter().map(shown).collect())
     }
 }
 

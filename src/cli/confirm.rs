@@ -25,3 +25,15 @@ pub(super) fn confirmed(question: &str) -> Result<bool, Failure> {
                 .but("pass --yes to go on without asking")
         })
 }
+
+/// Whether `wanted` is typed in, letter by letter: what a habit of saying yes does not do.
+pub(super) fn typed(question: &str, wanted: &str) -> Result<bool, Failure> {
+    let typed: String = dialoguer::Input::new()
+        .with_prompt(question)
+        .allow_empty(true)
+        .interact_text()
+        .map_err(|dialoguer::Error::IO(error)| {
+            Failure::new(format_args!("the answer could not be read: {error}"))
+        })?;
+    Ok(typed == wanted)
+}

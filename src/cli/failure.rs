@@ -182,7 +182,10 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         ),
         PermissionDenied => Some("`tokenward whoami` shows what the credential permits"),
         NotGrantable => Some("ask somebody who may do it"),
-        Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces => None,
+        NotEntitled => Some("`tokenward subject set-plan` gives a subject another"),
+        SubjectSuspended => Some("`tokenward subject resume` does that"),
+        Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces | PolicyViolated
+        | TooManyTokens => None,
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::token::samples::{any_kept, any_namespace, any_slug, any_token, any_withdrawal, instant};
+use crate::token::samples::{
+    any_kept, any_namespace, any_slug, any_subject_change, any_text, any_token, any_withdrawal, instant,
+};
 
 /// Ann, at one fixed instant, with a request id that no other call gives.
 pub(crate) fn origin() -> Origin {
@@ -48,9 +50,18 @@ pub(crate) fn any_change() -> impl Strategy<Value = Change> {
             namespace,
             change,
         });
+    let of_subject = (any_slug(), any_text(1, 200), any_subject_change());
+    let of_subject = of_subject.prop_map(|(namespace, subject, change)| Change::Subject {
+        namespace,
+        subject,
+        change,
+    });
+    // So many generators in one are more than a stack takes.
     prop_oneof![
-        any_namespace().prop_map(Change::NamespaceCreated),
-        any_namespace().prop_map(Change::NamespaceUpdated),
-        of_token,
+        any_namespace().prop_map(Change::NamespaceCreated).boxed(),
+        any_namespace().prop_map(Change::NamespaceUpdated).boxed(),
+        any_namespace().prop_map(Change::NamespaceIssuedRevoked).boxed(),
+        of_token.boxed(),
+        of_subject.boxed(),
     ]
 }

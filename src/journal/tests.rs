@@ -8,7 +8,10 @@ use super::samples::{any_change, issue, origin};
 use super::*;
 use crate::token::change;
 use crate::token::id::RequestId;
-use crate::token::samples::{any_instant, any_text, instant, kept, namespace, redigested, token, withdrawal};
+use crate::token::samples::{
+    any_instant, any_text, instant, kept, namespace, plan, redigested, slug, standing, subject, token,
+    withdrawal,
+};
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.
 fn any_draft() -> impl Strategy<Value = Draft> {
@@ -65,6 +68,20 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             Kind::TokenRedigested,
             "{\"redigested\":{\"version\":1,\"digest\":",
         ),
+        (
+            Kind::SubjectPlanSet,
+            "{\"subject\":{\"namespace\":\"notes\",\"subject\":\"ann\",\"change\":{\"plan_set\":\"pro\"}}}",
+        ),
+        (Kind::SubjectSuspended, "\"change\":{\"suspended\":{\"time\":"),
+        (Kind::SubjectResumed, "\"change\":\"resumed\"}}"),
+        (
+            Kind::SubjectIssuedRevoked,
+            "\"change\":{\"issued_revoked\":{\"time\":",
+        ),
+        (
+            Kind::NamespaceIssuedRevoked,
+            "{\"namespace_issued_revoked\":{\"slug\":",
+        ),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -72,6 +89,15 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         version: Revision::new(3),
     };
     let of_token = |change| Draft::of_token(origin(), Some(&stored), change);
+    let of_subject =
+        |before, change| Draft::of_subject(origin(), before, (slug("notes"), subject("ann")), change);
+    let suspended = Stored {
+        record: Standing {
+            suspension: Some(withdrawal(instant(0))),
+            ..standing("ann")
+        },
+        version: Revision::new(4),
+    };
     let drafts = [
         Draft::of_new_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
         Draft::of_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
@@ -84,6 +110,11 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         of_token(TokenChange::Suspended(withdrawal(instant(1))))?,
         of_token(TokenChange::Resumed)?,
         of_token(redigested(1))?,
+        of_subject(None, SubjectChange::PlanSet(Some(plan("pro"))))?,
+        of_subject(None, SubjectChange::Suspended(withdrawal(instant(1))))?,
+        of_subject(Some(&suspended), SubjectChange::Resumed)?,
+        of_subject(None, SubjectChange::IssuedRevoked(withdrawal(instant(1))))?,
+        Draft::of_revoked_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
     ];
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);

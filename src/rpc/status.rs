@@ -1,5 +1,7 @@
 //! What went wrong, as a gRPC status with `google.rpc` details: the only file that names status codes.
 
+mod not_issued;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -85,10 +87,14 @@ pub enum Reason {
     PermissionDenied,
     NotGrantable,
     MissesExhausted,
+    NotEntitled,
+    PolicyViolated,
+    TooManyTokens,
+    SubjectSuspended,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 28] = [
+    pub const ALL: [Reason; 32] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -117,6 +123,10 @@ impl Reason {
         Reason::PermissionDenied,
         Reason::NotGrantable,
         Reason::MissesExhausted,
+        Reason::NotEntitled,
+        Reason::PolicyViolated,
+        Reason::TooManyTokens,
+        Reason::SubjectSuspended,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -154,6 +164,10 @@ impl Reason {
             Reason::PermissionDenied => ("PERMISSION_DENIED", Code::PermissionDenied, false),
             Reason::NotGrantable => ("NOT_GRANTABLE", Code::PermissionDenied, false),
             Reason::MissesExhausted => ("MISSES_EXHAUSTED", Code::ResourceExhausted, true),
+            Reason::NotEntitled => ("NOT_ENTITLED", Code::FailedPrecondition, false),
+            Reason::PolicyViolated => ("POLICY_VIOLATED", Code::InvalidArgument, false),
+            Reason::TooManyTokens => ("TOO_MANY_TOKENS", Code::FailedPrecondition, false),
+            Reason::SubjectSuspended => ("SUBJECT_SUSPENDED", Code::FailedPrecondition, false),
         }
     }
 
@@ -307,6 +321,8 @@ fn authority(error: AuthorityError) -> Status {
                 Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
             }
         }
+        AuthorityError::NotIssued { namespace, why } => not_issued::status(&namespace, &why),
+        AuthorityError::Policy { field, what } => fields(vec![(format!("namespace.policy.{field}"), what)]),
         AuthorityError::NotGrantable(scope) => Reason::NotGrantable.about(message, "scope", &scope),
         AuthorityError::OtherSubject | AuthorityError::SecretRetiring => Reason::NotGrantable.status(message),
         AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),

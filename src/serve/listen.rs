@@ -31,6 +31,7 @@ use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::caller_service_server::CallerServiceServer;
 use crate::proto::v1::namespace_service_server::NamespaceServiceServer;
 use crate::proto::v1::revocation_service_server::RevocationServiceServer;
+use crate::proto::v1::subject_service_server::SubjectServiceServer;
 use crate::proto::v1::token_service_server::TokenServiceServer;
 use crate::proto::v1::verification_service_server::VerificationServiceServer;
 use crate::rpc::{AdmissionLayer, Api, Problem};
@@ -131,12 +132,13 @@ async fn tell(health: &HealthReporter, healthy: bool) {
 const HEALTH_BYTES_MAX: usize = 1024;
 
 /// The empty name stands for the server as a whole.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
     "tokenward.v1.AuditService",
     "tokenward.v1.CallerService",
     "tokenward.v1.NamespaceService",
     "tokenward.v1.RevocationService",
+    "tokenward.v1.SubjectService",
     "tokenward.v1.TokenService",
     "tokenward.v1.VerificationService",
 ];
@@ -152,6 +154,7 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize, streams: &StreamsLay
                 .named_layer(RevocationServiceServer::new(api.clone()).max_decoding_message_size(bytes_max)),
         )
         .add_service(NamespaceServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(SubjectServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(CallerServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(AuditServiceServer::new(api).max_decoding_message_size(bytes_max));
     // Older clients ask for v1alpha.

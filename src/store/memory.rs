@@ -7,17 +7,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::batch::{Plan, Seen, plan};
+use super::batch::{Plan, Seen, SubjectKey, plan, rooms, subjects};
 use super::roll::{Member, MemberId, Roll};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
-use crate::journal::{Draft, Entry, Record, Revision, Stored};
+use crate::journal::{Draft, Entry, Record, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::Digest;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
 /// A store in memory.
@@ -36,6 +38,7 @@ struct Kept {
     tokens: BTreeMap<TokenId, Stored<Token>>,
     digests: HashMap<Digest, TokenId>,
     directory: Stored<Directory>,
+    standings: BTreeMap<SubjectKey, Stored<Standing>>,
     answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
 }
@@ -58,6 +61,7 @@ impl MemoryStore {
                 record: Directory::default(),
                 version: Revision::ZERO,
             },
+            standings: BTreeMap::new(),
             answers: BTreeMap::new(),
             members: BTreeMap::new(),
         };
@@ -89,11 +93,34 @@ impl Kept {
             let id = draft.change().token_id()?;
             Some((id, self.tokens.get(&id)?.version))
         });
+        let standings = subjects(drafts).into_iter().filter_map(|(namespace, subject)| {
+            let key = (namespace.clone(), subject.clone());
+            let version = self.standings.get(&key)?.version;
+            Some((key, version))
+        });
         Seen {
             repeated: repeated.collect(),
             versions: versions.collect(),
             newest_namespace: self.directory.version,
+            standings: standings.collect(),
+            counts: rooms(drafts).into_iter().map(|room| self.count(room)).collect(),
         }
+    }
+
+    fn count(&self, room: &Room) -> u32 {
+        let tokens = self.tokens.values().map(|stored| &stored.record);
+        let counted = tokens.filter(|token| {
+            token.namespace == room.namespace
+                && token.subject == room.subject
+                && token.revocation.is_none()
+                && token.expire_time.is_none_or(|end| end > room.now)
+                && room.since.is_none_or(|since| token.create_time > since)
+        });
+        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+    }
+
+    fn standing(&self, namespace: &Slug, subject: &Subject) -> Option<&Stored<Standing>> {
+        self.standings.get(&(namespace.clone(), subject.clone()))
     }
 
     fn write(&mut self, draft: &Draft, entry: Entry) {
@@ -114,6 +141,11 @@ impl Kept {
             Record::Namespace(namespace) => {
                 self.directory.record.put(namespace.clone());
                 self.directory.version = version;
+            }
+            Record::Standing(standing) => {
+                let record = standing.clone();
+                let key = (record.namespace.clone(), record.subject.clone());
+                self.standings.insert(key, Stored { record, version });
             }
         }
         self.answers
@@ -148,8 +180,14 @@ impl Store for MemoryStore {
     async fn tokens_by_digest(&self, digests: Vec<Digest>) -> Result<Look, StoreError> {
         let kept = self.kept();
         let token = |digest| Some(kept.tokens.get(kept.digests.get(digest)?)?.record.clone());
+        let tokens: Vec<_> = digests.iter().map(token).collect();
+        let standing = |token: &Option<Token>| {
+            let token = token.as_ref()?;
+            Some(kept.standing(&token.namespace, &token.subject)?.record.clone())
+        };
         Ok(Look {
-            tokens: digests.iter().map(|digest| Ok(token(digest))).collect(),
+            standings: tokens.iter().map(standing).collect(),
+            tokens: tokens.into_iter().map(Ok).collect(),
             fence: kept.head.revision,
         })
     }
@@ -165,6 +203,47 @@ impl Store for MemoryStore {
         let wanted =
             tokens.filter(|token| token.namespace == namespace && after.is_none_or(|after| token.id > after));
         Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
+        let kept = self.kept();
+        let standing = |subject| kept.standing(&namespace, subject).cloned();
+        Ok(subjects.iter().map(standing).collect())
+    }
+
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        let kept = self.kept();
+        let standings = kept.standings.values().map(|stored| &stored.record);
+        let wanted = standings.filter(|standing| {
+            standing.namespace == namespace && after.as_ref().is_none_or(|after| standing.subject > *after)
+        });
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError> {
+        let kept = self.kept();
+        let mut newest_first = kept.tokens.values().rev().map(|stored| &stored.record);
+        let newest = newest_first.find(|token| {
+            token.namespace == namespace && subject.as_ref().is_none_or(|subject| token.subject == *subject)
+        });
+        Ok(newest.map(|token| token.id))
+    }
+
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError> {
+        Ok(self.kept().count(&room))
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {

@@ -26,6 +26,8 @@ pub enum Right {
     AuditRead,
     /// Issue, list, revoke and rotate in the namespace of credentials.
     CredentialsManage,
+    SubjectsList,
+    SubjectsManage,
 }
 
 /// One permission, read from the text of a scope.
@@ -76,7 +78,7 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 11] = [
+    pub const ALL: [Right; 13] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
@@ -88,6 +90,8 @@ impl Right {
         Right::NamespacesManage,
         Right::AuditRead,
         Right::CredentialsManage,
+        Right::SubjectsList,
+        Right::SubjectsManage,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -103,6 +107,8 @@ impl Right {
             Right::NamespacesManage => "namespaces.manage",
             Right::AuditRead => "audit.read",
             Right::CredentialsManage => "credentials.manage",
+            Right::SubjectsList => "subjects.list",
+            Right::SubjectsManage => "subjects.manage",
         }
     }
 
@@ -120,7 +126,9 @@ impl Right {
             | Right::TokensRevoke
             | Right::TokensRotate
             | Right::TokensVerify
-            | Right::TokensVerifyReason => true,
+            | Right::TokensVerifyReason
+            | Right::SubjectsList
+            | Right::SubjectsManage => true,
             Right::RevocationsWatch
             | Right::NamespacesList
             | Right::NamespacesManage
@@ -329,9 +337,10 @@ impl Role {
             Role::Admin => return vec!["*".to_owned()],
             Role::Verifier => &["tokens.verify"],
             Role::Watcher => &["revocations.watch"],
-            Role::Auditor => &["audit.read", "namespaces.list", "tokens.list"],
+            Role::Auditor => &["audit.read", "namespaces.list", "subjects.list", "tokens.list"],
             Role::Issuer => &[
                 "namespaces.list",
+                "subjects.list",
                 "tokens.issue",
                 "tokens.list",
                 "tokens.revoke",

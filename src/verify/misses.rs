@@ -15,6 +15,7 @@ use crate::limit::Allowance;
 use crate::store::{BadRow, Store, StoreError};
 use crate::token::Token;
 use crate::token::secret::Digest;
+use crate::token::standing::Above;
 
 /// The most look-ups of one query; each asks for one digest, or two.
 const BATCH_MAX: usize = 256;
@@ -154,7 +155,16 @@ async fn run(
         queries.fetch_add(1, Ordering::Relaxed);
         match store.tokens_by_digest(digests.clone()).await {
             Ok(look) => {
-                let mut looked: HashMap<_, _> = digests.into_iter().zip(look.tokens).collect();
+                // What is said of the subject is in force for the token, and kept with it.
+                let standings = look.standings.into_iter();
+                let tokens = look.tokens.into_iter().zip(standings).map(|(token, standing)| {
+                    let above = Above {
+                        standing: standing.as_ref(),
+                        not_before: None,
+                    };
+                    token.map(|token| token.map(|token| token.under(above).into_owned()))
+                });
+                let mut looked: HashMap<_, _> = digests.into_iter().zip(tokens).collect();
                 for (current, (other, asking)) in asked {
                     let found = found(current, other, &mut looked, look.fence);
                     if let Ok(Found {

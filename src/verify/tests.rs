@@ -2,6 +2,7 @@
 
 mod membership;
 mod peppers;
+mod subjects;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use tokenward::proto::v1::caller_service_client::CallerServiceClient;
 use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
 use tokenward::proto::v1::revocation_service_client::RevocationServiceClient;
 use tokenward::proto::v1::secret_format::Body;
+use tokenward::proto::v1::subject_service_client::SubjectServiceClient;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
 use tokenward::serve::{Options, Running, StoreAddress};
@@ -38,6 +39,7 @@ pub(crate) struct Client {
     pub(crate) namespaces: NamespaceServiceClient<Wire>,
     pub(crate) audit: AuditServiceClient<Wire>,
     pub(crate) caller: CallerServiceClient<Wire>,
+    pub(crate) subjects: SubjectServiceClient<Wire>,
 }
 
 impl Server {
@@ -124,7 +126,8 @@ impl Client {
             revocations: RevocationServiceClient::new(channel.clone()),
             namespaces: NamespaceServiceClient::new(channel.clone()),
             audit: AuditServiceClient::new(channel.clone()),
-            caller: CallerServiceClient::new(channel),
+            caller: CallerServiceClient::new(channel.clone()),
+            subjects: SubjectServiceClient::new(channel),
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) async fn a_retired_secret_is_found_and_a_forgotten_one_is_not(store: 
         let entry = change(&store, id, rotation(1, &before.record, instant(version.into()))).await?;
         let now = read(&store, id).await?.record;
         let digests = (1..=version).map(|version| kept(1, version, instant(0)).digest);
-        let Look { tokens, fence } = store.tokens_by_digest(digests.collect()).await?;
+        let Look { tokens, fence, .. } = store.tokens_by_digest(digests.collect()).await?;
         assert!(fence >= entry.revision);
         let forgotten = (version as usize).saturating_sub(Token::SECRETS_KEPT_MAX);
         assert_eq!(tokens[..forgotten], vec![Ok(None); forgotten]);
@@ -129,7 +129,7 @@ pub(super) async fn a_look_is_the_state_at_its_fence(store: Arc<dyn Store>) -> L
         }
         states.insert(entry.revision, state.clone());
     }
-    for Look { tokens, fence } in looks {
+    for Look { tokens, fence, .. } in looks {
         let found: Vec<Option<Token>> = tokens.into_iter().collect::<Result<_, _>>()?;
         let found: Vec<Token> = found.into_iter().flatten().collect();
         assert!(

@@ -4,6 +4,7 @@ mod commit;
 mod ground;
 mod read;
 mod snapshot;
+mod subjects;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,12 +25,14 @@ use super::peppers::{OtherPepper, to_keep};
 use super::roll::Roll;
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::cursor::Epoch;
-use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::journal::{Draft, Entry, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::{Digest, Peppers, RowKey};
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 pub use ground::Shaky;
 pub use snapshot::{Snapshot, Unreadable};
@@ -285,6 +288,35 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Token>, StoreError> {
         read::tokens(&self.readers, &self.rows, &namespace, after, limit).await
+    }
+
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
+        subjects::standings(&self.readers, &self.rows, &namespace, &subjects).await
+    }
+
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        subjects::list(&self.readers, &self.rows, &namespace, after.as_ref(), limit).await
+    }
+
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError> {
+        subjects::newest_token(&self.readers, &namespace, subject.as_ref()).await
+    }
+
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError> {
+        subjects::count(&self.readers, &room).await
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {

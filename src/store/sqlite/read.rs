@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteExecutor};
 use super::super::mac::{self, Heard, RawRow};
 use super::super::peppers::KnownPeppers;
 use super::super::{BadRow, EntryFilter, Head, Look, StoreError, directory_of};
-use super::{link, revision, sql};
+use super::{link, revision, sql, subjects};
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
@@ -14,6 +14,7 @@ use crate::token::answer::SealedAnswer;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, PepperId, RowKey};
+use crate::token::standing::Standing;
 use crate::token::time::Timestamp;
 
 pub(super) const TOKEN: &str = "
@@ -25,10 +26,18 @@ pub(super) const TOKEN: &str = "
 pub(super) const TOKENS_BY_DIGEST: &str = "
     SELECT
         (SELECT revision FROM journal_head) AS fence, (SELECT min(revision) FROM journal) AS oldest,
-        token_record.id, token_record.version, record, mac, newest
+        token_record.id, token_record.version, token_record.record, token_record.mac, token_record.newest,
+        subject_record.version AS subject_version, subject_record.record AS subject_record,
+        subject_record.mac AS subject_mac, (
+            SELECT max(revision) FROM journal
+            WHERE journal.namespace = token.namespace AND journal.subject = token.subject
+        ) AS subject_newest
     FROM json_each($1) AS asked
     LEFT JOIN secret ON secret.digest = unhex(asked.value)
     LEFT JOIN token_record ON token_record.id = secret.token_id
+    LEFT JOIN token ON token.id = secret.token_id
+    LEFT JOIN subject_record
+        ON subject_record.namespace = token.namespace AND subject_record.subject = token.subject
     ORDER BY asked.key";
 
 pub(super) const TOKENS: &str = "
@@ -44,6 +53,8 @@ pub(super) const DIRECTORY: &str = "
         'display_name', display_name,
         'format', json_object('prefix', prefix, 'body', CASE WHEN json_valid(body) THEN json(body) END),
         'policy', CASE WHEN json_valid(policy) THEN json(policy) END,
+        'not_before', CASE WHEN not_before_time IS NOT NULL
+            THEN json_object('time', not_before_time, 'reason', not_before_reason) END,
         'create_time', create_time,
         'update_time', update_time
     ) AS record
@@ -109,14 +120,36 @@ pub(super) async fn tokens_by_digest(
     let asked = serde_json::to_string(digests).map_err(StoreError::corrupt)?;
     let rows = sqlx::query(TOKENS_BY_DIGEST).bind(asked).fetch_all(pool).await?;
     let fence = rows.first().map_or(Ok(0), |row| row.try_get("fence"))?;
-    let found = |row: &SqliteRow| match row.try_get::<Option<&[u8]>, _>("id")? {
-        Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
-        None => Ok(Ok(None)),
-    };
-    Ok(Look {
-        tokens: rows.iter().map(found).collect::<Result<_, StoreError>>()?,
+    let mut look = Look {
+        tokens: Vec::with_capacity(rows.len()),
+        standings: Vec::with_capacity(rows.len()),
         fence: revision(fence)?,
-    })
+    };
+    for row in &rows {
+        let (token, standing) = match found(key, row)? {
+            Ok(Some((token, standing))) => (Ok(Some(token)), standing),
+            Ok(None) => (Ok(None), None),
+            Err(bad) => (Err(bad), None),
+        };
+        look.tokens.push(token);
+        look.standings.push(standing);
+    }
+    Ok(look)
+}
+
+type Found = Option<(Token, Option<Standing>)>;
+
+/// The token in a row with what is said of its subject: both as they were written last, or neither.
+fn found(key: &RowKey, row: &SqliteRow) -> Result<Result<Found, BadRow>, StoreError> {
+    if row.try_get::<Option<&[u8]>, _>("id")?.is_none() {
+        return Ok(Ok(None));
+    }
+    let token = match checked(key, row)? {
+        Ok(stored) => stored.record,
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let standing = subjects::of_token(key, &token, row)?;
+    Ok(standing.map(|standing| Some((token, standing.map(|stored| stored.record)))))
 }
 
 pub(super) async fn tokens(

@@ -5,6 +5,7 @@ mod closed;
 mod offline;
 mod postgres;
 mod served;
+mod subjects;
 mod tampering;
 mod watching;
 

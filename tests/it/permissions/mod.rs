@@ -71,6 +71,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("GetNamespace", &["issuer", "auditor", "admin"]),
     ("ListNamespaces", &["issuer", "auditor", "admin"]),
     ("UpdateNamespace", &["admin"]),
+    ("GetSubject", &["issuer", "auditor", "admin"]),
+    ("ListSubjects", &["issuer", "auditor", "admin"]),
+    ("UpdateSubject", &["admin"]),
+    ("SuspendSubject", &["admin"]),
+    ("ResumeSubject", &["admin"]),
+    ("RevokeIssued", &["admin"]),
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),
     (

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "tokenward/v1/audit_service.proto",
     "tokenward/v1/caller_service.proto",
     "tokenward/v1/import_service.proto",
     "tokenward/v1/namespace_service.proto",
     "tokenward/v1/revocation_service.proto",
+    "tokenward/v1/subject_service.proto",
     "tokenward/v1/token_service.proto",
     "tokenward/v1/verification_service.proto",
 ];

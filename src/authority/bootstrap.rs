@@ -66,6 +66,12 @@ impl Authority {
         } else {
             self.origin_of(RequestDigest::of_program(FIRST_ADMIN))
         };
+        let surroundings = self.surroundings(&slug()?, &subject()?).await?;
+        // What was said of all credentials before is not said of this one.
+        let origin = Origin {
+            time: surroundings.above().issue_time(origin.time),
+            ..origin
+        };
         let kept = self.keep(&format, secret, 1, &origin);
         let token = admin(TokenId::new(origin.time, random(&*self.entropy)), kept, &origin)?;
         let digest = self.peppers.digest(secret);
@@ -121,6 +127,7 @@ impl Authority {
             display_name: Name::try_from("Credentials".to_owned()).map_err(name)?,
             format,
             policy: Policy::default(),
+            not_before: None,
             create_time: origin.time,
             update_time: origin.time,
         };
@@ -142,7 +149,7 @@ fn admin(id: TokenId, kept: KeptSecret, origin: &Origin) -> Result<Token, Bootst
         id,
         namespace: slug()?,
         name: Name::try_from("admin".to_owned()).map_err(name)?,
-        subject: Subject::try_from("admin".to_owned()).map_err(name)?,
+        subject: subject()?,
         scopes: Scopes::try_from(vec![everything]).map_err(name)?,
         labels: Labels::default(),
         create_time: origin.time,
@@ -161,6 +168,10 @@ pub(super) fn credential_format() -> Result<Format, BootstrapError> {
         prefix,
         body: Body::Native,
     })
+}
+
+fn subject() -> Result<Subject, BootstrapError> {
+    Subject::try_from("admin".to_owned()).map_err(name)
 }
 
 fn slug() -> Result<Slug, BootstrapError> {

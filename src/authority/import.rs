@@ -196,7 +196,7 @@ impl Authority {
                 there.by_digest.insert(digest, token.id);
             }
         }
-        for token in &look.to_try {
+        for (token, _) in &look.to_try {
             for kept in token.secrets.iter().filter(|kept| kept.phc.is_some()) {
                 *there.alike.entry(kept.hint.clone()).or_default() += 1;
             }

@@ -1,12 +1,16 @@
 //! List: the tokens of a namespace that are asked for, a page at a time.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Authority, AuthorityError};
 use crate::store::READ_MAX;
 use crate::store::select::{READS_MAX, Selection};
 use crate::token::Token;
 use crate::token::id::Slug;
+use crate::token::namespace::Namespace;
 use crate::token::order::{Order, Place};
 use crate::token::selector::{Filter, Selector};
+use crate::token::standing::Above;
 
 /// Tokens are counted exactly up to so many.
 const COUNT_MAX: u64 = 10_000;
@@ -91,6 +95,7 @@ impl Authority {
         } else {
             slice.next
         };
+        let tokens = self.all_shown(namespace, tokens).await?;
         Ok(TokenPage { tokens, next, total })
     }
 
@@ -110,6 +115,30 @@ impl Authority {
             }
         }
         Ok(Total::AtLeast(tokens))
+    }
+
+    /// Tokens of a namespace as they are shown.
+    async fn all_shown(
+        &self,
+        namespace: &Namespace,
+        tokens: Vec<Token>,
+    ) -> Result<Vec<Token>, AuthorityError> {
+        let subjects: BTreeSet<_> = tokens.iter().map(|token| token.subject.clone()).collect();
+        let subjects = subjects.into_iter().collect();
+        let standings = self.store.standings(namespace.slug.clone(), subjects).await?;
+        let standings: BTreeMap<_, _> = standings
+            .into_iter()
+            .flatten()
+            .map(|stored| (stored.record.subject.clone(), stored.record))
+            .collect();
+        let shown = |token: Token| {
+            let above = Above {
+                standing: standings.get(&token.subject),
+                not_before: namespace.not_before.as_ref(),
+            };
+            token.under(above).into_owned()
+        };
+        Ok(tokens.into_iter().map(shown).collect())
     }
 }
 

@@ -14,6 +14,8 @@ mod rotate;
 #[cfg(test)]
 mod samples;
 mod suspend;
+mod subject;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -35,6 +37,7 @@ use crate::token::caller::{Beyond, Caller, Forbidden};
 use crate::token::change::{Refused, TokenChange};
 use crate::token::format::Format;
 use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
+use crate::token::issuing::NotIssued;
 use crate::token::opaque::OpaqueKey;
 use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
@@ -52,6 +55,7 @@ pub use list::{TokenPage, TokenQuery, Total};
 pub use matching::{Preview, Run, SAMPLE_MAX};
 pub use plan::{Matching, PLAN_KEPT};
 pub use retry::ANSWER_KEPT;
+pub use subject::SubjectName;
 pub use writer::Writer;
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
@@ -117,6 +121,11 @@ pub enum AuthorityError {
         token_id: Option<TokenId>,
         refused: Refused,
     },
+    #[error("{why}")]
+    NotIssued { namespace: Slug, why: NotIssued },
+    /// A rule by name, and what would be right.
+    #[error("policy.{field} {what}")]
+    Policy { field: &'static str, what: String },
     #[error("the token could do what the caller may not pass on: {0}")]
     NotGrantable(Scope),
     #[error("the token would live longer than the caller's own, which ends at {0}")]
@@ -193,7 +202,8 @@ impl Authority {
 
     /// The token with this id, if `caller` may list it.
     pub async fn token(&self, caller: &Caller, id: TokenId) -> Result<Token, AuthorityError> {
-        Ok(self.token_for(caller, Right::TokensList, id).await?.record)
+        let stored = self.token_for(caller, Right::TokensList, id).await?;
+        self.shown(stored.record).await
     }
 
     /// The token with this id, for a caller who wants to use `right` on it. One that the caller may not know
@@ -262,12 +272,21 @@ impl Authority {
     ) -> Result<Step<Token>, AuthorityError> {
         for _ in 0..DECISIONS_MAX {
             let stored = self.token_for(&ask.caller, right, id).await?;
-            let Some(change) = decide(&stored.record)? else {
-                return Ok(Step::Unchanged(self.changed(stored.record, stored.version)));
+            let token = &stored.record;
+            let surroundings = self.surroundings(&token.namespace, &token.subject).await?;
+            let above = surroundings.above();
+            let Some(change) = decide(&token.revoked_under(above))? else {
+                // Where it is another's revocation that leaves nothing to do, that must be in force.
+                let version = match above.revocation(token) {
+                    Some(_) if token.revocation.is_none() => stored.version.max(surroundings.version()),
+                    _ => stored.version,
+                };
+                let shown = token.under(above).into_owned();
+                return Ok(Step::Unchanged(self.changed(shown, version)));
             };
             let draft = complete(Draft::of_token(origin.clone(), Some(&stored), change)?)?;
             if let Some(step) = self.commit(draft, token_of).await? {
-                return Ok(step);
+                return Ok(step.map(|token| token.under(above).into_owned()));
             }
         }
         Err(AuthorityError::Contention)
@@ -372,6 +391,6 @@ impl<T> Step<T> {
 fn token_of(record: &Record) -> Option<Token> {
     match record {
         Record::Token(token) => Some(token.clone()),
-        Record::Namespace(_) => None,
+        Record::Namespace(_) | Record::Standing(_) => None,
     }
 }

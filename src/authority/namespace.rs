@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step};
 use crate::journal::{Change, Draft, Origin, Record, Stored};
+use crate::token::Withdrawal;
 use crate::token::format::Format;
 use crate::token::id::Slug;
 use crate::token::namespace::{Directory, Namespace};
-use crate::token::policy::Policy;
-use crate::token::text::Name;
+use crate::token::policy::{Policy, PolicyUpdate};
+use crate::token::standing;
+use crate::token::text::{Name, Reason};
 use crate::token::time::Timestamp;
 
 impl Authority {
@@ -21,6 +23,7 @@ impl Authority {
         format: Format,
         policy: Policy,
     ) -> Result<Changed<Namespace>, AuthorityError> {
+        check(&policy)?;
         let decide = |origin: Origin, directory: &Stored<Directory>| {
             may_create(&directory.record, &slug, &format)?;
             let namespace = Namespace {
@@ -28,6 +31,7 @@ impl Authority {
                 display_name: display_name.clone(),
                 format: format.clone(),
                 policy: policy.clone(),
+                not_before: None,
                 create_time: origin.time,
                 update_time: origin.time,
             };
@@ -54,7 +58,7 @@ impl Authority {
         slug: Slug,
         etag: Option<String>,
         display_name: Option<Name>,
-        policy: Option<Policy>,
+        policy: Option<PolicyUpdate>,
     ) -> Result<Changed<Namespace>, AuthorityError> {
         let decide = |origin: Origin, directory: &Stored<Directory>| {
             let found = directory.record.get(&slug);
@@ -62,16 +66,18 @@ impl Authority {
             match &etag {
                 Some(sent) if *sent != before.etag() => Err(AuthorityError::EtagMismatch),
                 _ => {
-                    // A clock that was set back must not give a second state the etag of the first.
-                    let later = Timestamp::from_micros(before.update_time.micros() + 1);
-                    let update_time = origin.time.max(later.unwrap_or(Timestamp::MAX));
                     let display_name = display_name
                         .clone()
                         .unwrap_or_else(|| before.display_name.clone());
+                    let policy = match &policy {
+                        Some(update) => update.of(&before.policy),
+                        None => before.policy.clone(),
+                    };
+                    check(&policy)?;
                     let namespace = Namespace {
                         display_name,
-                        policy: policy.clone().unwrap_or_else(|| before.policy.clone()),
-                        update_time,
+                        policy,
+                        update_time: update_time(before, &origin),
                         ..Namespace::clone(before)
                     };
                     Ok(Draft::of_namespace(origin, directory.version, namespace))
@@ -85,11 +91,52 @@ impl Authority {
                     && display_name
                         .as_ref()
                         .is_none_or(|name| written.display_name == *name)
-                    && policy.as_ref().is_none_or(|policy| written.policy == *policy);
+                    && policy
+                        .as_ref()
+                        .is_none_or(|update| update.of(&written.policy) == written.policy);
                 same.then_some(written)
             }
             _ => None,
         })
+    }
+
+    /// Revokes all that was issued in a namespace up to now; answers with up to when, and why.
+    pub async fn revoke_issued_in_namespace(
+        &self,
+        ask: &Ask,
+        slug: Slug,
+        reason: Reason,
+    ) -> Result<Changed<Withdrawal>, AuthorityError> {
+        let anew = async {
+            ask.caller.check_over_many(&slug)?;
+            // What was answered before this call is in the store by now, and its id says when it was made, by
+            // whichever clock.
+            let newest = self.store.newest_token(slug.clone(), None).await?;
+            let decide = |origin: Origin, directory: &Stored<Directory>| {
+                let found = directory.record.get(&slug);
+                let before = found.ok_or_else(|| AuthorityError::NamespaceNotFound(slug.clone()))?;
+                let newest = newest.map(|id| id.issued_by());
+                let last = before.not_before.as_ref();
+                let namespace = Namespace {
+                    not_before: Some(standing::revoke_issued(last, newest, origin.time, reason.clone())),
+                    update_time: update_time(before, &origin),
+                    ..Namespace::clone(before)
+                };
+                Ok(Draft::of_revoked_namespace(origin, directory.version, namespace))
+            };
+            self.change_directory(ask, decide).await
+        };
+        let step = self.once(ask, anew).await?;
+        let Changed { record, cursor } = self.answered(step, |change| match change {
+            Change::NamespaceIssuedRevoked(written) => {
+                let written_for = written.not_before.as_ref().map(|not_before| &not_before.reason);
+                let same = written.slug == slug && written_for == Some(&reason);
+                same.then_some(written)
+            }
+            _ => None,
+        })?;
+        let record = record.not_before.ok_or(AuthorityError::RequestIdReused)?;
+        Ok(Changed { record, cursor })
     }
 
     pub async fn namespace(&self, slug: Slug) -> Result<Arc<Namespace>, AuthorityError> {
@@ -152,6 +199,18 @@ impl Authority {
     }
 }
 
+/// A clock that was set back must not give a second state the etag of the first.
+fn update_time(before: &Namespace, origin: &Origin) -> Timestamp {
+    let later = Timestamp::from_micros(before.update_time.micros() + 1);
+    origin.time.max(later.unwrap_or(Timestamp::MAX))
+}
+
+fn check(policy: &Policy) -> Result<(), AuthorityError> {
+    policy
+        .check()
+        .map_err(|(field, what)| AuthorityError::Policy { field, what })
+}
+
 fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(), AuthorityError> {
     if directory.get(slug).is_some() {
         return Err(AuthorityError::NamespaceExists(slug.clone()));
@@ -175,7 +234,7 @@ fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(),
 pub(super) fn namespace_of(record: &Record) -> Option<Namespace> {
     match record {
         Record::Namespace(namespace) => Some(namespace.clone()),
-        Record::Token(_) => None,
+        Record::Token(_) | Record::Standing(_) => None,
     }
 }
 

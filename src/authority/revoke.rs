@@ -80,7 +80,7 @@ impl Authority {
                 ..
             } if *token_id == asked && withdrawal.reason == *reason => {
                 let token = self.token_for(&ask.caller, Right::TokensRevoke, asked).await?;
-                Ok(self.changed(token.record, entry.revision))
+                Ok(self.changed(self.shown(token.record).await?, entry.revision))
             }
             _ => Err(AuthorityError::RequestIdReused),
         }

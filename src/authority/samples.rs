@@ -21,7 +21,7 @@ use crate::token::overlap::Overlap;
 use crate::token::samples::{instant, name, pepper, scopes, slug, withdrawal};
 use crate::token::scope::Labels;
 use crate::token::text::{Actor, Subject};
-use crate::token::time::Span;
+use crate::token::time::{Span, Timestamp};
 
 pub(super) struct Scene {
     /// The store, without faults.
@@ -36,22 +36,31 @@ impl Scene {
     /// With the namespace `notes` and no tokens.
     pub(super) async fn start() -> Answer<Scene> {
         let (store, faulty) = stores().await?;
-        let clock = Arc::new(ManualClock::at(instant(0)));
+        Ok(Scene::over(store, faulty, instant(0)))
+    }
+
+    /// Another server over the same store, whose clock is at `now`.
+    pub(super) fn behind(&self, now: Timestamp) -> Scene {
+        Scene::over(Arc::clone(&self.store), Arc::clone(&self.faulty), now)
+    }
+
+    fn over(store: Arc<dyn Store>, faulty: Arc<Faulty>, now: Timestamp) -> Scene {
+        let clock = Arc::new(ManualClock::at(now));
         let (writer, _) = Writer::spawn(Arc::<Faulty>::clone(&faulty), CancellationToken::new());
         let authority = Authority::new(
             Arc::<Faulty>::clone(&faulty),
             writer,
             Arc::<ManualClock>::clone(&clock),
-            Arc::new(ManualEntropy::seeded(1)),
+            Arc::new(ManualEntropy::seeded(now.micros().unsigned_abs())),
             Arc::new(pepper(7)),
             EPOCH,
         );
-        Ok(Scene {
+        Scene {
             store,
             faulty,
             clock,
             authority: Arc::new(authority),
-        })
+        }
     }
 
     pub(super) async fn issue(&self) -> Answer<Changed<Minted>> {

@@ -65,6 +65,9 @@ impl Authority {
 fn is_of(entry: &Entry, asked: TokenId, same: impl Fn(&TokenChange) -> bool) -> bool {
     match &entry.change {
         Change::Token { token_id, change, .. } => *token_id == asked && same(change),
-        Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => false,
+        Change::NamespaceCreated(_)
+        | Change::NamespaceUpdated(_)
+        | Change::NamespaceIssuedRevoked(_)
+        | Change::Subject { .. } => false,
     }
 }

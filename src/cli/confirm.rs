@@ -26,15 +26,14 @@ pub(super) fn confirmed(question: &str) -> Result<bool, Failure> {
         })
 }
 
-/// Whether the answer to `question` is this number: so much cannot be said without having read how much it is.
-pub(super) fn counted(question: &str, count: i64) -> Result<bool, Failure> {
-    let answer: String = dialoguer::Input::new()
+/// Whether `wanted` is typed in, letter by letter: what a habit of saying yes does not do.
+pub(super) fn typed(question: &str, wanted: &str) -> Result<bool, Failure> {
+    let typed: String = dialoguer::Input::new()
         .with_prompt(question)
         .allow_empty(true)
         .interact_text()
         .map_err(|dialoguer::Error::IO(error)| {
             Failure::new(format_args!("the answer could not be read: {error}"))
-                .but("pass --yes and --expected-count to go on without asking")
         })?;
-    Ok(answer.trim() == count.to_string())
+    Ok(typed == wanted)
 }

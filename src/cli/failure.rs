@@ -186,7 +186,10 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         PermissionDenied => Some("`tokenward whoami` shows what the credential permits"),
         NotGrantable => Some("ask somebody who may do it"),
         FormatTagged => Some("create a namespace with --format, such as hex:40"),
-        Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces => None,
+        NotEntitled => Some("`tokenward subject set-plan` gives a subject another"),
+        SubjectSuspended => Some("`tokenward subject resume` does that"),
+        Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces | PolicyViolated
+        | TooManyTokens => None,
     }
 }
 

@@ -16,12 +16,14 @@ mod migrate;
 mod namespace;
 mod output;
 mod pepper;
+mod policy;
 mod present;
 mod profile;
 mod recover;
 mod serve;
 mod spelling;
 mod store;
+mod subject;
 mod tls;
 mod token;
 mod verify;
@@ -134,6 +136,9 @@ enum Command {
     /// Create and show namespaces
     #[command(subcommand)]
     Namespace(namespace::NamespaceCommand),
+    /// Say something of all tokens of a subject at once
+    #[command(subcommand)]
+    Subject(subject::SubjectCommand),
     /// Issue the credentials that others call with
     #[command(subcommand)]
     Credential(token::CredentialCommand),
@@ -301,6 +306,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Check(args) => check::run(args, output),
         Command::Completions { shell } => completions(shell),
         Command::Namespace(command) => wait(namespace::run(command, &caller)),
+        Command::Subject(command) => wait(subject::run(command, &caller)),
         Command::Credential(command) => wait(token::credential(command, &caller)),
         Command::Issue(args) => wait(token::issue(args, &caller)),
         Command::Import(args) => wait(import::run(args, &caller)),

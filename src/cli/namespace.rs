@@ -1,10 +1,12 @@
-//! `tokenward namespace`: create, list, get.
+//! `tokenward namespace`: create, update, list, get, and the red button.
 
 use std::process::ExitCode;
 
 use super::connect::Wire;
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::output::{self, Output};
+use super::policy::{PolicyArgs, Rule};
+use super::subject::{self, RevokeAllArgs};
 use super::{Caller, spelling, view};
 use crate::proto::v1::namespace_service_client::NamespaceServiceClient;
 use crate::proto::v1::{self, secret_format};
@@ -13,9 +15,9 @@ use crate::token::format::{Body, Prefix};
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum NamespaceCommand {
     /// Create a namespace
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// Change what people call a namespace, and its rules; what is not given stays
-    Update(UpdateArgs),
+    Update(Box<UpdateArgs>),
     /// List all namespaces
     List,
     /// Show one namespace
@@ -23,6 +25,8 @@ pub(super) enum NamespaceCommand {
         /// Its slug
         slug: String,
     },
+    /// Revoke every token that was issued in a namespace up to now, for ever
+    RevokeIssued(RevokeAllArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -38,64 +42,50 @@ pub(super) struct CreateArgs {
     /// What people call it
     #[arg(long, default_value = "", hide_default_value = true)]
     display_name: String,
-    /// Whether its tokens may manage tokens
-    #[arg(long, value_enum, default_value_t = SelfManagement::Off)]
-    self_management: SelfManagement,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Makes a retry safe: a UUID, version 4 or 7
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
-}
-
-#[derive(clap::Args, Debug)]
-#[group(required = true, multiple = true)]
-pub(super) struct ChangeArgs {
-    /// What people call it
-    #[arg(long)]
-    display_name: Option<String>,
-    /// Whether its tokens may manage tokens
-    #[arg(long, value_enum)]
-    self_management: Option<SelfManagement>,
 }
 
 #[derive(clap::Args, Debug)]
 pub(super) struct UpdateArgs {
     /// Its slug
     slug: String,
+    /// What people call it
+    #[arg(long)]
+    display_name: Option<String>,
     #[command(flatten)]
-    change: ChangeArgs,
+    policy: PolicyArgs,
+    /// A rule to take back, so that it is off; may be repeated
+    #[arg(long, value_name = "RULE", value_enum, help_heading = "Rules")]
+    unset: Vec<Rule>,
     /// Makes a retry safe: a UUID, version 4 or 7
     #[arg(long, value_name = "UUID")]
     request_id: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum SelfManagement {
-    /// They can call nothing
-    Off,
-    /// Each may get and revoke itself
-    Own,
-    /// And those with the scopes tokenward:list, tokenward:revoke and tokenward:rotate may do so to others
-    ByScope,
-}
-
-impl From<SelfManagement> for v1::NamespacePolicy {
-    fn from(self_management: SelfManagement) -> v1::NamespacePolicy {
-        let self_management = match self_management {
-            SelfManagement::Off => v1::SelfManagement::Off,
-            SelfManagement::Own => v1::SelfManagement::Own,
-            SelfManagement::ByScope => v1::SelfManagement::ByScope,
-        };
-        v1::NamespacePolicy {
-            self_management: self_management.into(),
-        }
+impl UpdateArgs {
+    /// What is to change. A rule that is given and taken back is off: what it is set to is sent all the same.
+    fn paths(&self) -> Vec<String> {
+        let name = self.display_name.as_ref().map(|_| "display_name".to_owned());
+        let rules = self.policy.given().into_iter().chain(self.unset.iter().copied());
+        name.into_iter().chain(rules.map(Rule::path)).collect()
     }
 }
 
 pub(super) async fn run(command: NamespaceCommand, caller: &Caller) -> Outcome {
+    if let NamespaceCommand::Update(args) = &command
+        && args.paths().is_empty()
+    {
+        return Err(Failure::usage("nothing is to change").but("--help shows what can"));
+    }
     let mut client = NamespaceServiceClient::new(caller.connect().await?);
     match command {
-        NamespaceCommand::Create(args) => create(args, &mut client, caller).await,
-        NamespaceCommand::Update(args) => update(args, &mut client, caller).await,
+        NamespaceCommand::Create(args) => create(*args, &mut client, caller).await,
+        NamespaceCommand::Update(args) => update(*args, &mut client, caller).await,
+        NamespaceCommand::RevokeIssued(args) => subject::revoke_all(args, caller).await,
         NamespaceCommand::List => list(&mut client, caller.output).await,
         NamespaceCommand::Get { slug } => {
             let request = v1::GetNamespaceRequest { namespace: slug };
@@ -118,7 +108,7 @@ async fn create(args: CreateArgs, client: &mut Client, caller: &Caller) -> Outco
             slug: args.slug,
             display_name: args.display_name,
             format: Some(format),
-            policy: Some(args.self_management.into()),
+            policy: Some(args.policy.into()),
             ..Default::default()
         }),
         request_id: request_id.clone(),
@@ -129,25 +119,16 @@ async fn create(args: CreateArgs, client: &mut Client, caller: &Caller) -> Outco
 }
 
 async fn update(args: UpdateArgs, client: &mut Client, caller: &Caller) -> Outcome {
+    let paths = args.paths();
     let request_id = super::request_id(args.request_id);
-    let ChangeArgs {
-        display_name,
-        self_management,
-    } = args.change;
-    let paths = [
-        display_name.as_ref().map(|_| "display_name"),
-        self_management.map(|_| "policy"),
-    ];
     let request = v1::UpdateNamespaceRequest {
         namespace: Some(v1::Namespace {
             slug: args.slug,
-            display_name: display_name.unwrap_or_default(),
-            policy: self_management.map(Into::into),
+            display_name: args.display_name.unwrap_or_default(),
+            policy: Some(args.policy.into()),
             ..Default::default()
         }),
-        update_mask: Some(prost_types::FieldMask {
-            paths: paths.into_iter().flatten().map(str::to_owned).collect(),
-        }),
+        update_mask: Some(prost_types::FieldMask { paths }),
         request_id: request_id.clone(),
     };
     let answer = client.update_namespace(request).await;

@@ -8,6 +8,7 @@ use prost_types::Timestamp;
 use serde::Serialize;
 
 use super::output::{bad, doubtful, good, text};
+use super::policy::Policy;
 use crate::proto::v1;
 
 #[derive(Serialize, Debug)]
@@ -48,7 +49,9 @@ pub(super) struct Namespace {
     pub slug: String,
     pub display_name: String,
     pub format: Format,
-    pub self_management: &'static str,
+    pub policy: Policy,
+    pub not_before_time: Option<String>,
+    pub not_before_reason: String,
     pub create_time: Option<String>,
     pub update_time: Option<String>,
     pub etag: String,
@@ -69,6 +72,7 @@ pub(super) struct Entry {
     pub request_id: String,
     pub namespace: String,
     pub token_id: String,
+    pub subject: String,
     pub kind: String,
     /// The canonical bytes: `link` is over these.
     pub body: String,
@@ -118,21 +122,14 @@ impl From<v1::Namespace> for Namespace {
         Namespace {
             slug: namespace.slug,
             display_name: namespace.display_name,
-            self_management: self_management(namespace.policy.unwrap_or_default()),
+            policy: Policy::from(namespace.policy.unwrap_or_default()),
+            not_before_time: namespace.not_before_time.map(time),
+            not_before_reason: namespace.not_before_reason,
             format: namespace.format.unwrap_or_default().into(),
             create_time: namespace.create_time.map(time),
             update_time: namespace.update_time.map(time),
             etag: namespace.etag,
         }
-    }
-}
-
-/// As `--self-management` takes it.
-fn self_management(policy: v1::NamespacePolicy) -> &'static str {
-    match policy.self_management() {
-        v1::SelfManagement::Unspecified | v1::SelfManagement::Off => "off",
-        v1::SelfManagement::Own => "own",
-        v1::SelfManagement::ByScope => "by-scope",
     }
 }
 
@@ -162,6 +159,7 @@ impl From<v1::Entry> for Entry {
             request_id: entry.request_id,
             namespace: entry.namespace,
             token_id: entry.token_id,
+            subject: entry.subject,
             body: String::from_utf8_lossy(&entry.body).into_owned(),
             link: HEXLOWER.encode(&entry.link),
         }
@@ -265,19 +263,31 @@ impl Namespace {
     }
 
     pub(super) fn facts(&self) -> Vec<(&'static str, Cell)> {
-        vec![
+        let mut facts = vec![
             ("slug", text(&self.slug)),
             ("name", text(&self.display_name)),
             ("prefix", text(&self.format.prefix)),
             ("format", text(&self.format.body)),
-            ("self management", text(self.self_management)),
-            ("created", moment(self.create_time.as_deref())),
-        ]
+        ];
+        facts.extend(self.policy.facts());
+        if let Some(not_before) = &self.not_before_time {
+            facts.push(("revoked up to", bad(not_before)));
+            facts.push(("because", text(&self.not_before_reason)));
+        }
+        facts.push(("created", moment(self.create_time.as_deref())));
+        facts
     }
 }
 
 impl Entry {
-    pub(super) const HEADER: &[&str] = &["REVISION", "TIME", "KIND", "NAMESPACE", "TOKEN", "ACTOR"];
+    pub(super) const HEADER: &[&str] = &[
+        "REVISION",
+        "TIME",
+        "KIND",
+        "NAMESPACE",
+        "TOKEN OR SUBJECT",
+        "ACTOR",
+    ];
 
     pub(super) fn row(&self) -> Vec<Cell> {
         vec![
@@ -285,7 +295,11 @@ impl Entry {
             moment(self.time.as_deref()),
             text(&self.kind),
             text(&self.namespace),
-            text(&self.token_id),
+            text(if self.subject.is_empty() {
+                &self.token_id
+            } else {
+                &self.subject
+            }),
             text(&self.actor),
         ]
     }
@@ -361,6 +375,11 @@ mod tests {
             TokenUpdated,
             TokenFirstUsed,
             TokenRetiredSecretUsed,
+            SubjectPlanSet,
+            SubjectSuspended,
+            SubjectResumed,
+            SubjectIssuedRevoked,
+            NamespaceIssuedRevoked,
         ];
         let named: Vec<_> = kinds.into_iter().map(kind).collect();
         let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

@@ -9,6 +9,7 @@ use tonic::{Status, Streaming};
 use super::failure::{self, Failure, Outcome};
 use super::output::{self, Output};
 use super::{Caller, view};
+use crate::proto::v1::issued_revoked::Target;
 use crate::proto::v1::revocation_service_client::RevocationServiceClient;
 use crate::proto::v1::watch_revocations_response::Event;
 use crate::proto::v1::{WatchRevocationsRequest, WatchRevocationsResponse};
@@ -157,7 +158,7 @@ fn ended(status: Status) -> End {
     End::Broken(failure.wrong().to_owned())
 }
 
-/// One line for people: when, at which revision, what, to which token, and why.
+/// One line for people: when, at which revision, what, to which token or to whose, and why.
 fn to_line(message: &WatchRevocationsResponse) -> String {
     let of = |time: Option<prost_types::Timestamp>| time.map_or(String::new(), view::time);
     let (what, time, namespace, token, told) = match message.event.clone() {
@@ -174,6 +175,23 @@ fn to_line(message: &WatchRevocationsResponse) -> String {
                 told,
             )
         }
+        Some(Event::IssuedRevoked(it)) => {
+            let whose = whose(it.target);
+            (
+                "issued_revoked",
+                of(it.not_before_time),
+                it.namespace,
+                whose,
+                it.reason,
+            )
+        }
+        Some(Event::SubjectSuspended(it)) => (
+            "subject_suspended",
+            of(it.time),
+            it.namespace,
+            format!("all of {}", it.subject),
+            it.reason,
+        ),
         Some(Event::Started(_)) => (
             "started",
             String::new(),
@@ -199,6 +217,15 @@ fn to_line(message: &WatchRevocationsResponse) -> String {
         .chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
+}
+
+/// Whose tokens they are.
+fn whose(target: Option<Target>) -> String {
+    match target {
+        Some(Target::Subject(subject)) => format!("all of {subject}"),
+        Some(Target::WholeNamespace(_)) => "all of the namespace".to_owned(),
+        None => "unknown: drop all that is cached".to_owned(),
+    }
 }
 
 /// One line for programs: the message as the API has it, its event under the event's name.
@@ -230,6 +257,27 @@ fn to_json(message: &WatchRevocationsResponse) -> Value {
             json!({
                 "token_id": it.token_id, "namespace": it.namespace, "version": it.version,
                 "retire_time": it.retire_time.map(view::time),
+            }),
+        ),
+        Some(Event::IssuedRevoked(it)) => {
+            let (target, whose) = match it.target {
+                Some(Target::Subject(subject)) => ("subject", json!(subject)),
+                Some(Target::WholeNamespace(all)) => ("whole_namespace", json!(all)),
+                None => ("unknown", json!({})),
+            };
+            (
+                "issued_revoked",
+                json!({
+                    "namespace": it.namespace, target: whose,
+                    "not_before_time": it.not_before_time.map(view::time), "reason": it.reason,
+                }),
+            )
+        }
+        Some(Event::SubjectSuspended(it)) => (
+            "subject_suspended",
+            json!({
+                "namespace": it.namespace, "subject": it.subject, "time": it.time.map(view::time),
+                "reason": it.reason,
             }),
         ),
         None => ("unknown", json!({})),

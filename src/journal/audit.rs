@@ -11,6 +11,8 @@ use super::{Change, Entry, NotEntry, Revision, Stored};
 use crate::token::Token;
 use crate::token::id::{Slug, TokenId};
 use crate::token::namespace::Namespace;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 
 /// An entry as a store keeps it: the body and its link, and the columns it is found by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +24,7 @@ pub struct Row {
     pub kind: String,
     pub namespace: String,
     pub token_id: Option<Vec<u8>>,
+    pub subject: Option<String>,
     pub body: Vec<u8>,
     pub link: Vec<u8>,
 }
@@ -153,6 +156,10 @@ fn agree(row: &Row, entry: &Entry) -> Result<(), Finding> {
             "token_id",
             row.token_id.as_deref() == token_id.as_ref().map(|id| &id.as_bytes()[..]),
         ),
+        (
+            "subject",
+            row.subject.as_deref() == entry.change.subject().map(Subject::as_str),
+        ),
     ];
     match columns.into_iter().find(|(_, agrees)| !agrees) {
         Some((column, _)) => Err(Finding::Column {
@@ -228,7 +235,10 @@ pub struct NamespaceReplay(BTreeMap<Slug, Stored<Namespace>>);
 
 impl NamespaceReplay {
     pub fn apply(&mut self, entry: &Entry) {
-        if let Change::NamespaceCreated(namespace) | Change::NamespaceUpdated(namespace) = &entry.change {
+        if let Change::NamespaceCreated(namespace)
+        | Change::NamespaceUpdated(namespace)
+        | Change::NamespaceIssuedRevoked(namespace) = &entry.change
+        {
             let stored = Stored {
                 record: namespace.clone(),
                 version: entry.revision,
@@ -256,6 +266,77 @@ impl NamespaceReplay {
             None => Ok(()),
         }
     }
+}
+
+/// What the entries of one subject say of it, to be compared with its row.
+#[derive(Debug)]
+pub struct StandingReplay {
+    namespace: Slug,
+    subject: Subject,
+    after: Option<Stored<Standing>>,
+    /// Its first entries are not kept, so it cannot be rebuilt.
+    trimmed: bool,
+}
+
+impl StandingReplay {
+    pub fn of(namespace: Slug, subject: Subject) -> StandingReplay {
+        StandingReplay {
+            namespace,
+            subject,
+            after: None,
+            trimmed: false,
+        }
+    }
+
+    /// How a finding names it.
+    pub fn name(&self) -> String {
+        subject(&self.namespace, &self.subject)
+    }
+
+    /// Applies the subject's next entry; `oldest` is where the journal begins.
+    pub fn apply(&mut self, entry: &Entry, oldest: Revision) -> Result<(), Finding> {
+        let Change::Subject { change, .. } = &entry.change else {
+            return Ok(());
+        };
+        let before = self.after.as_ref().map(|after| &after.record);
+        match fold::standing(before, (&self.namespace, &self.subject), change, entry.time) {
+            Ok(record) => {
+                let version = entry.revision;
+                self.after = Some(Stored { record, version });
+                Ok(())
+            }
+            Err(_) if oldest > Revision::new(1) => {
+                self.trimmed = true;
+                Ok(())
+            }
+            Err(source) => Err(Finding::Misfit {
+                revision: entry.revision,
+                record: self.name(),
+                source,
+            }),
+        }
+    }
+
+    /// Whether `row` is what the entries made; `false`: too few of them are kept to tell.
+    pub fn agrees(&self, row: &Stored<Standing>, oldest: Revision) -> Result<bool, Finding> {
+        match &self.after {
+            _ if self.trimmed => Ok(false),
+            // Any change makes a record where there is none: this one was there before what is kept.
+            Some(after)
+                if oldest > Revision::new(1) && after.record.create_time != row.record.create_time =>
+            {
+                Ok(false)
+            }
+            Some(after) => same(self.name(), after, row).map(|()| true),
+            None if oldest > Revision::new(1) => Ok(false),
+            None => Err(Finding::RowUnheardOf { record: self.name() }),
+        }
+    }
+}
+
+/// How a finding names a subject.
+pub fn subject(namespace: &Slug, subject: &Subject) -> String {
+    format!("subject {} of {namespace}", subject.as_str())
 }
 
 /// How a finding names a token.

@@ -1,7 +1,10 @@
-//! What a change makes of a token: the projection, written once. Decisions use it to foresee a record,
+//! What a change makes of a token, or of what is said of a subject: the projection, written once. Decisions use it to foresee a record,
 //! and an audit uses it to rebuild one.
 
 use crate::token::change::{Retirement, TokenChange};
+use crate::token::id::Slug;
+use crate::token::standing::{Standing, SubjectChange};
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 use crate::token::update::{FromTo, Updated};
 use crate::token::{KeptSecret, Token};
@@ -23,6 +26,10 @@ pub enum Misfit {
     UsedTwice,
     #[error("a field was changed from what it was not")]
     NotWhatItWas,
+    #[error("resumed, but it was not suspended")]
+    NotSuspended,
+    #[error("what was issued is revoked up to an instant before the last such one")]
+    NotBeforeGoesBack,
 }
 
 /// The token after `change`.
@@ -145,6 +152,49 @@ fn update(token: &mut Token, updated: &Updated) -> Result<(), Misfit> {
     put(&mut token.expire_time, updated.expire_time.as_ref())?;
     put(&mut token.networks, updated.networks.as_ref())?;
     put(&mut token.rate_limit, updated.rate_limit.as_ref())
+}
+
+/// What is said of a subject after `change`, which was made at `time`; the first change makes the record.
+pub fn standing(
+    before: Option<&Standing>,
+    (namespace, subject): (&Slug, &Subject),
+    change: &SubjectChange,
+    time: Timestamp,
+) -> Result<Standing, Misfit> {
+    let mut after = match before {
+        Some(before) => {
+            // A clock that was set back must not give a second state the etag of the first.
+            let later = Timestamp::from_micros(before.update_time.micros() + 1);
+            Standing {
+                update_time: time.max(later.unwrap_or(Timestamp::MAX)),
+                ..before.clone()
+            }
+        }
+        None => Standing {
+            namespace: namespace.clone(),
+            subject: subject.clone(),
+            plan: None,
+            suspension: None,
+            not_before: None,
+            create_time: time,
+            update_time: time,
+        },
+    };
+    match change {
+        SubjectChange::PlanSet(plan) => after.plan.clone_from(plan),
+        SubjectChange::Suspended(withdrawal) => after.suspension = Some(withdrawal.clone()),
+        SubjectChange::Resumed => {
+            after.suspension.take().ok_or(Misfit::NotSuspended)?;
+        }
+        SubjectChange::IssuedRevoked(not_before) => {
+            let last = after.not_before.as_ref().map(|last| last.time);
+            if last.is_some_and(|last| not_before.time < last) {
+                return Err(Misfit::NotBeforeGoesBack);
+            }
+            after.not_before = Some(not_before.clone());
+        }
+    }
+    Ok(after)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod cursor;
 pub mod fold;
 pub mod link;
 pub mod narrowing;
+mod room;
 #[cfg(test)]
 pub(crate) mod samples;
 
@@ -17,10 +18,12 @@ use crate::token::answer::SealedAnswer;
 use crate::token::change::TokenChange;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Namespace;
-use crate::token::text::Actor;
+use crate::token::standing::{Standing, SubjectChange};
+use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
 use fold::Misfit;
 use link::Link;
+pub use room::Room;
 
 /// The place of an entry in the journal: dense, starting at 1, in commit order. Zero is "before the first".
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
@@ -37,6 +40,7 @@ pub struct Draft {
     change: Change,
     after: Record,
     answer: Option<SealedAnswer>,
+    room: Option<Room>,
 }
 
 /// Who asks for a change, when, and under which idempotency key, of which only a digest is kept.
@@ -58,6 +62,14 @@ pub enum Change {
         namespace: Slug,
         change: TokenChange,
     },
+    /// What concerns all tokens of a subject, without a change to any of their records.
+    Subject {
+        namespace: Slug,
+        subject: Subject,
+        change: SubjectChange,
+    },
+    /// All that was issued in the namespace, up to its new not-before, is revoked.
+    NamespaceIssuedRevoked(Namespace),
 }
 
 /// The kind of a change, for filters and tables.
@@ -75,6 +87,11 @@ pub enum Kind {
     TokenUpdated,
     TokenFirstUsed,
     TokenRetiredSecretUsed,
+    SubjectPlanSet,
+    SubjectSuspended,
+    SubjectResumed,
+    SubjectIssuedRevoked,
+    NamespaceIssuedRevoked,
 }
 
 /// The record a change leaves behind.
@@ -82,6 +99,7 @@ pub enum Kind {
 pub enum Record {
     Token(Token),
     Namespace(Namespace),
+    Standing(Standing),
 }
 
 /// A record with the revision of the last entry that concerned it: what a decision is guarded by.
@@ -154,20 +172,37 @@ impl Change {
                 TokenChange::FirstUsed { .. } => Kind::TokenFirstUsed,
                 TokenChange::RetiredSecretUsed { .. } => Kind::TokenRetiredSecretUsed,
             },
+            Change::Subject { change, .. } => match change {
+                SubjectChange::PlanSet(_) => Kind::SubjectPlanSet,
+                SubjectChange::Suspended(_) => Kind::SubjectSuspended,
+                SubjectChange::Resumed => Kind::SubjectResumed,
+                SubjectChange::IssuedRevoked(_) => Kind::SubjectIssuedRevoked,
+            },
+            Change::NamespaceIssuedRevoked(_) => Kind::NamespaceIssuedRevoked,
         }
     }
 
     pub fn namespace(&self) -> &Slug {
         match self {
-            Change::NamespaceCreated(namespace) | Change::NamespaceUpdated(namespace) => &namespace.slug,
-            Change::Token { namespace, .. } => namespace,
+            Change::NamespaceCreated(namespace)
+            | Change::NamespaceUpdated(namespace)
+            | Change::NamespaceIssuedRevoked(namespace) => &namespace.slug,
+            Change::Token { namespace, .. } | Change::Subject { namespace, .. } => namespace,
+        }
+    }
+
+    /// The subject that it concerns as a whole.
+    pub fn subject(&self) -> Option<&Subject> {
+        match self {
+            Change::Subject { subject, .. } => Some(subject),
+            _ => None,
         }
     }
 
     pub fn token_id(&self) -> Option<TokenId> {
         match self {
-            Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => None,
             Change::Token { token_id, .. } => Some(*token_id),
+            _ => None,
         }
     }
 }
@@ -202,6 +237,30 @@ impl Draft {
         Draft::new(origin, newest, Change::NamespaceUpdated(namespace), after)
     }
 
+    /// A namespace all of whose tokens are revoked, up to the not-before that it has now; `newest` as above.
+    pub fn of_revoked_namespace(origin: Origin, newest: Revision, namespace: Namespace) -> Draft {
+        let after = Record::Namespace(namespace.clone());
+        Draft::new(origin, newest, Change::NamespaceIssuedRevoked(namespace), after)
+    }
+
+    /// A change to a subject, decided on `before`; `None`: nothing was said of it before.
+    pub fn of_subject(
+        origin: Origin,
+        before: Option<&Stored<Standing>>,
+        (namespace, subject): (Slug, Subject),
+        change: SubjectChange,
+    ) -> Result<Draft, Misfit> {
+        let record = before.map(|stored| &stored.record);
+        let after = fold::standing(record, (&namespace, &subject), &change, origin.time)?;
+        let guard = before.map_or(Revision::ZERO, |stored| stored.version);
+        let change = Change::Subject {
+            namespace,
+            subject,
+            change,
+        };
+        Ok(Draft::new(origin, guard, change, Record::Standing(after)))
+    }
+
     fn new(origin: Origin, guard: Revision, change: Change, after: Record) -> Draft {
         let Origin {
             request_id,
@@ -216,6 +275,15 @@ impl Draft {
             change,
             after,
             answer: None,
+            room: None,
+        }
+    }
+
+    /// The same change, to be written only if there is room for it.
+    pub fn with_room(self, room: Room) -> Draft {
+        Draft {
+            room: Some(room),
+            ..self
         }
     }
 
@@ -242,6 +310,10 @@ impl Draft {
 
     pub fn answer(&self) -> Option<&SealedAnswer> {
         self.answer.as_ref()
+    }
+
+    pub fn room(&self) -> Option<&Room> {
+        self.room.as_ref()
     }
 }
 
@@ -296,7 +368,7 @@ impl Entry {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 17] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -309,6 +381,11 @@ impl Kind {
         Kind::TokenUpdated,
         Kind::TokenFirstUsed,
         Kind::TokenRetiredSecretUsed,
+        Kind::SubjectPlanSet,
+        Kind::SubjectSuspended,
+        Kind::SubjectResumed,
+        Kind::SubjectIssuedRevoked,
+        Kind::NamespaceIssuedRevoked,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -325,6 +402,11 @@ impl Kind {
             Kind::TokenUpdated => "token.updated",
             Kind::TokenFirstUsed => "token.first_used",
             Kind::TokenRetiredSecretUsed => "token.retired_secret_used",
+            Kind::SubjectPlanSet => "subject.plan_set",
+            Kind::SubjectSuspended => "subject.suspended",
+            Kind::SubjectResumed => "subject.resumed",
+            Kind::SubjectIssuedRevoked => "subject.issued_revoked",
+            Kind::NamespaceIssuedRevoked => "namespace.issued_revoked",
         }
     }
 }

@@ -1,17 +1,30 @@
-//! What an entry takes away from a token: what everyone who holds facts about it must hear of.
+//! What an entry takes away from a token, or from all tokens of a subject or a namespace: what everyone who holds
+//! facts about them must hear of.
 
 use super::{Change, Entry};
 use crate::token::change::{Retirement, TokenChange};
 use crate::token::id::{Slug, TokenId};
+use crate::token::standing::SubjectChange;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Withdrawal};
 
-/// Something a token may no longer do.
+/// Something that tokens may no longer do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Narrowing {
-    pub token_id: TokenId,
+    pub target: Target,
     pub namespace: Slug,
     pub loss: Loss,
+}
+
+/// Whose loss it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    Token(TokenId),
+    /// Of all tokens of this subject, in the namespace.
+    Subject(Subject),
+    /// Of all tokens of the namespace.
+    Namespace,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,12 +41,23 @@ pub enum Loss {
     Narrowed {
         time: Timestamp,
     },
+    /// What was issued up to the instant, that included, is revoked. Of a subject or a namespace only.
+    IssuedRevoked(Withdrawal),
 }
 
 /// What `entry` takes away; nothing, for most.
 pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
     let losses = match &entry.change {
         Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => Vec::new(),
+        Change::NamespaceIssuedRevoked(namespace) => {
+            let not_before = namespace.not_before.clone();
+            not_before.map(Loss::IssuedRevoked).into_iter().collect()
+        }
+        Change::Subject { change, .. } => match change {
+            SubjectChange::PlanSet(_) | SubjectChange::Resumed => Vec::new(),
+            SubjectChange::Suspended(withdrawal) => vec![Loss::Suspended(withdrawal.clone())],
+            SubjectChange::IssuedRevoked(not_before) => vec![Loss::IssuedRevoked(not_before.clone())],
+        },
         Change::Token { change, .. } => match change {
             TokenChange::Updated(updated) if updated.narrows() => vec![Loss::Narrowed { time: entry.time }],
             TokenChange::Issued(_)
@@ -56,14 +80,16 @@ pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
             } => rotated(secret, *retire_time, *beside, *ends),
         },
     };
-    let token_id = entry.change.token_id();
+    let target = match (entry.change.token_id(), entry.change.subject()) {
+        (Some(id), _) => Target::Token(id),
+        (None, Some(subject)) => Target::Subject(subject.clone()),
+        (None, None) => Target::Namespace,
+    };
     let namespace = entry.change.namespace().clone();
-    losses.into_iter().filter_map(move |loss| {
-        Some(Narrowing {
-            token_id: token_id?,
-            namespace: namespace.clone(),
-            loss,
-        })
+    losses.into_iter().map(move |loss| Narrowing {
+        target: target.clone(),
+        namespace: namespace.clone(),
+        loss,
     })
 }
 

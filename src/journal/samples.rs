@@ -14,7 +14,8 @@ use crate::token::change::Retirement;
 use crate::token::network::Networks;
 use crate::token::policy::RateLimit;
 use crate::token::samples::{
-    any_instant, any_kept, any_namespace, any_slug, any_token, any_withdrawal, instant, name, scopes,
+    any_instant, any_kept, any_namespace, any_slug, any_subject_change, any_text, any_token, any_withdrawal,
+    instant, name, scopes,
 };
 use crate::token::time::Span;
 use crate::token::update::{FromTo, Updated};
@@ -144,9 +145,18 @@ pub(crate) fn any_change() -> impl Strategy<Value = Change> {
             namespace,
             change,
         });
+    let of_subject = (any_slug(), any_text(1, 200), any_subject_change());
+    let of_subject = of_subject.prop_map(|(namespace, subject, change)| Change::Subject {
+        namespace,
+        subject,
+        change,
+    });
+    // So many generators in one are more than a stack takes.
     prop_oneof![
-        any_namespace().prop_map(Change::NamespaceCreated),
-        any_namespace().prop_map(Change::NamespaceUpdated),
-        of_token,
+        any_namespace().prop_map(Change::NamespaceCreated).boxed(),
+        any_namespace().prop_map(Change::NamespaceUpdated).boxed(),
+        any_namespace().prop_map(Change::NamespaceIssuedRevoked).boxed(),
+        of_token.boxed(),
+        of_subject.boxed(),
     ]
 }

@@ -9,7 +9,8 @@ use super::*;
 use crate::token::change;
 use crate::token::id::RequestId;
 use crate::token::samples::{
-    any_instant, any_text, imported, instant, kept, namespace, redigested, token, withdrawal,
+    any_instant, any_text, imported, instant, kept, namespace, plan, redigested, slug, standing, subject,
+    token, withdrawal,
 };
 use crate::token::text::Name;
 use crate::token::update::{Update, update};
@@ -82,6 +83,20 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             Kind::TokenRetiredSecretUsed,
             "{\"retired_secret_used\":{\"version\":1,\"time\":1800000000000001}}",
         ),
+        (
+            Kind::SubjectPlanSet,
+            "{\"subject\":{\"namespace\":\"notes\",\"subject\":\"ann\",\"change\":{\"plan_set\":\"pro\"}}}",
+        ),
+        (Kind::SubjectSuspended, "\"change\":{\"suspended\":{\"time\":"),
+        (Kind::SubjectResumed, "\"change\":\"resumed\"}}"),
+        (
+            Kind::SubjectIssuedRevoked,
+            "\"change\":{\"issued_revoked\":{\"time\":",
+        ),
+        (
+            Kind::NamespaceIssuedRevoked,
+            "{\"namespace_issued_revoked\":{\"slug\":",
+        ),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -92,6 +107,15 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
     let phone = Update {
         name: Some(Name::try_from("Phone".to_owned())?),
         ..Update::default()
+    };
+    let of_subject =
+        |before, change| Draft::of_subject(origin(), before, (slug("notes"), subject("ann")), change);
+    let suspended = Stored {
+        record: Standing {
+            suspension: Some(withdrawal(instant(0))),
+            ..standing("ann")
+        },
+        version: Revision::new(4),
     };
     let drafts = [
         Draft::of_new_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
@@ -120,6 +144,11 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             time: instant(1),
             suspension: None,
         })?,
+        of_subject(None, SubjectChange::PlanSet(Some(plan("pro"))))?,
+        of_subject(None, SubjectChange::Suspended(withdrawal(instant(1))))?,
+        of_subject(Some(&suspended), SubjectChange::Resumed)?,
+        of_subject(None, SubjectChange::IssuedRevoked(withdrawal(instant(1))))?,
+        Draft::of_revoked_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
     ];
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);

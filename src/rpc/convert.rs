@@ -1,5 +1,7 @@
 //! From facts to messages.
 
+use super::policy;
+use crate::authority::SubjectName;
 use crate::clock::Clock;
 use crate::journal::{self, Kind};
 use crate::membership::Reached;
@@ -7,11 +9,12 @@ use crate::proto::v1;
 use crate::token::format::{Body, Format};
 use crate::token::namespace::Namespace;
 use crate::token::network::Networks;
-use crate::token::policy::{Policy, RateLimit, SelfManagement};
+use crate::token::policy::{Policy, RateLimit};
 use crate::token::scope::{Labels, Scope, Scopes};
-use crate::token::text::Reason;
+use crate::token::standing::Standing;
+use crate::token::text::{Plan, Reason, Subject};
 use crate::token::time::{Span, Timestamp};
-use crate::token::{KeptSecret, State, Token};
+use crate::token::{KeptSecret, State, Token, Withdrawal};
 
 pub(super) fn token(token: &Token, clock: &dyn Clock) -> v1::Token {
     let (revocation, suspension) = (token.revocation.as_ref(), token.suspension.as_ref());
@@ -85,11 +88,46 @@ pub(super) fn namespace(namespace: &Namespace) -> v1::Namespace {
         slug: namespace.slug.to_string(),
         display_name: namespace.display_name.to_string(),
         format: Some(format(&namespace.format)),
-        policy: Some(policy(&namespace.policy)),
+        policy: Some(policy::encode(&namespace.policy)),
         create_time: Some(timestamp(namespace.create_time)),
         update_time: Some(timestamp(namespace.update_time)),
         etag: namespace.etag(),
+        not_before_time: time_of(namespace.not_before.as_ref()),
+        not_before_reason: reason_of(namespace.not_before.as_ref()),
     }
+}
+
+/// What is said of a subject, if anything is.
+pub(super) fn subject((namespace, subject): &SubjectName, standing: Option<&Standing>) -> v1::Subject {
+    let named = v1::Subject {
+        namespace: namespace.to_string(),
+        subject: subject.to_string(),
+        ..Default::default()
+    };
+    let Some(standing) = standing else {
+        return named;
+    };
+    v1::Subject {
+        plan: standing.plan.as_ref().map(Plan::to_string).unwrap_or_default(),
+        suspend_time: time_of(standing.suspension.as_ref()),
+        suspend_reason: reason_of(standing.suspension.as_ref()),
+        not_before_time: time_of(standing.not_before.as_ref()),
+        not_before_reason: reason_of(standing.not_before.as_ref()),
+        create_time: Some(timestamp(standing.create_time)),
+        update_time: Some(timestamp(standing.update_time)),
+        etag: standing.etag(),
+        ..named
+    }
+}
+
+fn time_of(withdrawal: Option<&Withdrawal>) -> Option<prost_types::Timestamp> {
+    withdrawal.map(|withdrawal| timestamp(withdrawal.time))
+}
+
+fn reason_of(withdrawal: Option<&Withdrawal>) -> String {
+    withdrawal
+        .map(|withdrawal| reason(&withdrawal.reason))
+        .unwrap_or_default()
 }
 
 pub(super) fn entry(entry: journal::Entry) -> v1::Entry {
@@ -105,6 +143,7 @@ pub(super) fn entry(entry: journal::Entry) -> v1::Entry {
             .map(|id| id.to_string())
             .unwrap_or_default(),
         kind: kind(entry.change.kind()).into(),
+        subject: entry.change.subject().map(Subject::to_string).unwrap_or_default(),
         body: entry.body,
         link: entry.link.as_bytes().to_vec(),
     }
@@ -186,17 +225,6 @@ fn format(format: &Format) -> v1::SecretFormat {
     }
 }
 
-fn policy(policy: &Policy) -> v1::NamespacePolicy {
-    let self_management = match policy.self_management {
-        SelfManagement::Off => v1::SelfManagement::Off,
-        SelfManagement::Own => v1::SelfManagement::Own,
-        SelfManagement::ByScope => v1::SelfManagement::ByScope,
-    };
-    v1::NamespacePolicy {
-        self_management: self_management.into(),
-    }
-}
-
 fn kind(kind: Kind) -> v1::EntryKind {
     match kind {
         Kind::NamespaceCreated => v1::EntryKind::NamespaceCreated,
@@ -211,6 +239,11 @@ fn kind(kind: Kind) -> v1::EntryKind {
         Kind::TokenUpdated => v1::EntryKind::TokenUpdated,
         Kind::TokenFirstUsed => v1::EntryKind::TokenFirstUsed,
         Kind::TokenRetiredSecretUsed => v1::EntryKind::TokenRetiredSecretUsed,
+        Kind::SubjectPlanSet => v1::EntryKind::SubjectPlanSet,
+        Kind::SubjectSuspended => v1::EntryKind::SubjectSuspended,
+        Kind::SubjectResumed => v1::EntryKind::SubjectResumed,
+        Kind::SubjectIssuedRevoked => v1::EntryKind::SubjectIssuedRevoked,
+        Kind::NamespaceIssuedRevoked => v1::EntryKind::NamespaceIssuedRevoked,
     }
 }
 

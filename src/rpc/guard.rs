@@ -108,6 +108,30 @@ pub const TABLE: &[(&str, Needs)] = &[
         "/tokenward.v1.AuditService/GetHead",
         Needs::Right(Right::AuditRead),
     ),
+    (
+        "/tokenward.v1.SubjectService/GetSubject",
+        Needs::Right(Right::SubjectsList),
+    ),
+    (
+        "/tokenward.v1.SubjectService/ListSubjects",
+        Needs::Right(Right::SubjectsList),
+    ),
+    (
+        "/tokenward.v1.SubjectService/UpdateSubject",
+        Needs::Right(Right::SubjectsManage),
+    ),
+    (
+        "/tokenward.v1.SubjectService/SuspendSubject",
+        Needs::Right(Right::SubjectsManage),
+    ),
+    (
+        "/tokenward.v1.SubjectService/ResumeSubject",
+        Needs::Right(Right::SubjectsManage),
+    ),
+    (
+        "/tokenward.v1.SubjectService/RevokeIssued",
+        Needs::Right(Right::SubjectsManage),
+    ),
     ("/tokenward.v1.CallerService/GetCaller", Needs::Caller),
     (
         "/tokenward.v1.ImportService/Import",

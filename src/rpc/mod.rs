@@ -13,6 +13,7 @@ mod list;
 mod namespaces;
 mod page;
 mod peer;
+mod policy;
 mod revoke;
 mod revoke_leaked;
 mod revoke_matching;
@@ -20,6 +21,7 @@ mod rotate;
 mod status;
 mod suspend;
 mod update;
+mod subjects;
 mod verify;
 mod watch;
 
@@ -259,6 +261,57 @@ impl v1::namespace_service_server::NamespaceService for Api {
     ) -> Result<Response<v1::UpdateNamespaceResponse>, Status> {
         let (caller, request) = guard::caller_of(self, request).await?;
         answer(namespaces::update_namespace(self, &caller, request).await)
+    }
+}
+
+#[tonic::async_trait]
+impl v1::subject_service_server::SubjectService for Api {
+    async fn get_subject(
+        &self,
+        request: Request<v1::GetSubjectRequest>,
+    ) -> Result<Response<v1::GetSubjectResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(subjects::get_subject(self, &caller, request).await)
+    }
+
+    async fn list_subjects(
+        &self,
+        request: Request<v1::ListSubjectsRequest>,
+    ) -> Result<Response<v1::ListSubjectsResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(subjects::list_subjects(self, &caller, request).await)
+    }
+
+    async fn update_subject(
+        &self,
+        request: Request<v1::UpdateSubjectRequest>,
+    ) -> Result<Response<v1::UpdateSubjectResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(subjects::update_subject(self, &caller, request).await)
+    }
+
+    async fn suspend_subject(
+        &self,
+        request: Request<v1::SuspendSubjectRequest>,
+    ) -> Result<Response<v1::SuspendSubjectResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(subjects::suspend_subject(self, &caller, request).await)
+    }
+
+    async fn resume_subject(
+        &self,
+        request: Request<v1::ResumeSubjectRequest>,
+    ) -> Result<Response<v1::ResumeSubjectResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(subjects::resume_subject(self, &caller, request).await)
+    }
+
+    async fn revoke_issued(
+        &self,
+        request: Request<v1::RevokeIssuedRequest>,
+    ) -> Result<Response<v1::RevokeIssuedResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(subjects::revoke_issued(self, &caller, request).await)
     }
 }
 

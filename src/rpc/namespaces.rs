@@ -2,15 +2,17 @@
 
 use super::decode::Fields;
 use super::page::{self, ListKey};
-use super::{Api, Problem, ask, convert, guard};
+use super::{Api, Problem, ask, convert, guard, policy};
 use crate::proto::v1;
 use crate::proto::v1::secret_format::Body as Shape;
 use crate::token::caller::Caller;
 use crate::token::format::{Body, Format, Prefix};
 use crate::token::id::Slug;
 use crate::token::permission::Right;
-use crate::token::policy::{Policy, SelfManagement};
 use crate::token::text::Name;
+
+/// In a mask.
+const NAME: &str = "display_name";
 
 pub(super) async fn create_namespace(
     api: &Api,
@@ -29,9 +31,8 @@ pub(super) async fn create_namespace(
     }
     let display_name = fields.take("namespace.display_name", Name::try_from(namespace.display_name));
     let format = format(&mut fields, namespace.format);
-    let policy = policy_of(&mut fields, namespace.policy.unwrap_or_default());
-    let (Some(slug), Some(display_name), Some(format), Some(policy)) = (slug, display_name, format, policy)
-    else {
+    let policy = policy::decode(&mut fields, namespace.policy.unwrap_or_default());
+    let (Some(slug), Some(display_name), Some(format)) = (slug, display_name, format) else {
         return Err(fields.problem());
     };
     fields.check()?;
@@ -99,22 +100,23 @@ pub(super) async fn update_namespace(
     let namespace = request.namespace.unwrap_or_default();
     let mask = request.update_mask.unwrap_or_default().paths;
     for (i, path) in mask.iter().enumerate() {
-        if !["display_name", "policy", "policy.self_management"].contains(&path.as_str()) {
+        if path != NAME && !policy::is_masked(path) {
             fields.wrong(
                 format!("update_mask.paths[{i}]"),
-                "must be display_name or policy: nothing else can change",
+                "must be display_name, policy or policy.<rule>: nothing else can change",
             );
         }
     }
-    let masked = |path: &str| mask.iter().any(|masked| masked.starts_with(path));
     let slug = fields.slug("namespace.slug", namespace.slug);
     let display_name = fields.take("namespace.display_name", Name::try_from(namespace.display_name));
-    let display_name = display_name.filter(|_| mask.is_empty() || masked("display_name"));
-    let policy = match namespace.policy {
-        None if !masked("policy") => None,
-        policy => policy_of(&mut fields, policy.unwrap_or_default()),
-    };
-    let policy = policy.filter(|_| mask.is_empty() || masked("policy"));
+    let display_name = display_name.filter(|_| mask.is_empty() || mask.iter().any(|path| path == NAME));
+    let policy = policy::update(&mut fields, &mask, namespace.policy);
+    if policy.is_some() && slug.as_ref().is_some_and(|slug| slug.as_str() == Slug::SYSTEM) {
+        fields.wrong(
+            "namespace.policy",
+            format_args!("must not be set: {} has none", Slug::SYSTEM),
+        );
+    }
     let Some(slug) = slug else {
         return Err(fields.problem());
     };
@@ -129,22 +131,6 @@ pub(super) async fn update_namespace(
     Ok(v1::UpdateNamespaceResponse {
         namespace: Some(convert::namespace(&updated.record)),
         cursor: updated.cursor.to_string(),
-    })
-}
-
-fn policy_of(fields: &mut Fields, policy: v1::NamespacePolicy) -> Option<Policy> {
-    let self_management = match v1::SelfManagement::try_from(policy.self_management) {
-        Ok(v1::SelfManagement::Unspecified | v1::SelfManagement::Off) => SelfManagement::Off,
-        Ok(v1::SelfManagement::Own) => SelfManagement::Own,
-        Ok(v1::SelfManagement::ByScope) => SelfManagement::ByScope,
-        Err(_) => {
-            fields.wrong("namespace.policy.self_management", "must be a SelfManagement");
-            return None;
-        }
-    };
-    Some(Policy {
-        self_management,
-        ..Policy::default()
     })
 }
 

@@ -1,5 +1,7 @@
 //! What went wrong, as a gRPC status with `google.rpc` details: the only file that names status codes.
 
+mod not_issued;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::time::Duration;
@@ -90,10 +92,14 @@ pub enum Reason {
     CountMismatch,
     PlanInvalid,
     PlanExpired,
+    NotEntitled,
+    PolicyViolated,
+    TooManyTokens,
+    SubjectSuspended,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 32] = [
+    pub const ALL: [Reason; 36] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -126,6 +132,10 @@ impl Reason {
         Reason::CountMismatch,
         Reason::PlanInvalid,
         Reason::PlanExpired,
+        Reason::NotEntitled,
+        Reason::PolicyViolated,
+        Reason::TooManyTokens,
+        Reason::SubjectSuspended,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -167,6 +177,10 @@ impl Reason {
             Reason::CountMismatch => ("COUNT_MISMATCH", Code::FailedPrecondition, false),
             Reason::PlanInvalid => ("PLAN_INVALID", Code::InvalidArgument, false),
             Reason::PlanExpired => ("PLAN_EXPIRED", Code::FailedPrecondition, false),
+            Reason::NotEntitled => ("NOT_ENTITLED", Code::FailedPrecondition, false),
+            Reason::PolicyViolated => ("POLICY_VIOLATED", Code::InvalidArgument, false),
+            Reason::TooManyTokens => ("TOO_MANY_TOKENS", Code::FailedPrecondition, false),
+            Reason::SubjectSuspended => ("SUBJECT_SUSPENDED", Code::FailedPrecondition, false),
         }
     }
 
@@ -321,6 +335,8 @@ fn authority(error: AuthorityError) -> Status {
                 Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
             }
         }
+        AuthorityError::NotIssued { namespace, why } => not_issued::status(&namespace, &why),
+        AuthorityError::Policy { field, what } => fields(vec![(format!("namespace.policy.{field}"), what)]),
         AuthorityError::NotGrantable(scope) => Reason::NotGrantable.about(message, "scope", &scope),
         AuthorityError::OtherSubject | AuthorityError::SecretRetiring => Reason::NotGrantable.status(message),
         AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),

@@ -13,8 +13,9 @@ use super::decode::Fields;
 use super::{Api, Identities, Problem, convert, guard};
 use crate::authority::AuthorityError;
 use crate::journal::cursor::Cursor;
-use crate::journal::narrowing::{Loss, Narrowing};
+use crate::journal::narrowing::{Loss, Narrowing, Target};
 use crate::proto::v1;
+use crate::proto::v1::issued_revoked::Target as Revoked;
 use crate::proto::v1::watch_revocations_response::Event as Sent;
 use crate::token::caller::Caller;
 use crate::token::id::Slug;
@@ -141,31 +142,53 @@ fn message(Message { cursor, event }: Message) -> v1::WatchRevocationsResponse {
 
 fn narrowed(
     Narrowing {
-        token_id,
+        target,
         namespace,
         loss,
     }: Narrowing,
 ) -> Sent {
-    let (token_id, namespace) = (token_id.to_string(), namespace.to_string());
-    match loss {
-        Loss::Revoked(withdrawal) => Sent::Revoked(v1::Revoked {
+    let namespace = namespace.to_string();
+    let token_id = match &target {
+        Target::Token(id) => id.to_string(),
+        Target::Subject(_) | Target::Namespace => String::new(),
+    };
+    match (loss, target) {
+        (Loss::IssuedRevoked(not_before), target) => Sent::IssuedRevoked(v1::IssuedRevoked {
+            namespace,
+            target: match target {
+                Target::Subject(subject) => Some(Revoked::Subject(subject.to_string())),
+                Target::Namespace => Some(Revoked::WholeNamespace(true)),
+                Target::Token(_) => None,
+            },
+            not_before_time: Some(convert::timestamp(not_before.time)),
+            reason: convert::reason(&not_before.reason),
+        }),
+        (Loss::Suspended(withdrawal), Target::Subject(subject)) => {
+            Sent::SubjectSuspended(v1::SubjectSuspended {
+                namespace,
+                subject: subject.to_string(),
+                time: Some(convert::timestamp(withdrawal.time)),
+                reason: convert::reason(&withdrawal.reason),
+            })
+        }
+        (Loss::Revoked(withdrawal), _) => Sent::Revoked(v1::Revoked {
             token_id,
             namespace,
             time: Some(convert::timestamp(withdrawal.time)),
             reason: convert::reason(&withdrawal.reason),
         }),
-        Loss::Suspended(withdrawal) => Sent::Suspended(v1::Suspended {
+        (Loss::Suspended(withdrawal), _) => Sent::Suspended(v1::Suspended {
             token_id,
             namespace,
             time: Some(convert::timestamp(withdrawal.time)),
             reason: convert::reason(&withdrawal.reason),
         }),
-        Loss::Narrowed { time } => Sent::Narrowed(v1::Narrowed {
+        (Loss::Narrowed { time }, _) => Sent::Narrowed(v1::Narrowed {
             token_id,
             namespace,
             time: Some(convert::timestamp(time)),
         }),
-        Loss::SecretRetired { version, retire_time } => Sent::SecretRetired(v1::SecretRetired {
+        (Loss::SecretRetired { version, retire_time }, _) => Sent::SecretRetired(v1::SecretRetired {
             token_id,
             namespace,
             version: convert::version(version),

@@ -32,6 +32,7 @@ use crate::proto::v1::caller_service_server::CallerServiceServer;
 use crate::proto::v1::import_service_server::ImportServiceServer;
 use crate::proto::v1::namespace_service_server::NamespaceServiceServer;
 use crate::proto::v1::revocation_service_server::RevocationServiceServer;
+use crate::proto::v1::subject_service_server::SubjectServiceServer;
 use crate::proto::v1::token_service_server::TokenServiceServer;
 use crate::proto::v1::verification_service_server::VerificationServiceServer;
 use crate::rpc::{AdmissionLayer, Api, Problem};
@@ -132,13 +133,14 @@ async fn tell(health: &HealthReporter, healthy: bool) {
 const HEALTH_BYTES_MAX: usize = 1024;
 
 /// The empty name stands for the server as a whole.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "",
     "tokenward.v1.AuditService",
     "tokenward.v1.CallerService",
     "tokenward.v1.ImportService",
     "tokenward.v1.NamespaceService",
     "tokenward.v1.RevocationService",
+    "tokenward.v1.SubjectService",
     "tokenward.v1.TokenService",
     "tokenward.v1.VerificationService",
 ];
@@ -159,6 +161,7 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize, streams: &StreamsLay
             streams.named_layer(ImportServiceServer::new(api.clone()).max_decoding_message_size(bytes_max)),
         )
         .add_service(NamespaceServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(SubjectServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(CallerServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(AuditServiceServer::new(api).max_decoding_message_size(bytes_max));
     // Older clients ask for v1alpha.

@@ -1,16 +1,18 @@
 //! What a transaction is to write, decided from what it read: the same for every store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::mac::{self, RowMac};
 use super::{Head, Outcome, StoreError};
-use crate::journal::{Change, Draft, Entry, Record, Revision};
+use crate::journal::{Change, Draft, Entry, Record, Revision, Room};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::change::TokenChange;
-use crate::token::id::{RequestDigest, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Namespace;
 use crate::token::secret::RowKey;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 
 /// What a transaction has read, under its write lock, of the records its drafts concern.
 #[derive(Default, Debug)]
@@ -21,6 +23,22 @@ pub(super) struct Seen {
     pub versions: HashMap<TokenId, Revision>,
     /// The newest change to any namespace.
     pub newest_namespace: Revision,
+    /// The versions of the batch's subjects, those of which something is said.
+    pub standings: HashMap<SubjectKey, Revision>,
+    /// For each draft in order that needs room: how many tokens its subject has.
+    pub counts: VecDeque<u32>,
+}
+
+/// A subject is known by its name, in its namespace.
+pub(super) type SubjectKey = (Slug, Subject);
+
+/// What a draft changes: a batch changes it once.
+#[derive(PartialEq, Eq, Hash, Debug)]
+enum Claim {
+    Token(TokenId),
+    /// All namespaces share one guard.
+    Namespaces,
+    Subject(SubjectKey),
 }
 
 /// What a transaction is to write.
@@ -39,21 +57,44 @@ pub(super) fn plan(drafts: Vec<Draft>, mut seen: Seen, mut head: Head) -> Result
     let mut outcomes = Vec::with_capacity(drafts.len());
     let mut writes = Vec::with_capacity(drafts.len());
     let mut claimed = HashSet::with_capacity(drafts.len());
+    let mut issued: HashMap<SubjectKey, u32> = HashMap::new();
     for draft in drafts {
+        let count = draft.room().and_then(|_| seen.counts.pop_front());
         if let Some(first) = seen.repeated.get(&draft.request_id) {
             outcomes.push(Outcome::Repeated(first.clone()));
             continue;
         }
-        // All namespaces share one guard, so a batch changes at most one of them.
-        let record = draft.change().token_id();
-        let version = match draft.change() {
-            Change::Token { token_id, .. } => seen.versions.get(token_id).copied().unwrap_or_default(),
-            Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => seen.newest_namespace,
+        let (claim, version) = match draft.change() {
+            Change::Token { token_id, .. } => (
+                Claim::Token(*token_id),
+                seen.versions.get(token_id).copied().unwrap_or_default(),
+            ),
+            Change::Subject {
+                namespace, subject, ..
+            } => {
+                let key = (namespace.clone(), subject.clone());
+                let version = seen.standings.get(&key).copied().unwrap_or_default();
+                (Claim::Subject(key), version)
+            }
+            Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) | Change::NamespaceIssuedRevoked(_) => {
+                (Claim::Namespaces, seen.newest_namespace)
+            }
         };
-        if version != draft.guard() || !claimed.insert(record) {
+        if version != draft.guard() || claimed.contains(&claim) {
             outcomes.push(Outcome::Conflict);
             continue;
         }
+        if let Some(room) = draft.room() {
+            let before = issued
+                .entry((room.namespace.clone(), room.subject.clone()))
+                .or_default();
+            if count.unwrap_or_default() + *before >= room.max {
+                outcomes.push(Outcome::Conflict);
+                continue;
+            }
+            *before += 1;
+        }
+        claimed.insert(claim);
         let entry = Entry::seal(&draft, head.revision.next(), &head.link).map_err(StoreError::corrupt)?;
         head.revision = entry.revision;
         head.link = entry.link;
@@ -66,6 +107,25 @@ pub(super) fn plan(drafts: Vec<Draft>, mut seen: Seen, mut head: Head) -> Result
         writes,
         head,
     })
+}
+
+/// What the drafts that need room ask to be counted, in order.
+pub(super) fn rooms(drafts: &[Draft]) -> Vec<&Room> {
+    drafts.iter().filter_map(Draft::room).collect()
+}
+
+/// The subjects that drafts change, each once, in one order everywhere.
+pub(super) fn subjects(drafts: &[Draft]) -> BTreeSet<(&Slug, &Subject)> {
+    let changes = drafts.iter().map(Draft::change);
+    changes
+        .filter_map(|change| Some((change.namespace(), change.subject()?)))
+        .collect()
+}
+
+/// Whether any draft changes a namespace: only such a one is guarded by all of them.
+pub(super) fn changes_namespaces(drafts: &[Draft]) -> bool {
+    let mut changes = drafts.iter().map(Draft::change);
+    changes.any(|change| change.token_id().is_none() && change.subject().is_none())
 }
 
 /// Insists on how many rows a statement of a plan wrote.
@@ -82,6 +142,7 @@ pub(super) fn all_written(written: u64, planned: usize) -> Result<(), StoreError
 #[derive(Default, Debug)]
 pub(super) struct Rows<'a> {
     pub namespaces: Vec<NamespaceRow<'a>>,
+    pub standings: Vec<StandingRow<'a>>,
     pub issued: Vec<TokenRow<'a>>,
     pub changed: Vec<TokenRow<'a>>,
     /// Those of the changed whose secrets are not what they were.
@@ -95,6 +156,16 @@ pub(super) struct Rows<'a> {
 pub(super) struct NamespaceRow<'a> {
     pub namespace: &'a Namespace,
     pub version: Revision,
+    pub mac: RowMac,
+}
+
+/// What is said of a subject as it is to lie in its row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StandingRow<'a> {
+    pub standing: &'a Standing,
+    pub version: Revision,
+    /// The version that its row must still have, if there is one.
+    pub guard: Revision,
     pub mac: RowMac,
 }
 
@@ -122,6 +193,16 @@ impl<'a> Rows<'a> {
                         namespace,
                         version,
                         mac: mac::of_namespace(key, namespace, version)?,
+                    });
+                    continue;
+                }
+                Record::Standing(standing) => {
+                    let version = entry.revision;
+                    rows.standings.push(StandingRow {
+                        standing,
+                        version,
+                        guard: draft.guard(),
+                        mac: mac::of_standing(key, standing, version)?,
                     });
                     continue;
                 }

@@ -10,15 +10,17 @@ use tokio::sync::{Semaphore, watch};
 use super::roll::{Member, MemberId, Roll};
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
-use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::journal::{Draft, Entry, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
 use crate::token::selector::Filter;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
 /// A store between its callers and the one that does the work.
@@ -44,6 +46,10 @@ pub(crate) enum Call {
     TokensByDigest,
     Tokens,
     Count,
+    Standings,
+    Subjects,
+    NewestToken,
+    CountTokens,
     Directory,
     Entries,
     EntryOfRequest,
@@ -249,6 +255,41 @@ impl Store for Faulty {
 
     async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         self.meet(Call::Count, self.store().count(filter, by, after))
+            .await
+    }
+
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
+        assert!(subjects.len() <= READ_MAX as usize, "{} subjects", subjects.len());
+        self.meet(Call::Standings, self.store().standings(namespace, subjects))
+            .await
+    }
+
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        assert!(limit <= READ_MAX, "{limit} subjects");
+        self.meet(Call::Subjects, self.store().subjects(namespace, after, limit))
+            .await
+    }
+
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError> {
+        self.meet(Call::NewestToken, self.store().newest_token(namespace, subject))
+            .await
+    }
+
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError> {
+        self.meet(Call::CountTokens, self.store().count_tokens(room))
             .await
     }
 

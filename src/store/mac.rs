@@ -13,6 +13,7 @@ use crate::journal::{Revision, Stored};
 use crate::token::Token;
 use crate::token::namespace::Namespace;
 use crate::token::secret::RowKey;
+use crate::token::standing::Standing;
 
 /// The MAC that a row carries.
 pub(super) type RowMac = [u8; 32];
@@ -46,6 +47,14 @@ pub(super) fn of_namespace(
     of("namespace", key, namespace, version)
 }
 
+pub(super) fn of_standing(
+    key: &RowKey,
+    standing: &Standing,
+    version: Revision,
+) -> Result<RowMac, StoreError> {
+    of("subject", key, standing, version)
+}
+
 /// The token in a row, if it is what was written last. What is refused goes to the log, by name.
 pub(super) fn token(
     key: &RowKey,
@@ -68,6 +77,32 @@ pub(super) fn namespace(
     opened("namespace", key, row)
         .and_then(|stored| current(stored, heard))
         .map_err(|wrong| named(format!("namespace {slug}"), wrong))
+}
+
+/// What is said of the subject of this name, if it is what was written last. `row` is `None` where there is none: then
+/// the journal must have heard of none, or whoever took the row away has resumed the subject.
+pub(super) fn standing(
+    key: &RowKey,
+    (namespace, subject): (&str, &str),
+    row: Option<&RawRow<'_>>,
+    heard: Heard,
+) -> Result<Option<Stored<Standing>>, BadRow> {
+    let read = match row {
+        Some(row) => opened("subject", key, row)
+            .and_then(|stored: Stored<Standing>| {
+                let own = stored.record.namespace.as_str() == namespace
+                    && stored.record.subject.as_str() == subject;
+                own.then_some(stored).ok_or(Wrong::Forged)
+            })
+            .and_then(|stored| current(stored, heard))
+            .map(Some),
+        None => match heard.newest.map(revision) {
+            None => Ok(None),
+            Some(Ok(newest)) => Err(Wrong::Gone { newest }),
+            Some(Err(_)) => Err(Wrong::Unreadable),
+        },
+    };
+    read.map_err(|wrong| named(format!("subject {subject} of {namespace}"), wrong))
 }
 
 /// The record in a row, whoever wrote it: for an audit, which has no key and compares it with the journal.

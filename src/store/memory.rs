@@ -7,21 +7,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::batch::{Plan, Seen, plan};
+use super::batch::{Plan, Seen, SubjectKey, plan, rooms, subjects};
 use super::roll::{Member, MemberId, Roll};
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
-use crate::journal::{Draft, Entry, Record, Revision, Stored};
+use crate::journal::{Draft, Entry, Record, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
 use crate::token::selector::Filter;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
 /// A store in memory.
@@ -40,6 +42,7 @@ struct Kept {
     tokens: BTreeMap<TokenId, Stored<Token>>,
     digests: HashMap<Digest, TokenId>,
     directory: Stored<Directory>,
+    standings: BTreeMap<SubjectKey, Stored<Standing>>,
     answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
 }
@@ -62,6 +65,7 @@ impl MemoryStore {
                 record: Directory::default(),
                 version: Revision::ZERO,
             },
+            standings: BTreeMap::new(),
             answers: BTreeMap::new(),
             members: BTreeMap::new(),
         };
@@ -93,10 +97,20 @@ impl Kept {
             let id = draft.change().token_id()?;
             Some((id, self.tokens.get(&id)?.version))
         });
+        let standings = subjects(drafts).into_iter().filter_map(|(namespace, subject)| {
+            let key = (namespace.clone(), subject.clone());
+            let version = self.standings.get(&key)?.version;
+            Some((key, version))
+        });
         Seen {
             repeated: repeated.collect(),
             versions: versions.collect(),
             newest_namespace: self.directory.version,
+            standings: standings.collect(),
+            counts: rooms(drafts)
+                .into_iter()
+                .map(|room| self.count_room(room))
+                .collect(),
         }
     }
 
@@ -121,6 +135,22 @@ impl Kept {
         (rows, end)
     }
 
+    fn count_room(&self, room: &Room) -> u32 {
+        let tokens = self.tokens.values().map(|stored| &stored.record);
+        let counted = tokens.filter(|token| {
+            token.namespace == room.namespace
+                && token.subject == room.subject
+                && token.revocation.is_none()
+                && token.expire_time.is_none_or(|end| end > room.now)
+                && room.since.is_none_or(|since| token.create_time > since)
+        });
+        u32::try_from(counted.count()).unwrap_or(u32::MAX)
+    }
+
+    fn standing(&self, namespace: &Slug, subject: &Subject) -> Option<&Stored<Standing>> {
+        self.standings.get(&(namespace.clone(), subject.clone()))
+    }
+
     fn write(&mut self, draft: &Draft, entry: Entry) {
         let version = entry.revision;
         match draft.after() {
@@ -139,6 +169,11 @@ impl Kept {
             Record::Namespace(namespace) => {
                 self.directory.record.put(namespace.clone());
                 self.directory.version = version;
+            }
+            Record::Standing(standing) => {
+                let record = standing.clone();
+                let key = (record.namespace.clone(), record.subject.clone());
+                self.standings.insert(key, Stored { record, version });
             }
         }
         self.answers
@@ -183,9 +218,19 @@ impl Store for MemoryStore {
             );
         }
         let token = |digest| Some(kept.tokens.get(kept.digests.get(digest)?)?.record.clone());
+        let tokens: Vec<_> = digests.iter().map(token).collect();
+        let standing = |token: &Token| {
+            let stored = kept.standing(&token.namespace, &token.subject)?;
+            Some(stored.record.clone())
+        };
+        let with_standing = |token: Token| {
+            let standing = standing(&token);
+            (token, standing)
+        };
         Ok(Look {
-            tokens: digests.iter().map(|digest| Ok(token(digest))).collect(),
-            to_try: to_try.into_values().collect(),
+            standings: tokens.iter().map(|token| standing(token.as_ref()?)).collect(),
+            tokens: tokens.into_iter().map(Ok).collect(),
+            to_try: to_try.into_values().map(with_standing).collect(),
             fence: kept.head.revision,
         })
     }
@@ -216,6 +261,47 @@ impl Store for MemoryStore {
             tokens: wanted.count() as u64,
             next,
         })
+    }
+
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
+        let kept = self.kept();
+        let standing = |subject| kept.standing(&namespace, subject).cloned();
+        Ok(subjects.iter().map(standing).collect())
+    }
+
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        let kept = self.kept();
+        let standings = kept.standings.values().map(|stored| &stored.record);
+        let wanted = standings.filter(|standing| {
+            standing.namespace == namespace && after.as_ref().is_none_or(|after| standing.subject > *after)
+        });
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError> {
+        let kept = self.kept();
+        let mut newest_first = kept.tokens.values().rev().map(|stored| &stored.record);
+        let newest = newest_first.find(|token| {
+            token.namespace == namespace && subject.as_ref().is_none_or(|subject| token.subject == *subject)
+        });
+        Ok(newest.map(|token| token.id))
+    }
+
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError> {
+        Ok(self.kept().count_room(&room))
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::journal::cursor::{Cursor, Epoch};
 use crate::journal::link::Link;
-use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::journal::{Draft, Entry, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
@@ -37,6 +37,8 @@ use crate::token::namespace::{Directory, Namespace};
 use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
 use crate::token::selector::Filter;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 use roll::Roll;
 use select::{Count, Selection, Slice};
@@ -50,8 +52,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Writes drafts in one transaction, each with its entry, and answers for each in order.
     ///
     /// Entries are dense and in commit order. A draft whose guard is stale conflicts and writes nothing; a
-    /// draft whose request id is in the journal already gets the entry it was first written as, and
-    /// writes nothing. A sealed answer is kept with the entry of its draft, or not at all. An error says
+    /// draft for which there is no [`Room`] when it is written conflicts as well. A draft whose request id is in the
+    /// journal already gets the entry it was first written as, and writes nothing. A sealed answer is kept with the entry of its draft, or not at all. An error says
     /// nothing about any of the drafts: all may be written, or none.
     async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError>;
 
@@ -75,6 +77,32 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// How many tokens pass a filter, among the next [`READ_MAX`] times [`select::READS_MAX`] that there are.
     async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError>;
+
+    /// What is said of these subjects of a namespace, in the order asked; `None`: nothing is.
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError>;
+
+    /// The subjects of a namespace of which something is said, after `after`, in the byte order of their names.
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError>;
+
+    /// The newest token of a subject, or of a whole namespace, by its id: no other was created after
+    /// [`TokenId::issued_by`] of it, for no id is of before its token's creation.
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError>;
+
+    /// How many tokens of a subject there are, of those that [`Room`] counts.
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError>;
 
     /// All namespaces; the version is that of the newest change to any of them.
     async fn directory(&self) -> Result<Stored<Directory>, StoreError>;
@@ -149,7 +177,9 @@ pub struct Look {
     /// One that was tampered with is no token, and leaves the others alone.
     pub tokens: Vec<Result<Option<Token>, BadRow>>,
     /// In id order. One that was tampered with is left out: nothing is tried on its word.
-    pub to_try: Vec<Token>,
+    pub to_try: Vec<(Token, Option<Standing>)>,
+    /// What is said of the subject of each token, in the same order.
+    pub standings: Vec<Option<Standing>>,
     /// Every entry up to this one is reflected in the tokens.
     pub fence: Revision,
 }
@@ -171,6 +201,8 @@ pub enum Wrong {
     Forged,
     #[error("its row is of revision {version}, but revision {newest} was the last to concern it")]
     Outdated { version: Revision, newest: Revision },
+    #[error("its row is gone, but revision {newest} concerned it")]
+    Gone { newest: Revision },
     #[error("its row is of revision {version}, but the journal has no entry of it")]
     UnheardOf { version: Revision },
     #[error("its row cannot be read")]

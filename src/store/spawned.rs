@@ -10,15 +10,17 @@ use tokio::sync::{Semaphore, watch};
 use super::roll::Roll;
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
-use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::journal::{Draft, Entry, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::order::{OrderBy, Place};
 use crate::token::secret::Digest;
 use crate::token::selector::Filter;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
 /// Runs every call of a store in a task of its own, on a runtime of the store's own.
@@ -90,6 +92,39 @@ impl Store for Spawned {
 
     async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         self.run(move |store| async move { store.count(filter, by, after).await })
+            .await
+    }
+
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
+        self.run(|store| async move { store.standings(namespace, subjects).await })
+            .await
+    }
+
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        self.run(move |store| async move { store.subjects(namespace, after, limit).await })
+            .await
+    }
+
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError> {
+        self.run(|store| async move { store.newest_token(namespace, subject).await })
+            .await
+    }
+
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError> {
+        self.run(|store| async move { store.count_tokens(room).await })
             .await
     }
 

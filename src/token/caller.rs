@@ -206,6 +206,17 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may say something of all tokens of a subject, or of `namespace`. Among the credentials are
+    /// those of whoever is above it, and nobody locks them out.
+    pub fn check_over_many(&self, namespace: &Slug) -> Result<(), Beyond> {
+        let everything = Scope::everything();
+        let holds = self.permitted().iter().any(|scope| *scope == everything);
+        if namespace.as_str() == Slug::SYSTEM && !holds {
+            return Err(Beyond::Scope(everything));
+        }
+        Ok(())
+    }
+
     fn check_scopes(&self, namespace: &Slug, scopes: &Scopes) -> Result<(), Beyond> {
         let beyond = match &self.0 {
             Identity::Holder { token, .. } => scopes.missing_from(&token.scopes),

@@ -65,6 +65,15 @@ impl TokenId {
         self.0.as_bytes()[6..] == version_7(Timestamp::MIN, random).as_bytes()[6..]
     }
 
+    /// The last instant at which a token with this id was issued: an id says so to the millisecond.
+    pub fn issued_by(&self) -> Timestamp {
+        let (millis, _) = self.0.as_u64_pair();
+        let micros = i64::try_from(millis >> 16).map(|millis| millis * 1000 + 999);
+        micros.map_or(Timestamp::MAX, |micros| {
+            Timestamp::from_micros(micros).unwrap_or(Timestamp::MAX)
+        })
+    }
+
     pub fn parse(text: &str) -> Result<TokenId, IdError> {
         let id = hyphenated(text)?;
         match id.get_version_num() {

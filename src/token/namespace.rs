@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Withdrawal;
 use super::format::{Format, Prefix};
 use super::id::Slug;
 use super::policy::Policy;
@@ -20,6 +21,9 @@ pub struct Namespace {
     pub format: Format,
     #[serde(default)]
     pub policy: Policy,
+    /// What was issued up to its instant, that included, is revoked. It never goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Withdrawal>,
     pub create_time: Timestamp,
     pub update_time: Timestamp,
 }

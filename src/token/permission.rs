@@ -32,6 +32,8 @@ pub enum Right {
     CredentialsManage,
     /// To take over tokens that were issued elsewhere.
     TokensImport,
+    SubjectsList,
+    SubjectsManage,
 }
 
 /// One permission, read from the text of a scope.
@@ -82,7 +84,7 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 14] = [
+    pub const ALL: [Right; 16] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
@@ -97,6 +99,8 @@ impl Right {
         Right::AuditRead,
         Right::CredentialsManage,
         Right::TokensImport,
+        Right::SubjectsList,
+        Right::SubjectsManage,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -115,6 +119,8 @@ impl Right {
             Right::AuditRead => "audit.read",
             Right::CredentialsManage => "credentials.manage",
             Right::TokensImport => "tokens.import",
+            Right::SubjectsList => "subjects.list",
+            Right::SubjectsManage => "subjects.manage",
         }
     }
 
@@ -135,7 +141,9 @@ impl Right {
             | Right::TokensUpdate
             | Right::TokensVerify
             | Right::TokensVerifyReason
-            | Right::TokensImport => true,
+            | Right::TokensImport
+            | Right::SubjectsList
+            | Right::SubjectsManage => true,
             Right::RevocationsWatch
             | Right::NamespacesList
             | Right::NamespacesManage
@@ -348,9 +356,10 @@ impl Role {
             Role::Admin => return vec!["*".to_owned()],
             Role::Verifier => &["tokens.verify"],
             Role::Watcher => &["revocations.watch"],
-            Role::Auditor => &["audit.read", "namespaces.list", "tokens.list"],
+            Role::Auditor => &["audit.read", "namespaces.list", "subjects.list", "tokens.list"],
             Role::Issuer => &[
                 "namespaces.list",
+                "subjects.list",
                 "tokens.issue",
                 "tokens.list",
                 "tokens.revoke",

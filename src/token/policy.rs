@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
+use humantime::format_duration;
 use serde::{Deserialize, Serialize};
 
 use super::KeptSecret;
@@ -104,6 +106,15 @@ impl SelfManagement {
     }
 }
 
+/// One rule by name, and how it is taken over from another policy.
+pub type Field = (&'static str, fn(&mut Policy, &Policy));
+
+macro_rules! fields {
+    ($($field:ident),* $(,)?) => {
+        [$((stringify!($field), |to: &mut Policy, from: &Policy| to.$field.clone_from(&from.$field))),*]
+    };
+}
+
 impl Policy {
     /// How many plans may be entitled.
     pub const PLANS_MAX: usize = 64;
@@ -116,8 +127,80 @@ impl Policy {
             .is_some_and(|end| end <= time && end.until(time) >= tolerance);
         self.retired_use != RetiredUse::Ignore && kept.reuse_time.is_none() && ended
     }
+
+    /// Whoever counts the tokens of a subject looks at each of them.
+    pub const TOKENS_PER_SUBJECT_MAX: u32 = 10_000;
+    /// No life, period or age that is set is shorter.
+    pub const SPAN_MIN: Duration = Duration::from_secs(1);
+    /// A call is under way no longer than this.
+    pub const RETIRED_TOLERANCE_MAX: Duration = Duration::from_hours(1);
+    /// Longer periods are quotas, and kept elsewhere.
+    pub const RATE_PERIOD_MAX: Duration = Duration::from_hours(24);
+
+    /// Every rule.
+    pub const FIELDS: [Field; 14] = fields![
+        self_management,
+        lifetime_default,
+        lifetime_max,
+        expiry_required,
+        name_required,
+        scope_catalogue,
+        tokens_per_subject_max,
+        entitled_plans,
+        rotation_due_after,
+        overlap_default,
+        overlap_max,
+        retired_use,
+        retired_tolerance,
+        rate_limit_default,
+    ];
+
+    /// Whether the rules go together; else the name of one that does not, and what would be right.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if let (Some(default), Some(max)) = (self.lifetime_default, self.lifetime_max)
+            && default > max
+        {
+            let max = format_duration(max.duration());
+            return Err(("lifetime_default", format!("must be at most lifetime_max, {max}")));
+        }
+        let max = self.overlap_max.unwrap_or(Overlap::MAX);
+        if self.overlap_default.span() > max {
+            let max = format_duration(max.duration());
+            return Err(("overlap_default", format!("must be at most overlap_max, {max}")));
+        }
+        Ok(())
+    }
+}
+
+/// Rules that are to be replaced, each by its value in a policy.
+#[derive(Clone, Debug)]
+pub struct PolicyUpdate {
+    pub policy: Policy,
+    pub fields: Vec<Field>,
+}
+
+impl PolicyUpdate {
+    /// Every rule.
+    pub fn whole(policy: Policy) -> PolicyUpdate {
+        PolicyUpdate {
+            policy,
+            fields: Policy::FIELDS.to_vec(),
+        }
+    }
+
+    /// What it makes of `before`.
+    pub fn of(&self, before: &Policy) -> Policy {
+        let mut after = before.clone();
+        for (_, copy) in &self.fields {
+            copy(&mut after, &self.policy);
+        }
+        after
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,11 +15,13 @@ use super::format::{Body, Format, Prefix};
 use super::id::{Slug, TokenId};
 use super::namespace::Namespace;
 use super::network::Networks;
+use super::overlap::Overlap;
 use super::phc::Phc;
-use super::policy::{Policy, RateLimit, SelfManagement};
+use super::policy::{Policy, RateLimit, RetiredUse, SelfManagement};
 use super::scope::{LabelKey, Labels, Scope, Scopes};
 use super::secret::{Digest, Pepper, PepperId, Peppers, Secret};
-use super::text::{LabelValue, Name, Reason, Subject};
+use super::standing::{Standing, SubjectChange};
+use super::text::{LabelValue, Name, Plan, Reason, Subject};
 use super::time::{Span, Timestamp};
 use super::{KeptSecret, Token, Withdrawal};
 
@@ -71,6 +73,27 @@ pub(crate) fn withdrawal(time: Timestamp) -> Withdrawal {
     }
 }
 
+pub(crate) fn subject(text: &str) -> Subject {
+    Subject::try_from(text.to_owned()).unwrap()
+}
+
+pub(crate) fn plan(text: &str) -> Plan {
+    Plan::try_from(text.to_owned()).unwrap()
+}
+
+/// The subject of this name in `notes`, of which nothing in particular is said.
+pub(crate) fn standing(name: &str) -> Standing {
+    Standing {
+        namespace: slug("notes"),
+        subject: subject(name),
+        plan: None,
+        suspension: None,
+        not_before: None,
+        create_time: instant(0),
+        update_time: instant(0),
+    }
+}
+
 pub(crate) fn pepper(key: u8) -> Peppers {
     Peppers::of_one(PepperId(1), &[key; Pepper::KEY_BYTES])
 }
@@ -84,6 +107,7 @@ pub(crate) fn namespace(slug_text: &str, prefix_text: &str) -> Namespace {
             body: Body::Native,
         },
         policy: Policy::default(),
+        not_before: None,
         create_time: instant(0),
         update_time: instant(0),
     }
@@ -214,26 +238,95 @@ pub(crate) fn any_slug() -> impl Strategy<Value = Slug> {
     "[a-z][a-z0-9-]{0,62}".prop_map(|text| slug(&text))
 }
 
+pub(crate) fn any_span() -> impl Strategy<Value = Span> {
+    (0..=Span::MAX.micros()).prop_map(|micros| Span::try_from(micros).unwrap())
+}
+
+fn any_scopes() -> impl Strategy<Value = Scopes> {
+    let scope = "[a-z0-9._:/*-]{1,100}".prop_map(|text| Scope::try_from(text).unwrap());
+    btree_set(scope, 0..5)
+        .prop_map(|scopes| Scopes::try_from(scopes.into_iter().collect::<Vec<_>>()).unwrap())
+}
+
+/// Rules that need not go together.
+pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
+    let self_management = select(vec![
+        SelfManagement::Off,
+        SelfManagement::Own,
+        SelfManagement::ByScope,
+    ]);
+    let spans = (
+        option::of(any_span()),
+        option::of(any_span()),
+        option::of(any_span()),
+        option::of(any_span()),
+        any_span(),
+    );
+    let overlap = prop_oneof![
+        Just(Overlap::None),
+        any_span().prop_map(Overlap::For),
+        any_span().prop_map(Overlap::FromFirstUse),
+    ];
+    let retired_use = select(vec![RetiredUse::Ignore, RetiredUse::Report, RetiredUse::Suspend]);
+    let issuing = (
+        any::<(bool, bool)>(),
+        any_scopes(),
+        option::of(any::<NonZeroU32>()),
+        btree_set(any_text(1, 63), 0..3),
+    );
+    let using = (overlap, retired_use, option::of(any_rate_limit()));
+    (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed())
+        .prop_map(|(self_management, spans, issuing, using)| Policy {
+        self_management,
+        lifetime_default: spans.0,
+        lifetime_max: spans.1,
+        expiry_required: issuing.0.0,
+        name_required: issuing.0.1,
+        scope_catalogue: issuing.1,
+        tokens_per_subject_max: issuing.2,
+        entitled_plans: issuing.3,
+        rotation_due_after: spans.2,
+        overlap_default: using.0,
+        overlap_max: spans.3,
+        retired_use: using.1,
+        retired_tolerance: spans.4,
+        rate_limit_default: using.2,
+    })
+        // So many generators in one are more than a stack takes.
+        .boxed()
+}
+
 pub(crate) fn any_namespace() -> impl Strategy<Value = Namespace> {
     let times = (any_instant(), any_instant());
-    let self_management = prop_oneof![
-        Just(SelfManagement::Off),
-        Just(SelfManagement::Own),
-        Just(SelfManagement::ByScope),
-    ];
-    (any_slug(), any_text(0, 200), any_format(), self_management, times).prop_map(
-        |(slug, display_name, format, self_management, (create_time, update_time))| Namespace {
-            slug,
-            display_name,
-            format,
-            policy: Policy {
-                self_management,
-                ..Policy::default()
-            },
-            create_time,
-            update_time,
-        },
+    let not_before = option::of(any_withdrawal());
+    (
+        any_slug(),
+        any_text(0, 200),
+        any_format(),
+        any_policy(),
+        not_before,
+        times,
     )
+        .prop_map(
+            |(slug, display_name, format, policy, not_before, (create_time, update_time))| Namespace {
+                slug,
+                display_name,
+                format,
+                policy,
+                not_before,
+                create_time,
+                update_time,
+            },
+        )
+}
+
+pub(crate) fn any_subject_change() -> impl Strategy<Value = SubjectChange> {
+    prop_oneof![
+        option::of(any_text(1, 63)).prop_map(SubjectChange::PlanSet),
+        any_withdrawal().prop_map(SubjectChange::Suspended),
+        Just(SubjectChange::Resumed),
+        any_withdrawal().prop_map(SubjectChange::IssuedRevoked),
+    ]
 }
 
 pub(crate) fn any_withdrawal() -> impl Strategy<Value = Withdrawal> {
@@ -244,8 +337,11 @@ pub(crate) fn any_kept() -> impl Strategy<Value = KeptSecret> {
     let digest = any::<[u8; 32]>().prop_map(|bytes| Digest::from_bytes(&bytes).unwrap());
     let hint = "[a-z]{1,15}_[0-9A-Za-z]{4}";
     let times = (any_instant(), option::of(any_instant()));
-    let span = option::of((0..=Span::MAX.micros()).prop_map(|micros| Span::try_from(micros).unwrap()));
-    let used = (span, option::of(any_instant()), option::of(any_instant()));
+    let used = (
+        option::of(any_span()),
+        option::of(any_instant()),
+        option::of(any_instant()),
+    );
     (any::<u32>(), digest, any::<u16>(), hint, times, used).prop_map(
         |(version, digest, pepper, shown, (create_time, retire_time), used)| KeptSecret {
             version,
@@ -280,9 +376,7 @@ fn any_rate_limit() -> impl Strategy<Value = RateLimit> {
 }
 
 pub(crate) fn any_token() -> impl Strategy<Value = Token> {
-    let scope = "[a-z0-9._:/*-]{1,100}".prop_map(|text| Scope::try_from(text).unwrap());
-    let scopes = btree_set(scope, 0..5)
-        .prop_map(|scopes| Scopes::try_from(scopes.into_iter().collect::<Vec<_>>()).unwrap());
+    let scopes = any_scopes();
     let key = "[a-z][a-z0-9_.-]{0,62}".prop_map(|text| LabelKey::try_from(text).unwrap());
     let labels = btree_map(key, any_text::<LabelValue>(0, 200), 0..4)
         .prop_map(|labels| Labels::try_from(labels).unwrap());

@@ -44,6 +44,11 @@ pub enum ScopeError {
 impl Scope {
     pub const CHARS_MAX: usize = 100;
 
+    /// As a permission: everything.
+    pub fn everything() -> Scope {
+        Scope("*".to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

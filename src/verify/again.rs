@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::misses::{Digests, Found};
-use super::{Verifier, VerifyError, older};
+use super::{Verifier, VerifyError, older, under};
 use crate::journal::Revision;
 use crate::token::secret::Digest;
 use crate::token::{State, Token};
@@ -34,7 +34,12 @@ impl Verifier {
         }
         self.standing()?;
         let time = self.clock.now();
+        let directory = self.known.directory();
         Ok(now.is_some_and(|now| {
+            let now = match directory.get(&now.namespace) {
+                Some(namespace) => under(namespace, now),
+                None => return false,
+            };
             let secret = now.secret_of_version(secret_version);
             // One that was changed has to be recognised again, as what it is now.
             let is_as_it_was = now.scopes == token.scopes && now.networks == token.networks;

@@ -214,7 +214,7 @@ impl Follower {
     async fn apply(&self, entry: &Entry) -> Result<(), Broken> {
         match &entry.change {
             // Read, not believed: whoever writes the database can write entries, but no row that holds.
-            Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => {
+            Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) | Change::NamespaceIssuedRevoked(_) => {
                 let directory = self.store.directory().await?;
                 if directory.version < entry.revision {
                     let older = "the directory was older than the journal";
@@ -223,6 +223,12 @@ impl Follower {
                 self.known.replace(directory.record);
             }
             Change::Token { token_id, .. } => self.known.cache.evict(*token_id, entry.revision),
+            Change::Subject {
+                namespace, subject, ..
+            } => self
+                .known
+                .cache
+                .subject_changed(namespace, subject, entry.revision),
         }
         Ok(())
     }

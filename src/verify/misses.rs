@@ -16,6 +16,7 @@ use crate::store::{BadRow, Store, StoreError};
 use crate::token::Token;
 use crate::token::format::Hint;
 use crate::token::secret::Digest;
+use crate::token::standing::{Above, Standing};
 
 /// The most look-ups of one query; each asks for at most three digests.
 const BATCH_MAX: usize = 256;
@@ -184,8 +185,15 @@ async fn run(
         queries.fetch_add(1, Ordering::Relaxed);
         match store.look_up(digests.clone(), hints.into_iter().collect()).await {
             Ok(look) => {
-                let mut looked: HashMap<_, _> = digests.into_iter().zip(look.tokens).collect();
-                let to_try: Vec<_> = look.to_try.into_iter().map(Arc::new).collect();
+                // What is said of the subject is in force for the token, and kept with it.
+                let standings = look.standings.into_iter();
+                let tokens = look.tokens.into_iter().zip(standings);
+                let tokens =
+                    tokens.map(|(token, standing)| Ok(token?.map(|token| under(token, standing.as_ref()))));
+                let mut looked: HashMap<_, _> = digests.into_iter().zip(tokens).collect();
+                let to_try = look.to_try.into_iter();
+                let to_try = to_try.map(|(token, standing)| Arc::new(under(token, standing.as_ref())));
+                let to_try: Vec<_> = to_try.collect();
                 for (digests, asking) in asked.into_values() {
                     let found = found(&digests, &mut looked, &to_try, look.fence);
                     if let Ok(Found {
@@ -225,6 +233,15 @@ async fn run(
             }
         }
     }
+}
+
+/// The token as its subject lets it be.
+fn under(token: Token, standing: Option<&Standing>) -> Token {
+    let above = Above {
+        standing,
+        not_before: None,
+    };
+    token.under(above).into_owned()
 }
 
 /// What the store has under any of the digests. A row that was tampered with is an answer only where no other digest

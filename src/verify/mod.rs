@@ -13,6 +13,7 @@ mod tests;
 mod trials;
 mod uses;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::token::change::{Redigest, Used};
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, Peppers, Secret};
+use crate::token::standing::Above;
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
 pub use budget::MISSES;
 pub use cache::Cache;
@@ -262,6 +264,13 @@ impl Verifier {
         if fence < applied {
             return Err(older());
         }
+        let namespace = if may_cache {
+            namespace
+        } else {
+            // What is said of the namespace is as fresh as what is said of the token.
+            let directory = self.store.directory().await?.record;
+            directory.get(&namespace.slug).cloned().unwrap_or(namespace)
+        };
         Ok(match token {
             Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
             None => Judged {
@@ -297,6 +306,7 @@ impl Verifier {
                 revision,
             };
         }
+        let token = under(namespace, token);
         let now = self.clock.now();
         let verdict = judge(&token, digest, need, now);
         self.uses.note((&token, namespace), digest, &verdict, now);
@@ -374,6 +384,19 @@ impl Verifier {
     pub fn following(&self) -> watch::Receiver<Following> {
         self.following.clone()
     }
+}
+
+/// The token with what its namespace takes from it.
+fn under(namespace: &Namespace, token: Arc<Token>) -> Arc<Token> {
+    let above = Above {
+        standing: None,
+        not_before: namespace.not_before.as_ref(),
+    };
+    let revoked = match token.under(above) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(revoked) => Some(Arc::new(revoked)),
+    };
+    revoked.unwrap_or(token)
 }
 
 /// What was looked up is from where the store has not come as far: from a primary that was deposed, say.

@@ -3,6 +3,7 @@
 mod membership;
 mod peppers;
 mod uses;
+mod subjects;
 
 use std::time::Duration;
 

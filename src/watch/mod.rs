@@ -24,6 +24,7 @@ use crate::journal::narrowing::Narrowing;
 use crate::limit::{Full, Places};
 use crate::store::{Head, Store, StoreError};
 use crate::token::id::Slug;
+use crate::token::standing::Above;
 pub use recognised::Presented;
 use recognised::Recognised;
 use tail::Tail;
@@ -218,9 +219,17 @@ impl Watch {
 
     async fn recognised(&self, presented: Presented, head: &Head) -> Result<Recognised, WatchError> {
         let stored = self.store.token(presented.token_id).await?;
-        stored
-            .and_then(|stored| Recognised::by(presented, &stored.record, head.revision))
-            .ok_or(WatchError::CallerWithdrawn)
+        let token = stored.ok_or(WatchError::CallerWithdrawn)?.record;
+        let (namespace, subject) = (token.namespace.clone(), token.subject.clone());
+        let standings = self.store.standings(namespace.clone(), vec![subject]).await?;
+        let directory = self.store.directory().await?.record;
+        let standing = standings.first().and_then(Option::as_ref);
+        let namespace = directory.get(&namespace);
+        let above = Above {
+            standing: standing.map(|stored| &stored.record),
+            not_before: namespace.and_then(|namespace| namespace.not_before.as_ref()),
+        };
+        Recognised::by(presented, &token.under(above), head.revision).ok_or(WatchError::CallerWithdrawn)
     }
 }
 

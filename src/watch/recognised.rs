@@ -1,9 +1,10 @@
 //! How long a watcher is recognised by the token it presented.
 
-use crate::journal::narrowing::{Loss, narrowings};
+use crate::journal::narrowing::{Loss, Narrowing, Target, narrowings};
 use crate::journal::{Entry, Revision};
 use crate::token::Token;
-use crate::token::id::TokenId;
+use crate::token::id::{Slug, TokenId};
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
 /// The token by which a watcher was recognised, and which of its secrets it presented.
@@ -14,15 +15,18 @@ pub struct Presented {
 }
 
 /// What ends the recognition is in the token as it was at a revision, or in an entry after that.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Recognised {
     presented: Presented,
+    namespace: Slug,
+    subject: Subject,
+    create_time: Timestamp,
     since: Revision,
     until: Option<Timestamp>,
 }
 
 impl Recognised {
-    /// By the token as it is, which is known to reflect every entry up to `since`; `None`: not any more.
+    /// By the token as it is, under all that is said of it elsewhere, which is known to reflect every entry up to `since`; `None`: not any more.
     pub(super) fn by(presented: Presented, token: &Token, since: Revision) -> Option<Recognised> {
         if token.revocation.is_some() || token.suspension.is_some() {
             return None;
@@ -30,6 +34,9 @@ impl Recognised {
         let secret = token.secret_of_version(presented.secret_version)?;
         Some(Recognised {
             presented,
+            namespace: token.namespace.clone(),
+            subject: token.subject.clone(),
+            create_time: token.create_time,
             since,
             until: token.expire_time.into_iter().chain(secret.retire_time).min(),
         })
@@ -41,10 +48,15 @@ impl Recognised {
         if entry.revision <= self.since {
             return true;
         }
-        for narrowing in narrowings(entry).filter(|narrowing| narrowing.token_id == self.presented.token_id) {
+        for narrowing in narrowings(entry) {
+            if !self.is_concerned(&narrowing) {
+                continue;
+            }
             match narrowing.loss {
                 // One that may do less comes again, and is recognised as what it is now.
                 Loss::Revoked(_) | Loss::Suspended(_) | Loss::Narrowed { .. } => return false,
+                Loss::IssuedRevoked(not_before) if self.create_time <= not_before.time => return false,
+                Loss::IssuedRevoked(_) => {}
                 Loss::SecretRetired { version, retire_time } if version == self.presented.secret_version => {
                     self.until = self.until.into_iter().chain([retire_time]).min();
                 }
@@ -52,6 +64,14 @@ impl Recognised {
             }
         }
         true
+    }
+
+    fn is_concerned(&self, narrowing: &Narrowing) -> bool {
+        match &narrowing.target {
+            Target::Token(id) => *id == self.presented.token_id,
+            Target::Subject(subject) => narrowing.namespace == self.namespace && *subject == self.subject,
+            Target::Namespace => narrowing.namespace == self.namespace,
+        }
     }
 
     pub(super) fn has_ended(&self, now: Timestamp) -> bool {
@@ -93,9 +113,17 @@ mod tests {
             TokenChange::Revoked(withdrawal(instant(9))),
             TokenChange::Suspended(withdrawal(instant(9))),
         ] {
-            assert!({ recognised }.survives(&entry(own.clone(), change.clone(), 5)));
-            assert!(!{ recognised }.survives(&entry(own.clone(), change.clone(), 6)));
-            assert!({ recognised }.survives(&entry(token(2), change, 6)));
+            assert!(
+                recognised
+                    .clone()
+                    .survives(&entry(own.clone(), change.clone(), 5))
+            );
+            assert!(
+                !recognised
+                    .clone()
+                    .survives(&entry(own.clone(), change.clone(), 6))
+            );
+            assert!(recognised.clone().survives(&entry(token(2), change, 6)));
         }
     }
 
@@ -127,7 +155,10 @@ mod tests {
                 ..Update::default()
             };
             let updated = update(&own, &asked, instant(1)).unwrap().unwrap();
-            assert_eq!({ recognised }.survives(&entry(own.clone(), updated, 6)), survives);
+            assert_eq!(
+                recognised.clone().survives(&entry(own.clone(), updated, 6)),
+                survives
+            );
         }
     }
 

@@ -63,7 +63,8 @@ impl Tail {
             committed.mark_unchanged();
             let more = self.advance().await?;
             // A heartbeat comes often enough to see the end in time.
-            if self.recognised.is_some_and(|it| it.has_ended(self.clock.now())) {
+            let recognised = self.recognised.as_ref();
+            if recognised.is_some_and(|it| it.has_ended(self.clock.now())) {
                 return Err(Ended::CallerWithdrawn);
             }
             tokio::select! {

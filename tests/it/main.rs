@@ -35,6 +35,7 @@ mod shared;
 mod shared_store;
 mod slow_watcher;
 mod start;
+mod subjects;
 mod superuser;
 mod tls;
 mod updates;

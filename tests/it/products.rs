@@ -83,7 +83,13 @@ impl Scene {
             token_id: token_id.to_owned(),
             ..Default::default()
         };
-        let entries = self.client.audit.list_entries(request).await?.into_inner().entries;
+        let entries = self
+            .client
+            .audit
+            .list_entries(request)
+            .await?
+            .into_inner()
+            .entries;
         Ok(entries.iter().map(v1::Entry::kind).collect())
     }
 
@@ -93,13 +99,27 @@ impl Scene {
             page_size: 1000,
             ..Default::default()
         };
-        let entries = self.client.audit.list_entries(request).await?.into_inner().entries;
-        Ok(entries.iter().map(|entry| String::from_utf8_lossy(&entry.body).into_owned()).collect())
+        let entries = self
+            .client
+            .audit
+            .list_entries(request)
+            .await?
+            .into_inner()
+            .entries;
+        Ok(entries
+            .iter()
+            .map(|entry| String::from_utf8_lossy(&entry.body).into_owned())
+            .collect())
     }
 
     async fn watch(&mut self) -> Fallible<Watch> {
         let request = v1::WatchRevocationsRequest::default();
-        let mut stream = self.client.revocations.watch_revocations(request).await?.into_inner();
+        let mut stream = self
+            .client
+            .revocations
+            .watch_revocations(request)
+            .await?
+            .into_inner();
         stream.message().await?.ok_or("no first message")?;
         Ok(Watch(stream))
     }
@@ -202,7 +222,12 @@ impl Scene {
     }
 
     /// Revokes what was previewed; how many.
-    async fn carry_out(&mut self, selector: v1::TokenSelector, plan_token: &str, count: i64) -> Result<i64, Status> {
+    async fn carry_out(
+        &mut self,
+        selector: v1::TokenSelector,
+        plan_token: &str,
+        count: i64,
+    ) -> Result<i64, Status> {
         let request = v1::RevokeMatchingRequest {
             selector: Some(selector),
             plan_token: plan_token.to_owned(),
@@ -211,7 +236,10 @@ impl Scene {
         };
         let mut events = self.client.tokens.revoke_matching(request).await?.into_inner();
         loop {
-            let message = events.message().await?.ok_or_else(|| Status::unknown("it ended"))?;
+            let message = events
+                .message()
+                .await?
+                .ok_or_else(|| Status::unknown("it ended"))?;
             if let Some(Matching::Done(done)) = message.event {
                 return Ok(done.revoked);
             }
@@ -246,7 +274,8 @@ impl Scene {
 
     /// A client that presents this secret itself.
     fn holder(&self, secret: &str) -> Fallible<Client> {
-        let channel = tonic::transport::Endpoint::new(format!("http://{}", self.running.address()))?.connect_lazy();
+        let channel =
+            tonic::transport::Endpoint::new(format!("http://{}", self.running.address()))?.connect_lazy();
         Ok(Client::with(channel, crate::admin::Bearer::new(secret)))
     }
 }

@@ -10,6 +10,7 @@ use tokenward::proto::v1::import_service_client::ImportServiceClient;
 use tokenward::proto::v1::namespace_service_client::NamespaceServiceClient;
 use tokenward::proto::v1::revocation_service_client::RevocationServiceClient;
 use tokenward::proto::v1::secret_format::Body;
+use tokenward::proto::v1::subject_service_client::SubjectServiceClient;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
 use tokenward::serve::{Options, Running, StoreAddress};
@@ -40,6 +41,7 @@ pub(crate) struct Client {
     pub(crate) audit: AuditServiceClient<Wire>,
     pub(crate) caller: CallerServiceClient<Wire>,
     pub(crate) imports: ImportServiceClient<Wire>,
+    pub(crate) subjects: SubjectServiceClient<Wire>,
 }
 
 impl Server {
@@ -127,7 +129,8 @@ impl Client {
             namespaces: NamespaceServiceClient::new(channel.clone()),
             audit: AuditServiceClient::new(channel.clone()),
             caller: CallerServiceClient::new(channel.clone()),
-            imports: ImportServiceClient::new(channel),
+            imports: ImportServiceClient::new(channel.clone()),
+            subjects: SubjectServiceClient::new(channel),
         }
     }
 

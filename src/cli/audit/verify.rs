@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output, bad, good, text};
 use super::{Caller, live};
-use crate::journal::audit::{Chain, Finding, NamespaceReplay, TokenReplay, token};
+use crate::journal::audit::{Chain, Finding, NamespaceReplay, StandingReplay, TokenReplay, subject, token};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
 use crate::store::sqlite::Snapshot;
@@ -65,6 +65,8 @@ pub(super) struct Report {
     revision: u64,
     link: String,
     pub(super) entries: u64,
+    /// Subjects whose rows were compared with their entries.
+    subjects: u64,
     tokens: u64,
     /// Tokens whose first entries were trimmed, so that nothing can be said of their rows.
     tokens_not_rebuilt: u64,
@@ -135,6 +137,7 @@ async fn audit(
             why: why.to_string(),
         })?;
     namespaces.agrees(&rows, head.oldest)?;
+    compare_subjects(snapshot, head.oldest, report).await?;
     if let Some((id, revision)) = snapshot.lost_token().await? {
         let record = token(id);
         return Err(Finding::RowMissing { record, revision }.into());
@@ -213,6 +216,43 @@ pub(super) fn holds(anchor: Option<Anchor>, entry: &Entry) -> Result<bool, Findi
     }
 }
 
+/// Whether every subject's row is what its entries made of it.
+async fn compare_subjects(
+    snapshot: &mut Snapshot,
+    oldest: Revision,
+    report: &mut Report,
+) -> Result<(), Stop> {
+    if let Some((namespace, name, revision)) = snapshot.lost_subject().await? {
+        let record = subject(&namespace, &name);
+        return Err(Finding::RowMissing { record, revision }.into());
+    }
+    let mut after = None;
+    loop {
+        let rows = snapshot.standings(after).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = Some((last.namespace.clone(), last.subject.clone()));
+        for row in rows {
+            let mut replay = StandingReplay::of(row.namespace.clone(), row.subject.clone());
+            let mut read = Revision::ZERO;
+            loop {
+                let entries = snapshot
+                    .entries_of_subject((&row.namespace, &row.subject), read)
+                    .await?;
+                let Some(last) = entries.last() else { break };
+                read = last.revision;
+                for entry in &entries {
+                    replay.apply(entry, oldest)?;
+                }
+            }
+            let standing = row.standing.map_err(|why| Finding::RowUnreadable {
+                record: replay.name(),
+                why: why.to_string(),
+            })?;
+            report.subjects += u64::from(replay.agrees(&standing, oldest)?);
+        }
+    }
+}
+
 /// Whether a token's row is what its entries made of it; `false`: they are not kept.
 async fn compare(snapshot: &mut Snapshot, id: TokenId, oldest: Revision) -> Result<bool, Stop> {
     let mut replay = TokenReplay::of(id);
@@ -242,6 +282,7 @@ impl Report {
             revision: head.revision.get(),
             link: head.link.to_string(),
             entries: 0,
+            subjects: 0,
             tokens: 0,
             tokens_not_rebuilt: 0,
         }
@@ -262,6 +303,9 @@ impl Report {
                 ));
             }
             facts.push(("entries", text(&format!("{} read", self.entries))));
+            if self.subjects > 0 {
+                facts.push(("subjects", text(&format!("{} compared", self.subjects))));
+            }
             facts.push(("tokens", text(&format!("{} compared", self.tokens))));
             if self.tokens_not_rebuilt > 0 {
                 let told = format!("{}: their first entries are trimmed", self.tokens_not_rebuilt);

@@ -110,7 +110,10 @@ pub(crate) async fn revoke_matching(args: MatchingArgs, caller: &Caller) -> Outc
         }
         _ if preview.count == 0 => false,
         _ if args.yes => true,
-        _ => confirm::counted("How many tokens are to be revoked, for ever?", preview.count)?,
+        _ => confirm::typed(
+            "How many tokens are to be revoked, for ever?",
+            &preview.count.to_string(),
+        )?,
     };
     if !is_meant && (preview.count > 0 || asks) {
         return Err(Failure::new("nothing was revoked"));

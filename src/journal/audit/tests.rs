@@ -95,6 +95,7 @@ impl Journal {
                 body: Body::hex(40)?,
             },
             policy: crate::token::policy::Policy::default(),
+            not_before: None,
             create_time: self.now()?,
             update_time: self.now()?,
         })
@@ -160,6 +161,7 @@ fn row(entry: &Entry) -> Row {
         kind: entry.change.kind().as_str().to_owned(),
         namespace: entry.change.namespace().to_string(),
         token_id: entry.change.token_id().map(|id| id.as_bytes().to_vec()),
+        subject: entry.change.subject().map(Subject::to_string),
         body: entry.body.clone(),
         link: entry.link.as_bytes().to_vec(),
     }

@@ -10,6 +10,7 @@ mod journal;
 mod reads;
 mod roll;
 mod selection;
+mod subjects;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -71,6 +72,14 @@ macro_rules! every_law {
             identity::names_are_compared_byte_for_byte,
             identity::instants_are_exact,
             identity::neighbouring_digests_are_different,
+            subjects::what_is_said_of_a_subject_is_kept_as_it_was_said,
+            subjects::standings_are_answered_in_the_order_asked,
+            subjects::a_token_is_found_with_what_is_said_of_its_subject,
+            subjects::a_subject_is_guarded_by_its_last_change,
+            subjects::tokens_that_count_are_those_that_can_be_used,
+            subjects::there_are_no_more_tokens_than_there_is_room_for,
+            subjects::the_newest_token_is_told_by_its_id,
+            subjects::a_namespace_keeps_its_rules_and_its_not_before,
             roll::who_joins_has_acknowledged_nothing,
             roll::an_id_joins_once,
             roll::a_renewal_is_heard_and_answers_with_the_head,

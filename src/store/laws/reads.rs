@@ -109,10 +109,14 @@ pub(super) async fn what_has_to_be_tried_is_found_by_its_beginning(store: Arc<dy
         .await?;
     assert_eq!(look.tokens, [Ok(Some(last.clone())), Ok(Some(token(100)))]);
     let oldest = (0..most).map(|number| imported(number, "kn_a"));
-    assert_eq!(look.to_try, oldest.chain([last.clone()]).collect::<Vec<_>>());
+    let wanted = |token| (token, None);
+    assert_eq!(
+        look.to_try,
+        oldest.chain([last.clone()]).map(wanted).collect::<Vec<_>>()
+    );
     assert_eq!(
         store.look_up(Vec::new(), vec![other.clone()]).await?.to_try,
-        std::slice::from_ref(&last)
+        [(last.clone(), None)]
     );
 
     let entry = change(&store, last.id, redigested(1)).await?;

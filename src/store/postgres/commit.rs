@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::super::batch::{NamespaceRow, Plan, Rows, Seen, all_written, plan};
+use super::super::batch::{NamespaceRow, Plan, Rows, Seen, all_written, changes_namespaces, plan};
 use super::super::columns::{revision, sql};
 use super::super::peppers::to_keep;
 use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
@@ -18,6 +18,7 @@ use super::ground::not_behind;
 use super::lane::Lane;
 use super::read::{self, uuid};
 use super::rows::{Statement, insert_answers, insert_entries, insert_secrets, insert_tokens, update_tokens};
+use super::subjects;
 use crate::journal::{Draft, Entry, Revision};
 use crate::token::id::TokenId;
 use crate::token::secret::{Peppers, RowKey};
@@ -47,11 +48,15 @@ pub(super) const LOCK_HEAD: &str = "
 pub(super) const DELETE_SECRETS: &str = "DELETE FROM secret WHERE token_id = ANY($1)";
 
 pub(super) const PUT_NAMESPACE: &str = "
-    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy, mac)
-    VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8::text::jsonb, $9)
+    INSERT INTO namespace (
+        slug, version, display_name, prefix, body, create_time, update_time, policy, mac, not_before_time,
+        not_before_reason
+    )
+    VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8::text::jsonb, $9, $10, $11)
     ON CONFLICT (slug) DO UPDATE SET
         version = excluded.version, display_name = excluded.display_name,
-        update_time = excluded.update_time, policy = excluded.policy, mac = excluded.mac";
+        update_time = excluded.update_time, policy = excluded.policy, mac = excluded.mac,
+        not_before_time = excluded.not_before_time, not_before_reason = excluded.not_before_reason";
 
 // Listeners hear of it with the commit, and never without. It says that there is something to read, not what.
 pub(super) const MOVE_HEAD: &str = "
@@ -124,10 +129,11 @@ async fn attempt(
     seen_head: Option<&Head>,
 ) -> Result<(Vec<Outcome>, Head), Fault> {
     sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
-    let seen = seen(connection, drafts).await?;
+    let mut seen = seen(connection, drafts).await?;
     let row = sqlx::query(LOCK_HEAD).fetch_one(&mut *connection).await?;
     let before = read::head_in(&row)?;
     not_behind(&before, seen_head)?;
+    subjects::see_counts(connection, drafts, &mut seen).await?;
     let Plan {
         outcomes,
         writes,
@@ -153,11 +159,12 @@ async fn seen(connection: &mut PgConnection, drafts: &[Draft]) -> Result<Seen, F
         .iter()
         .filter_map(|draft| draft.change().token_id().map(uuid))
         .collect();
-    // Only a change to a namespace is guarded by it.
-    let of_namespaces = tokens.len() < drafts.len();
+    let of_namespaces = changes_namespaces(drafts);
     if of_namespaces {
         sqlx::raw_sql(LOCK_NAMESPACES).execute(&mut *connection).await?;
     }
+    let mut seen = Seen::default();
+    subjects::see(connection, drafts, &mut seen).await?;
     let mut repeated = HashMap::new();
     let query = sqlx::query(REPEATED).bind(requests);
     for row in query.fetch_all(&mut *connection).await? {
@@ -182,12 +189,14 @@ async fn seen(connection: &mut PgConnection, drafts: &[Draft]) -> Result<Seen, F
         repeated,
         versions,
         newest_namespace: revision(newest)?,
+        ..seen
     })
 }
 
 async fn write(connection: &mut PgConnection, key: &RowKey, writes: &[(Draft, Entry)]) -> Result<(), Fault> {
     let Rows {
         namespaces,
+        standings,
         mut issued,
         changed,
         mut rotated,
@@ -195,6 +204,9 @@ async fn write(connection: &mut PgConnection, key: &RowKey, writes: &[(Draft, En
     } = Rows::of(writes, key)?;
     for row in namespaces {
         put_namespace(connection, &row).await?;
+    }
+    for row in standings {
+        subjects::put(connection, &row).await?;
     }
     if !issued.is_empty() {
         execute(connection, insert_tokens(&issued), issued.len()).await?;
@@ -256,6 +268,8 @@ async fn put_namespace(connection: &mut PgConnection, row: &NamespaceRow<'_>) ->
         .bind(namespace.create_time.micros())
         .bind(namespace.update_time.micros())
         .bind(json!(namespace.policy).to_string())
-        .bind(&mac[..]);
+        .bind(&mac[..])
+        .bind(namespace.not_before.as_ref().map(|it| it.time.micros()))
+        .bind(namespace.not_before.as_ref().map(|it| it.reason.as_str()));
     execute(connection, statement, 1).await
 }

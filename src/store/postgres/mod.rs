@@ -12,6 +12,7 @@ mod roll;
 mod rows;
 mod schema;
 mod select;
+mod subjects;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +25,17 @@ use super::peppers::OtherPepper;
 use super::roll::{Member, MemberId, Roll};
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
-use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::journal::{Draft, Entry, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::order::{OrderBy, Place};
 use crate::token::secret::{Digest, Peppers, RowKey};
 use crate::token::selector::Filter;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 use fault::Fault;
 use ground::{Ground, not_behind};
@@ -227,6 +230,50 @@ impl Store for PostgresStore {
             &self.rows,
             &selection
         ))
+    }
+
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
+        ask!(self.misses, |connection| subjects::standings(
+            &mut connection,
+            &self.rows,
+            &namespace,
+            &subjects
+        ))
+    }
+
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        ask!(self.lists, |connection| subjects::list(
+            &mut connection,
+            &self.rows,
+            &namespace,
+            after.as_ref(),
+            limit
+        ))
+    }
+
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError> {
+        ask!(self.misses, |connection| subjects::newest_token(
+            &mut connection,
+            &namespace,
+            subject.as_ref()
+        ))
+    }
+
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError> {
+        ask!(self.misses, |connection| subjects::count(&mut connection, &room))
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {

@@ -1,7 +1,5 @@
 //! Reading tokens, namespaces and the journal. Each function is one statement, and so one snapshot.
 
-use std::collections::BTreeMap;
-
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -11,6 +9,7 @@ use super::super::mac::{self, Heard, RawRow};
 use super::super::peppers::KnownPeppers;
 use super::super::{BadRow, EntryFilter, Head, Look, StoreError, TO_TRY_MAX, directory_of};
 use super::fault::Fault;
+use super::subjects;
 use crate::journal::cursor::Epoch;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
@@ -19,6 +18,7 @@ use crate::token::format::Hint;
 use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::secret::{Digest, PepperId, RowKey};
+use crate::token::standing::Standing;
 use crate::token::time::Timestamp;
 
 pub(super) const TOKEN: &str = "
@@ -41,8 +41,17 @@ pub(super) const LOOK_UP: &str = "
     )
     SELECT
         (SELECT revision FROM journal_head) AS fence, (SELECT min(revision) FROM journal) AS oldest,
-        place, token_record.id, token_record.version, record, mac, newest
-    FROM found LEFT JOIN token_record ON token_record.id = found.token_id
+        place, token_record.id, token_record.version, token_record.record, token_record.mac, token_record.newest,
+        subject_record.version AS subject_version, subject_record.record AS subject_record,
+        subject_record.mac AS subject_mac, (
+            SELECT max(revision) FROM journal
+            WHERE journal.namespace = token.namespace AND journal.subject = token.subject
+        ) AS subject_newest
+    FROM found
+    LEFT JOIN token_record ON token_record.id = found.token_id
+    LEFT JOIN token ON token.id = found.token_id
+    LEFT JOIN subject_record
+        ON subject_record.namespace = token.namespace AND subject_record.subject = token.subject
     ORDER BY place, found.token_id";
 
 pub(super) const DIRECTORY: &str = "
@@ -54,6 +63,8 @@ pub(super) const DIRECTORY: &str = "
         'display_name', display_name,
         'format', json_build_object('prefix', prefix, 'body', body),
         'policy', policy,
+        'not_before', CASE WHEN not_before_time IS NOT NULL
+            THEN json_build_object('time', not_before_time, 'reason', not_before_reason) END,
         'create_time', create_time,
         'update_time', update_time
     )::text AS record
@@ -109,27 +120,43 @@ pub(super) async fn look_up(
         .bind(i64::from(TO_TRY_MAX));
     let rows = query.fetch_all(connection).await?;
     let fence = rows.first().map_or(Ok(0), |row| row.try_get("fence"))?;
-    let found = |row: &PgRow| -> Result<_, Fault> {
-        match row.try_get::<Option<Uuid>, _>("id")? {
-            Some(_) => Ok(checked(key, row)?.map(|stored| Some(stored.record))),
-            None => Ok(Ok(None)),
-        }
-    };
-    let (mut tokens, mut to_try) = (Vec::with_capacity(digests.len()), BTreeMap::new());
-    for row in &rows {
-        match (row.try_get::<Option<i64>, _>("place")?, found(row)?) {
-            (Some(_), token) => tokens.push(token),
-            (None, Ok(Some(token))) => {
-                to_try.insert(token.id, token);
-            }
-            (None, Ok(None) | Err(_)) => {}
-        }
-    }
-    Ok(Look {
-        tokens,
-        to_try: to_try.into_values().collect(),
+    let mut look = Look {
+        tokens: Vec::with_capacity(digests.len()),
+        standings: Vec::with_capacity(digests.len()),
+        to_try: Vec::new(),
         fence: revision(fence)?,
-    })
+    };
+    for row in &rows {
+        let found = found(key, row)?;
+        if row.try_get::<Option<i64>, _>("place")?.is_none() {
+            look.to_try.extend(found.ok().flatten());
+            continue;
+        }
+        let (token, standing) = match found {
+            Ok(Some((token, standing))) => (Ok(Some(token)), standing),
+            Ok(None) => (Ok(None), None),
+            Err(bad) => (Err(bad), None),
+        };
+        look.tokens.push(token);
+        look.standings.push(standing);
+    }
+    look.to_try.dedup_by_key(|(token, _)| token.id);
+    Ok(look)
+}
+
+type Found = Option<(Token, Option<Standing>)>;
+
+/// The token in a row with what is said of its subject: both as they were written last, or neither.
+fn found(key: &RowKey, row: &PgRow) -> Result<Result<Found, BadRow>, Fault> {
+    if row.try_get::<Option<Uuid>, _>("id")?.is_none() {
+        return Ok(Ok(None));
+    }
+    let token = match checked(key, row)? {
+        Ok(stored) => stored.record,
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let standing = subjects::of_token(key, &token, row)?;
+    Ok(standing.map(|standing| Some((token, standing.map(|stored| stored.record)))))
 }
 
 pub(super) async fn directory(

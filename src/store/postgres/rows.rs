@@ -14,6 +14,7 @@ use crate::journal::{Entry, Revision};
 use crate::token::answer::SealedAnswer;
 use crate::token::id::TokenId;
 use crate::token::phc::Phc;
+use crate::token::text::Subject;
 use crate::token::time::{Span, Timestamp};
 use crate::token::{KeptSecret, Withdrawal};
 
@@ -67,10 +68,10 @@ pub(super) const INSERT_SECRETS: &str = "
     )";
 
 pub(super) const INSERT_ENTRIES: &str = "
-    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
+    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, subject, body, link)
     SELECT * FROM UNNEST(
-        $1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::bytea[],
-        $9::bytea[]
+        $1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[],
+        $9::bytea[], $10::bytea[]
     )";
 
 pub(super) const INSERT_ANSWERS: &str = "
@@ -150,6 +151,9 @@ pub(super) fn insert_entries<'q>(entries: &[&'q Entry]) -> Statement<'q> {
         .bind(column(entries, |entry| entry.change.kind().as_str()))
         .bind(column(entries, |entry| entry.change.namespace().as_str()))
         .bind(column(entries, |entry| entry.change.token_id().map(uuid)))
+        .bind(column(entries, |entry| {
+            entry.change.subject().map(Subject::as_str)
+        }))
         .bind(column(entries, |entry| &entry.body[..]))
         .bind(column(entries, |entry| &entry.link.as_bytes()[..]))
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
-use super::super::batch::{NamespaceRow, Plan, Rows, Seen, TokenRow, all_written, plan};
+use super::super::batch::{NamespaceRow, Plan, Rows, Seen, TokenRow, all_written, changes_namespaces, plan};
 use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
-use super::{read, revision, sql};
+use super::{read, revision, sql, subjects};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision};
@@ -83,18 +83,22 @@ pub(super) const INSERT_SECRETS: &str = "
     FROM json_each($1) AS draft, json_each(draft.value, '$.token.secrets') AS kept";
 
 pub(super) const PUT_NAMESPACE: &str = "
-    INSERT INTO namespace (slug, version, display_name, prefix, body, create_time, update_time, policy, mac)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO namespace (
+        slug, version, display_name, prefix, body, create_time, update_time, policy, mac, not_before_time,
+        not_before_reason
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (slug) DO UPDATE SET
         version = excluded.version, display_name = excluded.display_name,
-        update_time = excluded.update_time, policy = excluded.policy, mac = excluded.mac";
+        update_time = excluded.update_time, policy = excluded.policy, mac = excluded.mac,
+        not_before_time = excluded.not_before_time, not_before_reason = excluded.not_before_reason";
 
 pub(super) const INSERT_ENTRIES: &str = "
-    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, body, link)
+    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, subject, body, link)
     SELECT
         value->>'$.revision', value->>'$.time', value->>'$.actor', unhex(value->>'$.request_id', '-'),
         value->>'$.kind', value->>'$.namespace', unhex(value->>'$.token_id', '-'),
-        CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
+        value->>'$.subject', CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
     FROM json_each($1)";
 
 pub(super) const INSERT_ANSWERS: &str = "
@@ -197,18 +201,20 @@ async fn seen(connection: &mut SqliteConnection, drafts: &[Draft]) -> Result<See
         let id = TokenId::from_bytes(row.try_get("id")?).map_err(StoreError::corrupt)?;
         versions.insert(id, revision(row.try_get("version")?)?);
     }
-    // Only a change to a namespace is guarded by it.
-    let newest = if tokens.len() < drafts.len() {
+    let newest = if changes_namespaces(drafts) {
         let query = sqlx::query_scalar(NEWEST_NAMESPACE);
         query.fetch_one(&mut *connection).await?
     } else {
         0
     };
-    Ok(Seen {
+    let mut seen = Seen {
         repeated,
         versions,
         newest_namespace: revision(newest)?,
-    })
+        ..Seen::default()
+    };
+    subjects::see(connection, drafts, &mut seen).await?;
+    Ok(seen)
 }
 
 async fn write(
@@ -218,6 +224,7 @@ async fn write(
 ) -> Result<(), StoreError> {
     let Rows {
         namespaces,
+        standings,
         issued,
         changed,
         rotated,
@@ -225,6 +232,9 @@ async fn write(
     } = Rows::of(writes, key)?;
     for row in namespaces {
         put_namespace(connection, &row).await?;
+    }
+    for row in standings {
+        subjects::put(connection, &row).await?;
     }
     let [mut issued, changed, mut rotated] =
         [issued, changed, rotated].map(|rows| rows.into_iter().map(token_row).collect::<Vec<_>>());
@@ -253,6 +263,7 @@ fn entry_row(entry: &Entry) -> Value {
         "kind": entry.change.kind().as_str(),
         "namespace": entry.change.namespace(),
         "token_id": entry.change.token_id(),
+        "subject": entry.change.subject(),
         "body": String::from_utf8_lossy(&entry.body),
         "link": entry.link.to_string(),
     })
@@ -283,6 +294,8 @@ async fn put_namespace(connection: &mut SqliteConnection, row: &NamespaceRow<'_>
         .bind(namespace.update_time.micros())
         .bind(json!(namespace.policy).to_string())
         .bind(&mac[..])
+        .bind(namespace.not_before.as_ref().map(|it| it.time.micros()))
+        .bind(namespace.not_before.as_ref().map(|it| it.reason.as_str()))
         .execute(connection)
         .await?;
     Ok(())

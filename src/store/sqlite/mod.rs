@@ -5,6 +5,7 @@ mod ground;
 mod read;
 mod select;
 mod snapshot;
+mod subjects;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,15 +27,17 @@ use super::roll::Roll;
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::cursor::Epoch;
-use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::journal::{Draft, Entry, Revision, Room, Stored};
 use crate::token::Token;
 use crate::token::answer::SealedAnswer;
 use crate::token::format::Hint;
-use crate::token::id::{RequestDigest, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::namespace::Directory;
 use crate::token::order::{OrderBy, Place};
 use crate::token::secret::{Digest, Peppers, RowKey};
 use crate::token::selector::Filter;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 pub use ground::Shaky;
 pub use snapshot::{Snapshot, Unreadable};
@@ -290,6 +293,35 @@ impl Store for SqliteStore {
     async fn count(&self, filter: Filter, by: OrderBy, after: Option<Place>) -> Result<Count, StoreError> {
         let selection = Selection::to_count(filter, by, after);
         select::count(&self.readers, &self.rows, &selection).await
+    }
+
+    async fn standings(
+        &self,
+        namespace: Slug,
+        subjects: Vec<Subject>,
+    ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
+        subjects::standings(&self.readers, &self.rows, &namespace, &subjects).await
+    }
+
+    async fn subjects(
+        &self,
+        namespace: Slug,
+        after: Option<Subject>,
+        limit: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        subjects::list(&self.readers, &self.rows, &namespace, after.as_ref(), limit).await
+    }
+
+    async fn newest_token(
+        &self,
+        namespace: Slug,
+        subject: Option<Subject>,
+    ) -> Result<Option<TokenId>, StoreError> {
+        subjects::newest_token(&self.readers, &namespace, subject.as_ref()).await
+    }
+
+    async fn count_tokens(&self, room: Room) -> Result<u32, StoreError> {
+        subjects::count(&self.readers, &room).await
     }
 
     async fn directory(&self) -> Result<Stored<Directory>, StoreError> {

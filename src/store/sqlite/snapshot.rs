@@ -5,19 +5,22 @@ use std::path::Path;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 use sqlx::{Row as _, Transaction};
 
+use super::super::mac::{self, RawRow};
 use super::super::peppers::KnownPeppers;
 use super::super::{Head, READ_MAX, StoreError};
 use super::{BUSY_TIMEOUT, OpenError, ground, read, revision, sql};
 use crate::journal::audit::Row;
 use crate::journal::{Entry, Revision, Stored};
 use crate::token::Token;
-use crate::token::id::TokenId;
+use crate::token::id::{Slug, TokenId};
 use crate::token::namespace::Namespace;
 use crate::token::secret::PepperId;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
 pub(super) const ROWS: &str = "
-    SELECT revision, time, actor, request_id, kind, namespace, token_id, body, link
+    SELECT revision, time, actor, request_id, kind, namespace, token_id, subject, body, link
     FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
 
 pub(super) const TOKEN_IDS: &str = "SELECT id FROM token WHERE id > $1 ORDER BY id LIMIT $2";
@@ -34,9 +37,33 @@ pub(super) const SECRETS_UNDER: &str = "
         AND (token.expire_time IS NULL OR token.expire_time > $2)
         AND (secret.retire_time IS NULL OR secret.retire_time > $2)";
 
+pub(super) const STANDINGS_UNCHECKED: &str = "
+    SELECT namespace, subject, version, record, mac FROM subject_record
+    WHERE (namespace, subject) > ($1, $2) ORDER BY namespace, subject LIMIT $3";
+
+pub(super) const ENTRIES_OF_SUBJECT: &str = "
+    SELECT body, link FROM journal
+    WHERE namespace = $1 AND subject = $2 AND revision > $3 ORDER BY revision LIMIT $4";
+
+pub(super) const LOST_SUBJECT: &str = "
+    SELECT namespace, subject, max(revision) AS revision FROM journal
+    WHERE subject IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM subject
+        WHERE subject.namespace = journal.namespace AND subject.subject = journal.subject
+    )
+    GROUP BY namespace, subject ORDER BY namespace, subject LIMIT 1";
+
 /// One read transaction: whatever is written meanwhile, it sees the same file until it is dropped.
 #[derive(Debug)]
 pub struct Snapshot(Transaction<'static, Sqlite>);
+
+/// What a row says of a subject, and by which name it does.
+#[derive(Debug)]
+pub struct StandingRow {
+    pub namespace: Slug,
+    pub subject: Subject,
+    pub standing: Result<Stored<Standing>, Unreadable>,
+}
 
 /// A record whose columns do not make sense together.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +144,48 @@ impl Snapshot {
         .transpose()
     }
 
+    /// What is said of subjects after that one, at most [`READ_MAX`] of them.
+    pub async fn standings(
+        &mut self,
+        after: Option<(Slug, Subject)>,
+    ) -> Result<Vec<StandingRow>, StoreError> {
+        let (namespace, subject) = match &after {
+            Some((namespace, subject)) => (namespace.as_str(), subject.as_str()),
+            None => ("", ""),
+        };
+        let query = sqlx::query(STANDINGS_UNCHECKED)
+            .bind(namespace.to_owned())
+            .bind(subject.to_owned())
+            .bind(READ_MAX);
+        let rows = query.fetch_all(&mut *self.0).await?;
+        rows.iter().map(standing).collect()
+    }
+
+    /// Entries of one subject after `after`, at most [`READ_MAX`] of them.
+    pub async fn entries_of_subject(
+        &mut self,
+        (namespace, subject): (&Slug, &Subject),
+        after: Revision,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let query = sqlx::query(ENTRIES_OF_SUBJECT)
+            .bind(namespace.as_str().to_owned())
+            .bind(subject.as_str().to_owned())
+            .bind(sql(after))
+            .bind(READ_MAX);
+        let rows = query.fetch_all(&mut *self.0).await?;
+        rows.iter().map(read::entry).collect()
+    }
+
+    /// A subject that has entries but no row, with the last of those entries.
+    pub async fn lost_subject(&mut self) -> Result<Option<(Slug, Subject, Revision)>, StoreError> {
+        let row = sqlx::query(LOST_SUBJECT).fetch_optional(&mut *self.0).await?;
+        row.map(|row| {
+            let (namespace, subject) = name(&row)?;
+            Ok((namespace, subject, revision(row.try_get("revision")?)?))
+        })
+        .transpose()
+    }
+
     /// How many secrets that can still be used at `now` are kept under this pepper.
     pub async fn secrets_under(&mut self, pepper: PepperId, now: Timestamp) -> Result<i64, StoreError> {
         let query = sqlx::query_scalar(SECRETS_UNDER)
@@ -148,8 +217,36 @@ fn row(row: &SqliteRow) -> Result<Row, StoreError> {
         kind: row.try_get("kind")?,
         namespace: row.try_get("namespace")?,
         token_id: row.try_get("token_id")?,
+        subject: row.try_get("subject")?,
         body: row.try_get("body")?,
         link: row.try_get("link")?,
+    })
+}
+
+fn name(row: &SqliteRow) -> Result<(Slug, Subject), StoreError> {
+    let namespace = Slug::try_from(row.try_get::<String, _>("namespace")?);
+    let subject = Subject::try_from(row.try_get::<String, _>("subject")?);
+    Ok((
+        namespace.map_err(StoreError::corrupt)?,
+        subject.map_err(StoreError::corrupt)?,
+    ))
+}
+
+fn standing(row: &SqliteRow) -> Result<StandingRow, StoreError> {
+    let (namespace, subject) = name(row)?;
+    let raw = RawRow {
+        version: row.try_get("version")?,
+        record: row.try_get("record").ok(),
+        mac: row.try_get("mac")?,
+    };
+    let standing = match mac::unchecked(&raw) {
+        Ok(stored) => Ok(stored),
+        Err(error) => Err(unreadable(error)?),
+    };
+    Ok(StandingRow {
+        namespace,
+        subject,
+        standing,
     })
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{Entropy, ManualEntropy, random};
-use crate::token::samples::{instant, kept, token};
+use crate::token::samples::{instant, kept, slug, subject, token};
 
 fn cache(tokens: usize) -> Cache {
     Cache::new(NonZeroUsize::new(tokens).unwrap())
@@ -244,4 +244,34 @@ fn on_many_threads_nothing_older_than_what_was_applied_is_found() {
         }
         done.store(1, Ordering::SeqCst);
     });
+}
+
+#[test]
+fn a_change_to_a_subject_makes_misses_of_its_tokens_until_they_are_read_anew() {
+    let cache = cache(100);
+    let of = |number: u64, name: &str| {
+        Arc::new(Token {
+            subject: subject(name),
+            ..token(number)
+        })
+    };
+    let names = ["ann", "ann", "bob"];
+    let fill = |fence| {
+        for (number, name) in (1..).zip(names) {
+            cache.fill(digest(number, 1), &of(number, name), Revision::new(fence));
+        }
+    };
+    let hits = || [1, 2, 3].map(|number| cache.get(&digest(number, 1)).is_some());
+    fill(5);
+    assert_eq!(hits(), [true; 3]);
+    cache.subject_changed(&token(1).namespace, &subject("ann"), Revision::new(6));
+    assert_eq!(hits(), [false, false, true]);
+    // What was read before is no hit, whenever it is kept.
+    fill(5);
+    assert_eq!(hits(), [false, false, true]);
+    fill(6);
+    assert_eq!(hits(), [true; 3]);
+    // Of the same name in another namespace it is somebody else.
+    cache.subject_changed(&slug("tasks"), &subject("bob"), Revision::new(7));
+    assert_eq!(hits(), [true; 3]);
 }

@@ -271,14 +271,14 @@ fn a_namespace_says_whether_its_tokens_manage_tokens() -> Outcome {
     let desk = Desk::open()?;
     let update = |more: &[&str]| desk.json(&[&["namespace", "update", "notes"], more].concat());
     let shown = desk.json(&["namespace", "get", "notes"])?;
-    assert_eq!(shown["self_management"], "off");
+    assert_eq!(shown["policy"]["self_management"], "off");
     assert_eq!(
-        update(&["--self-management", "by-scope"])?["self_management"],
+        update(&["--self-management", "by-scope"])?["policy"]["self_management"],
         "by-scope"
     );
     let renamed = update(&["--display-name", "Notes"])?;
     assert_eq!(
-        (&renamed["self_management"], &renamed["display_name"]),
+        (&renamed["policy"]["self_management"], &renamed["display_name"]),
         (&"by-scope".into(), &"Notes".into())
     );
     let nothing = desk.tokenward(&["namespace", "update", "notes"])?;

@@ -6,6 +6,7 @@ mod import;
 mod offline;
 mod postgres;
 mod served;
+mod subjects;
 mod tampering;
 mod updates;
 mod watching;

@@ -122,6 +122,7 @@ impl Journal {
                 body: Body::hex(40)?,
             },
             policy: Policy::default(),
+            not_before: None,
             create_time: time,
             update_time: time,
         })

@@ -129,7 +129,63 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
             client.audit.list_entries(request).await.map(drop)
         }
         "GetHead" => client.audit.get_head(v1::GetHeadRequest {}).await.map(drop),
+        "GetSubject" | "ListSubjects" | "UpdateSubject" | "SuspendSubject" | "ResumeSubject"
+        | "RevokeIssued" => subjects(client, method, namespace).await,
         _ => namespaces(client, method, namespace, fresh).await,
+    }
+}
+
+/// About a subject that nobody else asks about.
+async fn subjects(client: &mut Client, method: &str, namespace: String) -> Result<(), Status> {
+    let subject = "grace".to_owned();
+    match method {
+        "GetSubject" => {
+            let request = v1::GetSubjectRequest { namespace, subject };
+            client.subjects.get_subject(request).await.map(drop)
+        }
+        "ListSubjects" => {
+            let request = v1::ListSubjectsRequest {
+                namespace,
+                ..Default::default()
+            };
+            client.subjects.list_subjects(request).await.map(drop)
+        }
+        "UpdateSubject" => {
+            let subject = v1::Subject {
+                namespace,
+                subject,
+                ..Default::default()
+            };
+            let request = v1::UpdateSubjectRequest {
+                subject: Some(subject),
+                ..Default::default()
+            };
+            client.subjects.update_subject(request).await.map(drop)
+        }
+        "SuspendSubject" => {
+            let request = v1::SuspendSubjectRequest {
+                namespace,
+                subject,
+                ..Default::default()
+            };
+            client.subjects.suspend_subject(request).await.map(drop)
+        }
+        "ResumeSubject" => {
+            let request = v1::ResumeSubjectRequest {
+                namespace,
+                subject,
+                ..Default::default()
+            };
+            client.subjects.resume_subject(request).await.map(drop)
+        }
+        _ => {
+            let request = v1::RevokeIssuedRequest {
+                namespace,
+                target: Some(v1::revoke_issued_request::Target::Subject(subject)),
+                ..Default::default()
+            };
+            client.subjects.revoke_issued(request).await.map(drop)
+        }
     }
 }
 

@@ -77,6 +77,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ListNamespaces", &["issuer", "auditor", "admin"]),
     ("UpdateNamespace", &["admin"]),
     ("Import", &["admin"]),
+    ("GetSubject", &["issuer", "auditor", "admin"]),
+    ("ListSubjects", &["issuer", "auditor", "admin"]),
+    ("UpdateSubject", &["admin"]),
+    ("SuspendSubject", &["admin"]),
+    ("ResumeSubject", &["admin"]),
+    ("RevokeIssued", &["admin"]),
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),
     (

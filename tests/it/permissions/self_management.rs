@@ -11,6 +11,7 @@ async fn allow(admin: &mut Client, namespace: &str, self_management: SelfManagem
         slug: namespace.to_owned(),
         policy: Some(v1::NamespacePolicy {
             self_management: self_management.into(),
+            ..Default::default()
         }),
         ..Default::default()
     };

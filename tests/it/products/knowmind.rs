@@ -57,16 +57,35 @@ async fn walk(place: Place) -> Outcome {
 
     // KM13: what is missing is named, and it is no 401.
     let judged = scene.client.verify(&secret, &["write"]).await?;
-    assert_eq!((judged.verdict(), judged.missing_scopes), (Verdict::InsufficientScope, vec!["write".to_owned()]), "KM13");
-    assert_eq!(scene.client.verdict(&secret).await?, Verdict::Accepted, "KM13, KM24");
+    assert_eq!(
+        (judged.verdict(), judged.missing_scopes),
+        (Verdict::InsufficientScope, vec!["write".to_owned()]),
+        "KM13"
+    );
+    assert_eq!(
+        scene.client.verdict(&secret).await?,
+        Verdict::Accepted,
+        "KM13, KM24"
+    );
 
     // KM14: edited in place, in force with the answer, and on record as it was and as it is.
     scene.rescope(&token.id, &["read", "write"]).await?;
-    assert_eq!(scene.client.verify(&secret, &["write"]).await?.verdict(), Verdict::Accepted, "KM14");
+    assert_eq!(
+        scene.client.verify(&secret, &["write"]).await?.verdict(),
+        Verdict::Accepted,
+        "KM14"
+    );
     let mut watch = scene.watch().await?;
     scene.rescope(&token.id, &["read"]).await?;
-    assert_eq!(scene.client.verify(&secret, &["write"]).await?.verdict(), Verdict::InsufficientScope, "KM14");
-    assert!(matches!(watch.next().await?, Event::Narrowed(event) if event.token_id == token.id), "KM14");
+    assert_eq!(
+        scene.client.verify(&secret, &["write"]).await?.verdict(),
+        Verdict::InsufficientScope,
+        "KM14"
+    );
+    assert!(
+        matches!(watch.next().await?, Event::Narrowed(event) if event.token_id == token.id),
+        "KM14"
+    );
 
     // KM6: an end, where one is set.
     let ended = v1::IssueRequest {
@@ -82,18 +101,48 @@ async fn walk(place: Place) -> Outcome {
         ..asked("Phone", &["read", "write"])
     };
     let (phone, phone_secret) = scene.issue(phone).await?;
-    let listed = scene.list(matching("knowmind", v1::TokenFilter { labels: phone_label(), ..Default::default() })).await?;
-    assert_eq!(listed.iter().map(|token| &token.id).collect::<Vec<_>>(), [&phone.id], "KM7, KM15");
-    assert_eq!((listed[0].name.as_str(), &listed[0].scopes), ("Phone", &phone.scopes), "KM7");
+    let listed = scene
+        .list(matching(
+            "knowmind",
+            v1::TokenFilter {
+                labels: phone_label(),
+                ..Default::default()
+            },
+        ))
+        .await?;
+    assert_eq!(
+        listed.iter().map(|token| &token.id).collect::<Vec<_>>(),
+        [&phone.id],
+        "KM7, KM15"
+    );
+    assert_eq!(
+        (listed[0].name.as_str(), &listed[0].scopes),
+        ("Phone", &phone.scopes),
+        "KM7"
+    );
 
     // KM16, KM17: a new secret, all else as it was; the old one goes when the new one has arrived. KM18: and every 90
     // days it is time.
     let (rotated, new) = scene.rotate(&phone.id, at_first_use()).await?;
-    assert_eq!((&rotated.name, &rotated.scopes, &rotated.labels), (&phone.name, &phone.scopes, &phone.labels), "KM16");
-    assert_eq!(scene.client.verdict(&phone_secret).await?, Verdict::Accepted, "KM17");
+    assert_eq!(
+        (&rotated.name, &rotated.scopes, &rotated.labels),
+        (&phone.name, &phone.scopes, &phone.labels),
+        "KM16"
+    );
+    assert_eq!(
+        scene.client.verdict(&phone_secret).await?,
+        Verdict::Accepted,
+        "KM17"
+    );
     assert_eq!(scene.client.verdict(&new).await?, Verdict::Accepted, "KM17");
-    scene.until(&phone.id, |token| token.secrets[1].first_use_time.is_some()).await?;
-    assert_eq!(scene.client.verdict(&phone_secret).await?, Verdict::SecretRetired, "KM17");
+    scene
+        .until(&phone.id, |token| token.secrets[1].first_use_time.is_some())
+        .await?;
+    assert_eq!(
+        scene.client.verdict(&phone_secret).await?,
+        Verdict::SecretRetired,
+        "KM17"
+    );
 
     // KM19: at once.
     scene.revoke(&phone.id, "stolen").await?;
@@ -104,12 +153,31 @@ async fn walk(place: Place) -> Outcome {
         token_id: phone.id.clone(),
         ..Default::default()
     };
-    let entries = scene.client.audit.list_entries(request).await?.into_inner().entries;
+    let entries = scene
+        .client
+        .audit
+        .list_entries(request)
+        .await?
+        .into_inner()
+        .entries;
     let kinds: Vec<_> = entries.iter().map(v1::Entry::kind).collect();
-    let story = [EntryKind::TokenIssued, EntryKind::TokenRotated, EntryKind::TokenFirstUsed, EntryKind::TokenRevoked];
+    let story = [
+        EntryKind::TokenIssued,
+        EntryKind::TokenRotated,
+        EntryKind::TokenFirstUsed,
+        EntryKind::TokenRevoked,
+    ];
     assert_eq!(kinds, story, "KM12");
-    assert!(entries.iter().all(|entry| entry.time.is_some() && !entry.actor.is_empty()), "KM10, KM12");
-    assert!(scene.story(&imported).await?.contains(&EntryKind::TokenImported), "KM12");
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.time.is_some() && !entry.actor.is_empty()),
+        "KM10, KM12"
+    );
+    assert!(
+        scene.story(&imported).await?.contains(&EntryKind::TokenImported),
+        "KM12"
+    );
     scene.stop().await
 }
 

@@ -40,14 +40,31 @@ async fn walk(place: Place) -> Outcome {
     };
     let (token, secret) = scene.issue(asked.clone()).await?;
     let random = secret.strip_prefix("kn_").ok_or("KN1")?;
-    assert!(random.len() == 40 && random.bytes().all(|b| b"0123456789abcdef".contains(&b)), "KN1");
-    for text in ["kn_", "kn_0f1e", &secret[..42], &secret.to_uppercase(), &format!("{secret}0")] {
-        assert_eq!(scene.client.verdict(text).await?, Verdict::Malformed, "KN1: {text:?}");
+    assert!(
+        random.len() == 40 && random.bytes().all(|b| b"0123456789abcdef".contains(&b)),
+        "KN1"
+    );
+    for text in [
+        "kn_",
+        "kn_0f1e",
+        &secret[..42],
+        &secret.to_uppercase(),
+        &format!("{secret}0"),
+    ] {
+        assert_eq!(
+            scene.client.verdict(text).await?,
+            Verdict::Malformed,
+            "KN1: {text:?}"
+        );
     }
 
     // KN6: a name is free text, and need not be unique. KN11: several at once. KN17: without an end.
     let (second, second_secret) = scene.issue(asked).await?;
-    assert_eq!((token.name.as_str(), &token.name), ("Claude Code MCP", &second.name), "KN6");
+    assert_eq!(
+        (token.name.as_str(), &token.name),
+        ("Claude Code MCP", &second.name),
+        "KN6"
+    );
     assert_ne!(token.id, second.id, "KN6");
     let (third, third_secret) = scene.issue(issue("notes", "ada", "Überwachung 🦀")).await?;
     assert_eq!(third.expire_time, None, "KN17");
@@ -56,16 +73,36 @@ async fn walk(place: Place) -> Outcome {
     }
 
     // KN3, KN4: shown once. What can be read later holds neither the text nor a part that would do.
-    let read = format!("{:?} {:?} {}", scene.get(&token.id).await?, scene.list(active("notes")).await?, scene.journal().await?);
-    assert!(!read.contains(&secret) && !read.contains(&secret[11..]), "KN3, KN4");
+    let read = format!(
+        "{:?} {:?} {}",
+        scene.get(&token.id).await?,
+        scene.list(active("notes")).await?,
+        scene.journal().await?
+    );
+    assert!(
+        !read.contains(&secret) && !read.contains(&secret[11..]),
+        "KN3, KN4"
+    );
     let hint = &scene.get(&token.id).await?.secrets[0].hint;
     assert_eq!(*hint, format!("{}…", &secret[..7]), "KN3");
 
     // KN5: names and dates of those that work. KN15, KN16: what they are for, and on which device.
     let listed = scene.list(active("notes")).await?;
     assert_eq!(listed.len(), 5, "KN5");
-    assert!(listed.iter().all(|token| !token.name.is_empty() && token.create_time.is_some()), "KN5");
-    assert_eq!(listed.iter().filter(|token| token.labels.get("client").is_some_and(|kind| kind == "mcp")).count(), 2, "KN15, KN16");
+    assert!(
+        listed
+            .iter()
+            .all(|token| !token.name.is_empty() && token.create_time.is_some()),
+        "KN5"
+    );
+    assert_eq!(
+        listed
+            .iter()
+            .filter(|token| token.labels.get("client").is_some_and(|kind| kind == "mcp"))
+            .count(),
+        2,
+        "KN15, KN16"
+    );
 
     // KN12: a hundred a minute, which whoever counts is told with every verdict.
     let judged = scene.client.verify(&secret, &[]).await?.token.unwrap_or_default();
@@ -87,27 +124,48 @@ async fn walk(place: Place) -> Outcome {
     assert_eq!(scene.client.verdict(&secret).await?, Verdict::Accepted);
     let revoked = scene.revoke(&token.id, "accidentally exposed").await?;
     assert_eq!(scene.client.verdict(&secret).await?, Verdict::Revoked, "KN7, KN9");
-    assert!(matches!(watch.next().await?, Event::Revoked(event) if event.token_id == token.id), "KN9");
+    assert!(
+        matches!(watch.next().await?, Event::Revoked(event) if event.token_id == token.id),
+        "KN9"
+    );
     assert_eq!(revoked.revoke_reason, "accidentally exposed", "KN16");
 
     // KN8: nothing leads back.
-    assert_eq!(code(scene.resume(&token.id).await), Code::FailedPrecondition, "KN8");
+    assert_eq!(
+        code(scene.resume(&token.id).await),
+        Code::FailedPrecondition,
+        "KN8"
+    );
     assert_eq!(scene.revoke(&token.id, "again").await?, revoked, "KN8");
     assert_eq!(scene.client.verdict(&secret).await?, Verdict::Revoked, "KN8");
 
     // KN11: a new one beside the old one, and a sign that it has arrived.
     let overlap = at_first_use();
     let rotated = scene.rotate(&third.id, overlap).await?;
-    assert_eq!(scene.client.verdict(&third_secret).await?, Verdict::Accepted, "KN11");
+    assert_eq!(
+        scene.client.verdict(&third_secret).await?,
+        Verdict::Accepted,
+        "KN11"
+    );
     assert_eq!(scene.client.verdict(&rotated.1).await?, Verdict::Accepted, "KN11");
-    let used = scene.until(&third.id, |token| token.secrets[1].first_use_time.is_some()).await?;
+    let used = scene
+        .until(&third.id, |token| token.secrets[1].first_use_time.is_some())
+        .await?;
     assert!(used.secrets[0].retire_time.is_some(), "KN11");
-    assert_eq!(scene.client.verdict(&third_secret).await?, Verdict::SecretRetired, "KN11");
+    assert_eq!(
+        scene.client.verdict(&third_secret).await?,
+        Verdict::SecretRetired,
+        "KN11"
+    );
 
     // KN14: each of it is on record.
     let story = [EntryKind::TokenIssued, EntryKind::TokenRevoked];
     assert_eq!(scene.story(&token.id).await?, story, "KN14");
-    let story = [EntryKind::TokenIssued, EntryKind::TokenRotated, EntryKind::TokenFirstUsed];
+    let story = [
+        EntryKind::TokenIssued,
+        EntryKind::TokenRotated,
+        EntryKind::TokenFirstUsed,
+    ];
     assert_eq!(scene.story(&third.id).await?, story, "KN14");
     scene.stop().await
 }

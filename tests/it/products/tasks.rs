@@ -5,7 +5,9 @@ use super::*;
 async fn walk(place: Place) -> Outcome {
     let mut scene = Scene::start(place).await?;
     // KT1: beside another product, told apart by how they begin.
-    scene.create("notes", "kn_", hex(40), v1::NamespacePolicy::default()).await?;
+    scene
+        .create("notes", "kn_", hex(40), v1::NamespacePolicy::default())
+        .await?;
     let policy = v1::NamespacePolicy {
         name_required: true,
         entitled_plans: vec!["pro".to_owned(), "team".to_owned()],
@@ -28,7 +30,11 @@ async fn walk(place: Place) -> Outcome {
             scene.plan("tasks", "team-red", plan).await?;
         }
         let refused = scene.issue(asked("Zapier")).await.err().ok_or("KT2")?;
-        assert_eq!((refused.code(), reason(&refused)), (Code::FailedPrecondition, "NOT_ENTITLED".to_owned()), "KT2");
+        assert_eq!(
+            (refused.code(), reason(&refused)),
+            (Code::FailedPrecondition, "NOT_ENTITLED".to_owned()),
+            "KT2"
+        );
     }
     scene.plan("tasks", "team-red", "pro").await?;
 
@@ -39,16 +45,25 @@ async fn walk(place: Place) -> Outcome {
     // KT4: see KN3. KT13: a resource and a method are a scope; one that the product does not have is refused by name.
     let (zapier, zapier_secret) = scene.issue(asked("Zapier")).await?;
     let (script, script_secret) = scene.issue(asked("Backup script")).await?;
-    assert!(zapier_secret.starts_with("kt_") && zapier_secret.len() == 43, "KT1");
+    assert!(
+        zapier_secret.starts_with("kt_") && zapier_secret.len() == 43,
+        "KT1"
+    );
     assert!(!scene.journal().await?.contains(&zapier_secret[10..]), "KT4");
-    let judged = scene.client.verify(&zapier_secret, &["delete:/api/tasks"]).await?;
+    let judged = scene
+        .client
+        .verify(&zapier_secret, &["delete:/api/tasks"])
+        .await?;
     assert_eq!(judged.verdict(), Verdict::InsufficientScope, "KT13");
     let unknown = v1::IssueRequest {
         scopes: vec!["patch:/api/tasks".to_owned()],
         ..asked("Patcher")
     };
     let refused = scene.issue(unknown).await.err().ok_or("KT13")?;
-    assert!(format!("{refused:?}").contains("patch:/api/tasks"), "KT13: {refused:?}");
+    assert!(
+        format!("{refused:?}").contains("patch:/api/tasks"),
+        "KT13: {refused:?}"
+    );
 
     // KT5: the bare text is judged; a token of Notes is none of Tasks.
     let request = v1::VerifyRequest {
@@ -67,25 +82,58 @@ async fn walk(place: Place) -> Outcome {
 
     // KT8, KT9, KT11: one goes, for ever, and no other with it.
     scene.revoke(&zapier.id, "not used any more").await?;
-    assert_eq!(scene.client.verdict(&zapier_secret).await?, Verdict::Revoked, "KT8");
-    assert_eq!(scene.client.verdict(&script_secret).await?, Verdict::Accepted, "KT11");
-    assert_eq!(code(scene.resume(&zapier.id).await), Code::FailedPrecondition, "KT9");
-    assert_eq!(code(scene.rotate(&zapier.id, none()).await.map(drop)), Code::FailedPrecondition, "KT9");
+    assert_eq!(
+        scene.client.verdict(&zapier_secret).await?,
+        Verdict::Revoked,
+        "KT8"
+    );
+    assert_eq!(
+        scene.client.verdict(&script_secret).await?,
+        Verdict::Accepted,
+        "KT11"
+    );
+    assert_eq!(
+        code(scene.resume(&zapier.id).await),
+        Code::FailedPrecondition,
+        "KT9"
+    );
+    assert_eq!(
+        code(scene.rotate(&zapier.id, none()).await.map(drop)),
+        Code::FailedPrecondition,
+        "KT9"
+    );
 
     // KT10: a lost one is replaced in one call, with all its settings, and the lost one is worth nothing.
     let (rotated, secret) = scene.rotate(&script.id, none()).await?;
-    assert_eq!((&rotated.id, &rotated.scopes, &rotated.name), (&script.id, &script.scopes, &script.name), "KT10");
-    assert_eq!(scene.client.verdict(&script_secret).await?, Verdict::SecretRetired, "KT10");
+    assert_eq!(
+        (&rotated.id, &rotated.scopes, &rotated.name),
+        (&script.id, &script.scopes, &script.name),
+        "KT10"
+    );
+    assert_eq!(
+        scene.client.verdict(&script_secret).await?,
+        Verdict::SecretRetired,
+        "KT10"
+    );
     assert_eq!(scene.client.verdict(&secret).await?, Verdict::Accepted, "KT10");
 
     // KT12: a change of the team: everything that was issued for it goes with one call.
     let (_, other_secret) = {
         scene.plan("tasks", "team-blue", "team").await?;
-        scene.issue(v1::IssueRequest { subject: "team-blue".to_owned(), ..asked("Zapier") }).await?
+        scene
+            .issue(v1::IssueRequest {
+                subject: "team-blue".to_owned(),
+                ..asked("Zapier")
+            })
+            .await?
     };
     scene.revoke_issued("tasks", "team-red").await?;
     assert_eq!(scene.client.verdict(&secret).await?, Verdict::Revoked, "KT12");
-    assert_eq!(scene.client.verdict(&other_secret).await?, Verdict::Accepted, "KT12");
+    assert_eq!(
+        scene.client.verdict(&other_secret).await?,
+        Verdict::Accepted,
+        "KT12"
+    );
     scene.stop().await
 }
 

@@ -9,13 +9,19 @@ async fn walk(place: Place) -> Outcome {
         self_management: v1::SelfManagement::ByScope.into(),
         ..Default::default()
     };
-    scene.create("tooken-live", "tok_live_", native(), policy()).await?;
-    scene.create("tooken-test", "tok_test_", native(), policy()).await?;
+    scene
+        .create("tooken-live", "tok_live_", native(), policy())
+        .await?;
+    scene
+        .create("tooken-test", "tok_test_", native(), policy())
+        .await?;
     let asked = |namespace: &str, subject: &str, name: &str, scopes: &[&str]| v1::IssueRequest {
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         ..issue(namespace, subject, name)
     };
-    let (_, tested) = scene.issue(asked("tooken-test", "billing", "billing-worker", &[])).await?;
+    let (_, tested) = scene
+        .issue(asked("tooken-test", "billing", "billing-worker", &[]))
+        .await?;
     assert!(tested.starts_with("tok_test_"), "TK1");
 
     // TK16: scopes and an end, as the service needs them.
@@ -27,19 +33,49 @@ async fn walk(place: Place) -> Outcome {
         };
         billing.push(scene.issue(request).await?);
     }
-    assert!(billing.iter().all(|(token, _)| token.expire_time.is_some()), "TK16");
-    let (shop, shop_secret) = scene.issue(asked("tooken-live", "shop", "shop-api", &["orders:write"])).await?;
+    assert!(
+        billing.iter().all(|(token, _)| token.expire_time.is_some()),
+        "TK16"
+    );
+    let (shop, shop_secret) = scene
+        .issue(asked("tooken-live", "shop", "shop-api", &["orders:write"]))
+        .await?;
     let manager = ["tokenward:list", "tokenward:revoke", "tokenward:rotate"];
     let (_, manager) = scene.issue(asked("tooken-live", "ops", "ops", &manager)).await?;
 
     // TK5: found by a part of the name, or its beginning. TK6, TK11: with all that is known of it, by state.
-    let found = scene.list(matching("tooken-live", v1::TokenFilter { name_contains: "work".to_owned(), ..Default::default() })).await?;
-    assert_eq!(found.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["billing-worker"], "TK5");
-    let found = scene.list(matching("tooken-live", v1::TokenFilter { name_prefix: "billing-".to_owned(), ..Default::default() })).await?;
+    let found = scene
+        .list(matching(
+            "tooken-live",
+            v1::TokenFilter {
+                name_contains: "work".to_owned(),
+                ..Default::default()
+            },
+        ))
+        .await?;
+    assert_eq!(
+        found.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(),
+        ["billing-worker"],
+        "TK5"
+    );
+    let found = scene
+        .list(matching(
+            "tooken-live",
+            v1::TokenFilter {
+                name_prefix: "billing-".to_owned(),
+                ..Default::default()
+            },
+        ))
+        .await?;
     assert_eq!(found.len(), 3, "TK5");
     assert_eq!(scene.get(&shop.id).await?, shop, "TK6");
     let mut holder = scene.holder(&manager)?;
-    let listed = holder.tokens.list(active("tooken-live")).await?.into_inner().tokens;
+    let listed = holder
+        .tokens
+        .list(active("tooken-live"))
+        .await?
+        .into_inner()
+        .tokens;
     assert_eq!(listed.len(), 5, "TK11, TK13");
 
     // TK15: a new secret, the same id and scopes. TK13: by a token that may.
@@ -48,11 +84,23 @@ async fn walk(place: Place) -> Outcome {
         ..Default::default()
     };
     let refused = code(holder.tokens.rotate(request.clone()).await);
-    assert_eq!(refused, Code::PermissionDenied, "TK13: it lacks the scope that it would get hold of");
+    assert_eq!(
+        refused,
+        Code::PermissionDenied,
+        "TK13: it lacks the scope that it would get hold of"
+    );
     let rotated = scene.client.tokens.rotate(request).await?.into_inner();
     let token = rotated.token.unwrap_or_default();
-    assert_eq!((&token.id, &token.scopes), (&billing[0].0.id, &billing[0].0.scopes), "TK15");
-    assert_eq!(scene.client.verdict(&rotated.secret).await?, Verdict::Accepted, "TK15");
+    assert_eq!(
+        (&token.id, &token.scopes),
+        (&billing[0].0.id, &billing[0].0.scopes),
+        "TK15"
+    );
+    assert_eq!(
+        scene.client.verdict(&rotated.secret).await?,
+        Verdict::Accepted,
+        "TK15"
+    );
 
     // TK2, TK3, TK4, TK7: at once, for ever, and it says what it is from then on. TK12: by id, again and again.
     let mut watch = scene.watch().await?;
@@ -62,41 +110,101 @@ async fn walk(place: Place) -> Outcome {
         reason: "employee left".to_owned(),
         ..Default::default()
     };
-    let first = holder.tokens.revoke(request.clone()).await?.into_inner().token.unwrap_or_default();
-    assert_eq!(scene.client.verdict(&shop_secret).await?, Verdict::Revoked, "TK2, TK4");
-    assert_eq!(holder.tokens.revoke(request).await?.into_inner().token, Some(first), "TK12");
-    assert_eq!(code(scene.resume(&shop.id).await), Code::FailedPrecondition, "TK3");
-    let revoked = v1::ListRequest { state: v1::TokenState::Revoked.into(), ..active("tooken-live") };
+    let first = holder
+        .tokens
+        .revoke(request.clone())
+        .await?
+        .into_inner()
+        .token
+        .unwrap_or_default();
+    assert_eq!(
+        scene.client.verdict(&shop_secret).await?,
+        Verdict::Revoked,
+        "TK2, TK4"
+    );
+    assert_eq!(
+        holder.tokens.revoke(request).await?.into_inner().token,
+        Some(first),
+        "TK12"
+    );
+    assert_eq!(
+        code(scene.resume(&shop.id).await),
+        Code::FailedPrecondition,
+        "TK3"
+    );
+    let revoked = v1::ListRequest {
+        state: v1::TokenState::Revoked.into(),
+        ..active("tooken-live")
+    };
     assert_eq!(scene.list(revoked).await?.len(), 1, "TK7");
     // TK8, TK9: whoever watches hears of it, with the reason and without the secret.
     let event = watch.next().await?;
     assert!(!format!("{event:?}").contains(&shop_secret[15..]), "TK9");
-    assert!(matches!(event, Event::Revoked(event) if event.token_id == shop.id && event.reason == "employee left"), "TK8, TK9");
+    assert!(
+        matches!(event, Event::Revoked(event) if event.token_id == shop.id && event.reason == "employee left"),
+        "TK8, TK9"
+    );
 
     // TK10, TK14: all of a service, by how their names begin: looked at first, and not one more than was seen.
     let plan = scene.preview("tooken-live", "billing-").await?;
     assert_eq!((plan.count, plan.sample.len()), (3, 3), "TK14");
-    let (_, late) = scene.issue(asked("tooken-live", "billing", "billing-late", &[])).await?;
-    assert_eq!(code(scene.carry_out(named("tooken-live", "billing-"), &plan.plan_token, 4).await.map(drop)), Code::FailedPrecondition, "TK14");
-    assert_eq!(scene.client.verdict(&billing[1].1).await?, Verdict::Accepted, "TK14: nothing was done");
-    assert_eq!(scene.carry_out(named("tooken-live", "billing-"), &plan.plan_token, 3).await?, 3, "TK10");
+    let (_, late) = scene
+        .issue(asked("tooken-live", "billing", "billing-late", &[]))
+        .await?;
+    assert_eq!(
+        code(
+            scene
+                .carry_out(named("tooken-live", "billing-"), &plan.plan_token, 4)
+                .await
+                .map(drop)
+        ),
+        Code::FailedPrecondition,
+        "TK14"
+    );
+    assert_eq!(
+        scene.client.verdict(&billing[1].1).await?,
+        Verdict::Accepted,
+        "TK14: nothing was done"
+    );
+    assert_eq!(
+        scene
+            .carry_out(named("tooken-live", "billing-"), &plan.plan_token, 3)
+            .await?,
+        3,
+        "TK10"
+    );
     for (_, secret) in &billing[1..] {
         assert_eq!(scene.client.verdict(secret).await?, Verdict::Revoked, "TK10");
     }
-    assert_eq!(scene.client.verdict(&late).await?, Verdict::Accepted, "TK10: it came later");
-    assert_eq!(scene.client.verdict(&tested).await?, Verdict::Accepted, "TK10: another environment");
+    assert_eq!(
+        scene.client.verdict(&late).await?,
+        Verdict::Accepted,
+        "TK10: it came later"
+    );
+    assert_eq!(
+        scene.client.verdict(&tested).await?,
+        Verdict::Accepted,
+        "TK10: another environment"
+    );
 
     // TK20: many at once; each answers for itself.
     let mut calls = tokio::task::JoinSet::new();
     let mut secrets = Vec::new();
     for number in 0..20 {
-        let (token, secret) = scene.issue(asked("tooken-live", "shop", &format!("shop-{number}"), &[])).await?;
+        let (token, secret) = scene
+            .issue(asked("tooken-live", "shop", &format!("shop-{number}"), &[]))
+            .await?;
         secrets.push(secret);
         let mut client = scene.client.clone();
         calls.spawn(async move { client.revoke(&token.id).await.map(drop) });
     }
     let mut unknown = scene.client.clone();
-    calls.spawn(async move { unknown.revoke("0199a1b2-0000-7000-8000-000000000000").await.map(drop) });
+    calls.spawn(async move {
+        unknown
+            .revoke("0199a1b2-0000-7000-8000-000000000000")
+            .await
+            .map(drop)
+    });
     let answers = calls.join_all().await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 20, "TK20");
     for secret in &secrets {

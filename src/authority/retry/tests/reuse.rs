@@ -131,7 +131,7 @@ impl Scene {
 
     async fn updates(&self, ask: &Ask, wanted: Wanted) -> Result<Changed<Namespace>, AuthorityError> {
         let (slug_text, name_text, _, self_management) = wanted;
-        let policy = Some(rules(self_management));
+        let policy = Some(crate::token::policy::PolicyUpdate::whole(rules(self_management)));
         self.authority
             .update_namespace(ask, slug(slug_text), None, Some(name(name_text)), policy)
             .await

@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, ground, read, roll, rows, schema, select};
+use super::super::{commit, ground, read, roll, rows, schema, select, subjects};
 use super::*;
 
-const STATEMENTS: [&str; 39] = [
+const STATEMENTS: [&str; 47] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -45,15 +45,24 @@ const STATEMENTS: [&str; 39] = [
     schema::BEGIN_JOURNAL,
     schema::NEW_EPOCH,
     listen::PING,
+    subjects::LOCK_SUBJECTS,
+    subjects::VERSIONS_OF_SUBJECTS,
+    subjects::COUNTS,
+    subjects::PUT_SUBJECT,
+    subjects::STANDINGS,
+    subjects::SUBJECTS,
+    subjects::NEWEST_TOKEN,
+    subjects::NEWEST_TOKEN_OF_SUBJECT,
 ];
 
 /// Whoever retires a pepper reads all there is, once in a long while.
 const WALKS: [&str; 1] = [schema::SECRETS_UNDER];
 
 /// Statements that change nothing in a plan: they are not planned.
-const UTILITIES: [&str; 4] = [
+const UTILITIES: [&str; 5] = [
     commit::BEGIN,
     commit::LOCK_NAMESPACES,
+    subjects::LOCK_SUBJECTS,
     commit::COMMIT,
     commit::ROLLBACK,
 ];
@@ -116,7 +125,7 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
             continue;
         }
         let plan = plan(&mut connection, statement).await?;
-        for table in ["token", "secret", "journal", "answer"] {
+        for table in ["token", "secret", "journal", "answer", "subject"] {
             for walk in [format!("Seq Scan on {table}\n"), format!("Seq Scan on {table} ")] {
                 assert!(!format!("{plan}\n").contains(&walk), "{statement}: {plan}");
             }
@@ -159,6 +168,14 @@ async fn each_read_goes_by_its_index() -> Tested {
         (commit::SWEEP_ANSWERS, "answer_pkey"),
         (read::ANSWER, "answer_pkey"),
         (roll::RENEW, "member_pkey"),
+        (read::LOOK_UP, "subject_pkey"),
+        (read::LOOK_UP, "journal_of_subjects"),
+        (subjects::STANDINGS, "subject_pkey"),
+        (subjects::STANDINGS, "journal_of_subjects"),
+        (subjects::SUBJECTS, "subject_pkey"),
+        (subjects::COUNTS, "token_by_subject"),
+        (subjects::NEWEST_TOKEN_OF_SUBJECT, "token_by_subject"),
+        (subjects::NEWEST_TOKEN, "token_by_create_time"),
     ] {
         let plan = plan(&mut connection, statement).await?;
         assert!(

@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
-use super::super::{commit, read, select, snapshot};
+use super::super::{commit, read, select, snapshot, subjects};
 use super::*;
 
-const STATEMENTS: [&str; 27] = [
+const STATEMENTS: [&str; 34] = [
     commit::PUT_PEPPER,
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
@@ -33,18 +33,31 @@ const STATEMENTS: [&str; 27] = [
     read::ENTRY_OF_REQUEST,
     read::ANSWER,
     read::HEAD,
+    subjects::VERSIONS_OF_SUBJECTS,
+    subjects::COUNTS,
+    subjects::PUT_SUBJECT,
+    subjects::STANDINGS,
+    subjects::SUBJECTS,
+    subjects::NEWEST_TOKEN,
+    subjects::NEWEST_TOKEN_OF_SUBJECT,
 ];
 
 /// An audit reads all there is, and so does whoever retires a pepper: these may walk.
-const OF_AN_AUDIT: [&str; 4] = [
+const OF_AN_AUDIT: [&str; 7] = [
     snapshot::ROWS,
     snapshot::TOKEN_IDS,
     snapshot::LOST_TOKEN,
     snapshot::SECRETS_UNDER,
+    snapshot::STANDINGS_UNCHECKED,
+    snapshot::ENTRIES_OF_SUBJECT,
+    snapshot::LOST_SUBJECT,
 ];
 
 /// The last entry of a token is one step into the index, however many it has.
 const NEWEST: &str = "SEARCH journal USING COVERING INDEX journal_by_token (token_id=?)";
+
+const NEWEST_OF_SUBJECT: &str =
+    "SEARCH journal USING COVERING INDEX journal_of_subjects (namespace=? AND subject=?)";
 
 /// The steps of the plan SQLite makes for `statement`.
 async fn plan(store: &SqliteStore, statement: &str) -> Result<Vec<String>, sqlx::Error> {
@@ -60,6 +73,7 @@ fn no_statement_is_left_out() {
         include_str!("../read.rs"),
         include_str!("../select.rs"),
         include_str!("../snapshot.rs"),
+        include_str!("../subjects.rs"),
     ];
     let count: usize = written
         .iter()
@@ -90,9 +104,17 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
     for statement in STATEMENTS.into_iter().chain(select::statements()) {
         let plan = plan(&store, statement).await?;
         for step in &plan {
-            let walks = ["token", "token_record", "secret", "journal", "answer"]
-                .iter()
-                .any(|table| step.split(' ').take(2).eq(["SCAN", table]));
+            let walks = [
+                "token",
+                "token_record",
+                "secret",
+                "journal",
+                "answer",
+                "subject",
+                "subject_record",
+            ]
+            .iter()
+            .any(|table| step.split(' ').take(2).eq(["SCAN", table]));
             // What was asked, and the few secrets of one token, may be sorted; a page never.
             let pages = statement.contains("LIMIT") && statement != read::LOOK_UP;
             let sorts_a_page = pages && step == "USE TEMP B-TREE FOR ORDER BY";
@@ -153,6 +175,29 @@ async fn each_read_goes_by_its_index() -> Tested {
         (
             commit::SWEEP_ANSWERS,
             "SEARCH answer USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (
+            read::LOOK_UP,
+            "SEARCH subject USING PRIMARY KEY (namespace=? AND subject=?) LEFT-JOIN",
+        ),
+        (read::LOOK_UP, NEWEST_OF_SUBJECT),
+        (subjects::STANDINGS, NEWEST_OF_SUBJECT),
+        (subjects::SUBJECTS, NEWEST_OF_SUBJECT),
+        (
+            subjects::SUBJECTS,
+            "SEARCH subject USING PRIMARY KEY (namespace=? AND subject>?)",
+        ),
+        (
+            subjects::COUNTS,
+            "SEARCH token USING INDEX token_by_subject (namespace=? AND subject=?)",
+        ),
+        (
+            subjects::NEWEST_TOKEN_OF_SUBJECT,
+            "SEARCH token USING COVERING INDEX token_by_subject (namespace=? AND subject=?)",
+        ),
+        (
+            subjects::NEWEST_TOKEN,
+            "SEARCH token USING COVERING INDEX token_by_namespace (namespace=?)",
         ),
         (commit::TRIM, "SEARCH journal USING INTEGER PRIMARY KEY (rowid<?)"),
     ] {

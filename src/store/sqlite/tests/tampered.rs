@@ -7,7 +7,8 @@ use crate::store::samples::all_of;
 use crate::store::{BadRow, Wrong};
 use crate::token::namespace::Namespace;
 use crate::token::order::Order;
-use crate::token::samples::name;
+use crate::token::samples::{name, plan, subject};
+use crate::token::standing::SubjectChange;
 
 /// Tokens 1 and 2; the first was suspended and resumed, so that there is an older state of it.
 async fn with_tokens(folder: &TempDir) -> Result<SqliteStore, Box<dyn Error + Send + Sync>> {
@@ -155,3 +156,66 @@ async fn a_namespace_that_was_put_back_is_refused() -> Tested {
     );
     Ok(())
 }
+
+/// Ann's token, and that she is suspended; `kept` has what was said of her before.
+async fn with_ann_suspended(folder: &TempDir) -> Result<SqliteStore, Box<dyn Error + Send + Sync>> {
+    let store = with_notes(folder).await?;
+    write(&store, issue(token(1))).await?;
+    let ann = || (slug("notes"), subject("ann"));
+    let planned = SubjectChange::PlanSet(Some(plan("pro")));
+    write(&store, Draft::of_subject(origin(), None, ann(), planned)?).await?;
+    meddle(folder, "CREATE TABLE kept AS SELECT * FROM subject").await?;
+    let before = store
+        .standings(slug("notes"), vec![subject("ann")])
+        .await?
+        .remove(0);
+    let suspended = SubjectChange::Suspended(withdrawal(instant(1)));
+    write(
+        &store,
+        Draft::of_subject(origin(), before.as_ref(), ann(), suspended)?,
+    )
+    .await?;
+    Ok(store)
+}
+
+#[tokio::test]
+async fn nobody_resumes_a_subject_by_its_row() -> Tested {
+    for (meddling, wrong) in [
+        (
+            "UPDATE subject SET suspend_time = NULL, suspend_reason = NULL",
+            Wrong::Forged,
+        ),
+        ("UPDATE subject SET mac = NULL", Wrong::Unsealed),
+        ("UPDATE subject SET plan = CAST(x'ff' AS TEXT)", Wrong::Unreadable),
+        ("UPDATE subject SET subject = 'bob'", GONE),
+        ("DELETE FROM subject", GONE),
+        (
+            "DELETE FROM subject; INSERT INTO subject SELECT * FROM kept",
+            Wrong::Outdated {
+                version: Revision::new(3),
+                newest: Revision::new(4),
+            },
+        ),
+    ] {
+        let folder = TempDir::new()?;
+        let store = with_ann_suspended(&folder).await?;
+        meddle(&folder, meddling).await?;
+        let bad = BadRow {
+            record: "subject ann of notes".to_owned(),
+            wrong,
+        };
+        let look = store.tokens_by_digest(vec![token(1).secrets[0].digest]).await?;
+        assert_eq!(look.tokens, [Err(bad.clone())], "{meddling}");
+        let asked = store.standings(slug("notes"), vec![subject("ann")]).await;
+        assert_eq!(
+            asked.err().map(|error| error.to_string()),
+            Some(StoreError::from(bad).to_string()),
+            "{meddling}"
+        );
+    }
+    Ok(())
+}
+
+const GONE: Wrong = Wrong::Gone {
+    newest: Revision::new(4),
+};

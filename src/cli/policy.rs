@@ -1,0 +1,331 @@
+//! The rules of a namespace on the command line: given as flags, shown as they are given.
+
+use std::time::Duration;
+
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::output::text;
+use super::spelling;
+use crate::proto::v1;
+use crate::proto::v1::overlap::Overlap as Shape;
+
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Rules")]
+pub(super) struct PolicyArgs {
+    /// Whether its tokens may manage tokens
+    #[arg(long, value_enum)]
+    self_management: Option<SelfManagement>,
+    /// How long a token lives that is issued without an end, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    lifetime_default: Option<Duration>,
+    /// How long a token may live, such as 365d
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    lifetime_max: Option<Duration>,
+    /// Every token must have an end
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    expiry_required: Option<bool>,
+    /// Every token must have a name
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    name_required: Option<bool>,
+    /// A scope that tokens may carry, and none but those that are named; may be repeated
+    #[arg(long, value_name = "SCOPE")]
+    scope_catalogue: Vec<String>,
+    /// How many tokens of one subject may be active or suspended at once
+    #[arg(long, value_name = "N")]
+    tokens_per_subject_max: Option<i32>,
+    /// A plan whose subjects may be issued tokens, and none but those that are named; may be repeated
+    #[arg(long, value_name = "PLAN")]
+    entitled_plans: Vec<String>,
+    /// How old a secret may grow before it is due for rotation, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    rotation_due_after: Option<Duration>,
+    /// How long the old secret lives on after a rotation that does not say: none, 1h, or first-use:1h
+    #[arg(long, value_name = "OVERLAP", value_parser = overlap)]
+    overlap_default: Option<v1::Overlap>,
+    /// How long an overlap may be, such as 7d
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    overlap_max: Option<Duration>,
+    /// What is done when a secret is used after its end
+    #[arg(long, value_enum)]
+    retired_use: Option<RetiredUse>,
+    /// So long after its end the use of a secret is taken for a call that was under way, such as 30s
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    retired_tolerance: Option<Duration>,
+    /// How often a token may be used that has no limit of its own, such as 100/1m
+    #[arg(long, value_name = "N/DURATION", value_parser = rate_limit)]
+    rate_limit_default: Option<v1::RateLimit>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SelfManagement {
+    /// They can call nothing
+    Off,
+    /// Each may get and revoke itself
+    Own,
+    /// And those with the scopes tokenward:list, tokenward:revoke and tokenward:rotate may do so to others
+    ByScope,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum RetiredUse {
+    /// Nothing
+    Ignore,
+    /// The journal says so, once for each secret
+    Report,
+    /// And the token is suspended
+    Suspend,
+}
+
+/// A rule that can be taken back, by the name of its flag.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Rule {
+    SelfManagement,
+    LifetimeDefault,
+    LifetimeMax,
+    ExpiryRequired,
+    NameRequired,
+    ScopeCatalogue,
+    TokensPerSubjectMax,
+    EntitledPlans,
+    RotationDueAfter,
+    OverlapDefault,
+    OverlapMax,
+    RetiredUse,
+    RetiredTolerance,
+    RateLimitDefault,
+}
+
+impl Rule {
+    /// In a field mask.
+    pub(super) fn path(self) -> String {
+        let name = clap::ValueEnum::to_possible_value(&self);
+        let name = name
+            .map(|value| value.get_name().replace('-', "_"))
+            .unwrap_or_default();
+        format!("policy.{name}")
+    }
+}
+
+impl PolicyArgs {
+    /// The rules that are given.
+    pub(super) fn given(&self) -> Vec<Rule> {
+        let given = [
+            (self.self_management.is_some(), Rule::SelfManagement),
+            (self.lifetime_default.is_some(), Rule::LifetimeDefault),
+            (self.lifetime_max.is_some(), Rule::LifetimeMax),
+            (self.expiry_required.is_some(), Rule::ExpiryRequired),
+            (self.name_required.is_some(), Rule::NameRequired),
+            (!self.scope_catalogue.is_empty(), Rule::ScopeCatalogue),
+            (self.tokens_per_subject_max.is_some(), Rule::TokensPerSubjectMax),
+            (!self.entitled_plans.is_empty(), Rule::EntitledPlans),
+            (self.rotation_due_after.is_some(), Rule::RotationDueAfter),
+            (self.overlap_default.is_some(), Rule::OverlapDefault),
+            (self.overlap_max.is_some(), Rule::OverlapMax),
+            (self.retired_use.is_some(), Rule::RetiredUse),
+            (self.retired_tolerance.is_some(), Rule::RetiredTolerance),
+            (self.rate_limit_default.is_some(), Rule::RateLimitDefault),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(is_given, rule)| is_given.then_some(rule))
+            .collect()
+    }
+}
+
+impl From<PolicyArgs> for v1::NamespacePolicy {
+    fn from(args: PolicyArgs) -> v1::NamespacePolicy {
+        let self_management = args.self_management.map(|it| match it {
+            SelfManagement::Off => v1::SelfManagement::Off,
+            SelfManagement::Own => v1::SelfManagement::Own,
+            SelfManagement::ByScope => v1::SelfManagement::ByScope,
+        });
+        let retired_use = args.retired_use.map(|it| match it {
+            RetiredUse::Ignore => v1::RetiredUse::Ignore,
+            RetiredUse::Report => v1::RetiredUse::Report,
+            RetiredUse::Suspend => v1::RetiredUse::Suspend,
+        });
+        let span = |span: Option<Duration>| span.map(spelling::to_proto_duration);
+        v1::NamespacePolicy {
+            self_management: self_management.unwrap_or_default().into(),
+            lifetime_default: span(args.lifetime_default),
+            lifetime_max: span(args.lifetime_max),
+            expiry_required: args.expiry_required.unwrap_or_default(),
+            name_required: args.name_required.unwrap_or_default(),
+            scope_catalogue: args.scope_catalogue,
+            tokens_per_subject_max: args.tokens_per_subject_max.unwrap_or_default(),
+            entitled_plans: args.entitled_plans,
+            rotation_due_after: span(args.rotation_due_after),
+            overlap_default: args.overlap_default,
+            overlap_max: span(args.overlap_max),
+            retired_use: retired_use.unwrap_or_default().into(),
+            retired_tolerance: span(args.retired_tolerance),
+            rate_limit_default: args.rate_limit_default,
+        }
+    }
+}
+
+/// `none`, `1h`, `first-use:1h`.
+fn overlap(text: &str) -> Result<v1::Overlap, String> {
+    let span = |text| spelling::span(text).map(spelling::to_proto_duration);
+    let overlap = match (text, text.strip_prefix("first-use:")) {
+        ("none", _) => Shape::None(v1::NoOverlap {}),
+        (_, Some(rest)) => Shape::FromFirstUse(span(rest)?),
+        (_, None) => {
+            Shape::Duration(span(text).map_err(|_| "must be none, a duration such as 1h, or first-use:1h")?)
+        }
+    };
+    Ok(v1::Overlap {
+        overlap: Some(overlap),
+    })
+}
+
+/// `100/1m`.
+fn rate_limit(text: &str) -> Result<v1::RateLimit, String> {
+    let wanted = || "must be a number and a duration such as 100/1m".to_owned();
+    let (requests, period) = text.split_once('/').ok_or_else(wanted)?;
+    Ok(v1::RateLimit {
+        requests: requests.parse().map_err(|_| wanted())?,
+        period: Some(spelling::to_proto_duration(spelling::span(period)?)),
+    })
+}
+
+/// The rules as they are printed: the API's fields, spelt as the flags take them. What is off is left out.
+#[derive(Serialize, Default, Debug)]
+pub(super) struct Policy {
+    pub self_management: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime_default: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime_max: Option<String>,
+    pub expiry_required: bool,
+    pub name_required: bool,
+    pub scope_catalogue: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_subject_max: Option<i32>,
+    pub entitled_plans: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation_due_after: Option<String>,
+    pub overlap_default: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap_max: Option<String>,
+    pub retired_use: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired_tolerance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_default: Option<String>,
+}
+
+impl From<v1::NamespacePolicy> for Policy {
+    fn from(policy: v1::NamespacePolicy) -> Policy {
+        Policy {
+            self_management: match policy.self_management() {
+                v1::SelfManagement::Unspecified | v1::SelfManagement::Off => "off",
+                v1::SelfManagement::Own => "own",
+                v1::SelfManagement::ByScope => "by-scope",
+            },
+            retired_use: match policy.retired_use() {
+                v1::RetiredUse::Unspecified | v1::RetiredUse::Ignore => "ignore",
+                v1::RetiredUse::Report => "report",
+                v1::RetiredUse::Suspend => "suspend",
+            },
+            lifetime_default: policy.lifetime_default.map(span),
+            lifetime_max: policy.lifetime_max.map(span),
+            expiry_required: policy.expiry_required,
+            name_required: policy.name_required,
+            scope_catalogue: policy.scope_catalogue,
+            tokens_per_subject_max: Some(policy.tokens_per_subject_max).filter(|max| *max > 0),
+            entitled_plans: policy.entitled_plans,
+            rotation_due_after: policy.rotation_due_after.map(span),
+            overlap_default: match policy.overlap_default.and_then(|it| it.overlap) {
+                Some(Shape::Duration(it)) => span(it),
+                Some(Shape::FromFirstUse(it)) => format!("first-use:{}", span(it)),
+                Some(Shape::None(_)) | None => "none".to_owned(),
+            },
+            overlap_max: policy.overlap_max.map(span),
+            retired_tolerance: policy.retired_tolerance.map(span),
+            rate_limit_default: policy.rate_limit_default.map(|limit| {
+                let period = span(limit.period.unwrap_or_default());
+                format!("{}/{period}", limit.requests)
+            }),
+        }
+    }
+}
+
+fn span(span: prost_types::Duration) -> String {
+    let told = Duration::try_from(span).map(|span| humantime::format_duration(span).to_string());
+    told.unwrap_or_else(|_| format!("{} s", span.seconds))
+}
+
+impl Policy {
+    /// The rules that are not off, a line each.
+    pub(super) fn facts(&self) -> Vec<(&'static str, Cell)> {
+        let yes = |on: bool| if on { "yes" } else { "" }.to_owned();
+        let told = |span: &Option<String>| span.clone().unwrap_or_default();
+        let rules = [
+            ("lifetime default", told(&self.lifetime_default)),
+            ("lifetime max", told(&self.lifetime_max)),
+            ("expiry required", yes(self.expiry_required)),
+            ("name required", yes(self.name_required)),
+            ("scope catalogue", self.scope_catalogue.join(" ")),
+            (
+                "tokens per subject max",
+                self.tokens_per_subject_max
+                    .map(|max| max.to_string())
+                    .unwrap_or_default(),
+            ),
+            ("entitled plans", self.entitled_plans.join(", ")),
+            ("rotation due after", told(&self.rotation_due_after)),
+            ("overlap default", self.overlap_default.replace("none", "")),
+            ("overlap max", told(&self.overlap_max)),
+            ("retired use", self.retired_use.replace("ignore", "")),
+            ("retired tolerance", told(&self.retired_tolerance)),
+            ("rate limit default", told(&self.rate_limit_default)),
+        ];
+        let own = [("self management", self.self_management.to_owned())];
+        own.into_iter()
+            .chain(rules)
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name, text(&value)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::policy::Policy as Rules;
+
+    #[test]
+    fn every_rule_can_be_named_and_by_no_other_name() {
+        let named: Vec<_> = <Rule as clap::ValueEnum>::value_variants()
+            .iter()
+            .map(|rule| rule.path())
+            .collect();
+        let rules = Rules::FIELDS.map(|(field, _)| format!("policy.{field}"));
+        assert_eq!(named, rules);
+    }
+
+    #[test]
+    fn overlaps_and_rates_are_shown_as_they_are_given() -> Result<(), String> {
+        for spelt in ["none", "1h", "first-use:7days"] {
+            let policy = v1::NamespacePolicy {
+                overlap_default: Some(overlap(spelt)?),
+                ..Default::default()
+            };
+            assert_eq!(Policy::from(policy).overlap_default, spelt);
+        }
+        let policy = v1::NamespacePolicy {
+            rate_limit_default: Some(rate_limit("100/1m")?),
+            ..Default::default()
+        };
+        assert_eq!(Policy::from(policy).rate_limit_default.as_deref(), Some("100/1m"));
+        for wrong in ["", "first-use", "first-use:", "soon"] {
+            assert!(overlap(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["", "100", "/1m", "many/1m", "100/"] {
+            assert!(rate_limit(wrong).is_err(), "{wrong}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! The rules of a namespace, from messages and to them.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::convert;
+use super::decode::Fields;
+use crate::proto::v1;
+use crate::proto::v1::overlap::Overlap as Shape;
+use crate::token::overlap::Overlap;
+use crate::token::policy::{Field, Policy, PolicyUpdate, RateLimit, RetiredUse, SelfManagement};
+use crate::token::text::Plan;
+use crate::token::time::Span;
+
+/// Where the rules are in a request, and in a mask.
+const AT: &str = "namespace.policy";
+const IN_MASK: &str = "policy";
+
+/// The rules that a message says; what is wrong with them goes to `fields`.
+pub(super) fn decode(fields: &mut Fields, policy: v1::NamespacePolicy) -> Policy {
+    let at = |field: &str| format!("{AT}.{field}");
+    Policy {
+        self_management: self_management(fields, &at("self_management"), policy.self_management),
+        lifetime_default: life(fields, &at("lifetime_default"), policy.lifetime_default),
+        lifetime_max: life(fields, &at("lifetime_max"), policy.lifetime_max),
+        expiry_required: policy.expiry_required,
+        name_required: policy.name_required,
+        scope_catalogue: fields
+            .scopes(&at("scope_catalogue"), policy.scope_catalogue)
+            .unwrap_or_default(),
+        tokens_per_subject_max: tokens_max(
+            fields,
+            &at("tokens_per_subject_max"),
+            policy.tokens_per_subject_max,
+        ),
+        entitled_plans: plans(fields, &at("entitled_plans"), policy.entitled_plans),
+        rotation_due_after: life(fields, &at("rotation_due_after"), policy.rotation_due_after),
+        overlap_default: overlap(fields, &at("overlap_default"), policy.overlap_default),
+        overlap_max: policy
+            .overlap_max
+            .and_then(|span| short(fields, &at("overlap_max"), span, OVERLAPS)),
+        retired_use: retired_use(fields, &at("retired_use"), policy.retired_use),
+        retired_tolerance: policy
+            .retired_tolerance
+            .and_then(|span| short(fields, &at("retired_tolerance"), span, TOLERANCES))
+            .unwrap_or_default(),
+        rate_limit_default: policy
+            .rate_limit_default
+            .and_then(|limit| rate_limit(fields, &at("rate_limit_default"), limit)),
+    }
+}
+
+/// The rules that a mask names, or without any mask all of them if they are set; `None`: none is to change.
+pub(super) fn update(
+    fields: &mut Fields,
+    mask: &[String],
+    policy: Option<v1::NamespacePolicy>,
+) -> Option<PolicyUpdate> {
+    let whole = mask.iter().any(|path| path == IN_MASK) || (mask.is_empty() && policy.is_some());
+    let policy = decode(fields, policy.unwrap_or_default());
+    if whole {
+        return Some(PolicyUpdate::whole(policy));
+    }
+    let named: Vec<Field> = mask.iter().filter_map(|path| rule(path)).collect();
+    (!named.is_empty()).then_some(PolicyUpdate {
+        policy,
+        fields: named,
+    })
+}
+
+/// Whether a path of a mask is the policy, or a rule of it.
+pub(super) fn is_masked(path: &str) -> bool {
+    path == IN_MASK || rule(path).is_some()
+}
+
+fn rule(path: &str) -> Option<Field> {
+    let name = path.strip_prefix(IN_MASK)?.strip_prefix('.')?;
+    Policy::FIELDS.into_iter().find(|(field, _)| *field == name)
+}
+
+/// The least and the most that something may last.
+type Bounds = (Duration, Duration);
+
+const OVERLAPS: Bounds = (Duration::ZERO, Duration::from_hours(30 * 24));
+const TOLERANCES: Bounds = (Duration::ZERO, Policy::RETIRED_TOLERANCE_MAX);
+const PERIODS: Bounds = (Policy::SPAN_MIN, Policy::RATE_PERIOD_MAX);
+
+fn short(fields: &mut Fields, path: &str, span: prost_types::Duration, (min, max): Bounds) -> Option<Span> {
+    let span = fields.duration(path, span, min, Some(max))?;
+    fields.take(path, Span::try_from(span))
+}
+
+/// Something that lasts for up to a hundred years.
+fn life(fields: &mut Fields, path: &str, span: Option<prost_types::Duration>) -> Option<Span> {
+    let span = fields.duration(path, span?, Policy::SPAN_MIN, None)?;
+    fields.take(path, Span::try_from(span))
+}
+
+fn self_management(fields: &mut Fields, path: &str, value: i32) -> SelfManagement {
+    match v1::SelfManagement::try_from(value) {
+        Ok(v1::SelfManagement::Unspecified | v1::SelfManagement::Off) => SelfManagement::Off,
+        Ok(v1::SelfManagement::Own) => SelfManagement::Own,
+        Ok(v1::SelfManagement::ByScope) => SelfManagement::ByScope,
+        Err(_) => {
+            fields.wrong(path, "must be a SelfManagement");
+            SelfManagement::Off
+        }
+    }
+}
+
+fn retired_use(fields: &mut Fields, path: &str, value: i32) -> RetiredUse {
+    match v1::RetiredUse::try_from(value) {
+        Ok(v1::RetiredUse::Unspecified | v1::RetiredUse::Ignore) => RetiredUse::Ignore,
+        Ok(v1::RetiredUse::Report) => RetiredUse::Report,
+        Ok(v1::RetiredUse::Suspend) => RetiredUse::Suspend,
+        Err(_) => {
+            fields.wrong(path, "must be a RetiredUse");
+            RetiredUse::Ignore
+        }
+    }
+}
+
+fn tokens_max(fields: &mut Fields, path: &str, value: i32) -> Option<NonZeroU32> {
+    let max = Policy::TOKENS_PER_SUBJECT_MAX;
+    match u32::try_from(value) {
+        Ok(value) if value <= max => NonZeroU32::new(value),
+        _ => {
+            fields.wrong(
+                path,
+                format_args!("must lie between 1 and {max}, or be 0 for any number"),
+            );
+            None
+        }
+    }
+}
+
+fn plans(fields: &mut Fields, path: &str, plans: Vec<String>) -> BTreeSet<Plan> {
+    let (max, count) = (Policy::PLANS_MAX, plans.len());
+    if count > max {
+        fields.wrong(
+            path,
+            format_args!("must have at most {max} elements, not {count}"),
+        );
+        return BTreeSet::new();
+    }
+    let plans = plans.into_iter().enumerate();
+    plans
+        .filter_map(|(i, plan)| fields.take(format!("{path}[{i}]"), Plan::try_from(plan)))
+        .collect()
+}
+
+fn overlap(fields: &mut Fields, path: &str, overlap: Option<v1::Overlap>) -> Overlap {
+    let Some(overlap) = overlap else {
+        return Overlap::None;
+    };
+    let (field, span, of): (_, _, fn(Span) -> Overlap) = match overlap.overlap {
+        Some(Shape::None(v1::NoOverlap {})) => return Overlap::None,
+        Some(Shape::Duration(span)) => ("duration", span, Overlap::For),
+        Some(Shape::FromFirstUse(span)) => ("from_first_use", span, Overlap::FromFirstUse),
+        None => {
+            fields.wrong(path, "must say none, duration or from_first_use");
+            return Overlap::None;
+        }
+    };
+    short(fields, &format!("{path}.{field}"), span, OVERLAPS).map_or(Overlap::None, of)
+}
+
+fn rate_limit(fields: &mut Fields, path: &str, limit: v1::RateLimit) -> Option<RateLimit> {
+    let requests = u32::try_from(limit.requests).ok().and_then(NonZeroU32::new);
+    if requests.is_none() {
+        fields.wrong(format!("{path}.requests"), "must be at least 1");
+    }
+    let period = short(
+        fields,
+        &format!("{path}.period"),
+        limit.period.unwrap_or_default(),
+        PERIODS,
+    );
+    Some(RateLimit {
+        requests: requests?,
+        period: period?,
+    })
+}
+
+/// The rules as a message.
+pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
+    let self_management = match policy.self_management {
+        SelfManagement::Off => v1::SelfManagement::Off,
+        SelfManagement::Own => v1::SelfManagement::Own,
+        SelfManagement::ByScope => v1::SelfManagement::ByScope,
+    };
+    let retired_use = match policy.retired_use {
+        RetiredUse::Ignore => v1::RetiredUse::Ignore,
+        RetiredUse::Report => v1::RetiredUse::Report,
+        RetiredUse::Suspend => v1::RetiredUse::Suspend,
+    };
+    let overlap = match policy.overlap_default {
+        Overlap::None => Shape::None(v1::NoOverlap {}),
+        Overlap::For(span) => Shape::Duration(duration(span)),
+        Overlap::FromFirstUse(span) => Shape::FromFirstUse(duration(span)),
+    };
+    let tolerance = Some(policy.retired_tolerance).filter(|span| *span != Span::ZERO);
+    v1::NamespacePolicy {
+        self_management: self_management.into(),
+        lifetime_default: policy.lifetime_default.map(duration),
+        lifetime_max: policy.lifetime_max.map(duration),
+        expiry_required: policy.expiry_required,
+        name_required: policy.name_required,
+        scope_catalogue: convert::scopes(&policy.scope_catalogue),
+        tokens_per_subject_max: policy.tokens_per_subject_max.map_or(0, signed),
+        entitled_plans: policy.entitled_plans.iter().map(Plan::to_string).collect(),
+        rotation_due_after: policy.rotation_due_after.map(duration),
+        overlap_default: Some(v1::Overlap {
+            overlap: Some(overlap),
+        }),
+        overlap_max: policy.overlap_max.map(duration),
+        retired_use: retired_use.into(),
+        retired_tolerance: tolerance.map(duration),
+        rate_limit_default: policy.rate_limit_default.map(|limit| v1::RateLimit {
+            requests: signed(limit.requests),
+            period: Some(duration(limit.period)),
+        }),
+    }
+}
+
+fn signed(number: NonZeroU32) -> i32 {
+    i32::try_from(number.get()).unwrap_or(i32::MAX)
+}
+
+fn duration(span: Span) -> prost_types::Duration {
+    let micros = span.micros();
+    prost_types::Duration {
+        seconds: micros / 1_000_000,
+        nanos: i32::try_from(micros % 1_000_000 * 1000).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -174,7 +174,6 @@ async fn each_read_goes_by_its_index() -> Tested {
         (subjects::STANDINGS, "journal_of_subjects"),
         (subjects::SUBJECTS, "subject_pkey"),
         (subjects::COUNTS, "token_by_subject"),
-        (subjects::NEWEST_TOKEN_OF_SUBJECT, "token_by_subject"),
         (subjects::NEWEST_TOKEN, "token_by_create_time"),
     ] {
         let plan = plan(&mut connection, statement).await?;

@@ -189,7 +189,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         ),
         (
             subjects::COUNTS,
-            "SEARCH token USING INDEX token_by_subject (namespace=? AND subject=?)",
+            "SEARCH token USING INDEX token_by_subject (namespace=? AND subject=? AND create_time>?)",
         ),
         (
             subjects::NEWEST_TOKEN_OF_SUBJECT,
@@ -197,7 +197,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         ),
         (
             subjects::NEWEST_TOKEN,
-            "SEARCH token USING COVERING INDEX token_by_namespace (namespace=?)",
+            "SEARCH token USING COVERING INDEX token_by_create_time (namespace=?)",
         ),
         (commit::TRIM, "SEARCH journal USING INTEGER PRIMARY KEY (rowid<?)"),
     ] {

@@ -55,11 +55,10 @@ impl Recognised {
             match narrowing.loss {
                 Loss::Revoked(_) | Loss::Suspended(_) => return false,
                 Loss::IssuedRevoked(not_before) if self.create_time <= not_before.time => return false,
-                Loss::IssuedRevoked(_) => {}
                 Loss::SecretRetired { version, retire_time } if version == self.presented.secret_version => {
                     self.until = self.until.into_iter().chain([retire_time]).min();
                 }
-                Loss::SecretRetired { .. } => {}
+                Loss::IssuedRevoked(_) | Loss::SecretRetired { .. } => {}
             }
         }
         true

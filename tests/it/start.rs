@@ -61,11 +61,12 @@ fn beyond_loopback_it_listens_only_if_told_to() -> Outcome {
 }
 
 /// The services that a server is expected to tell of, among its own and those of gRPC.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "tokenward.v1.AuditService",
     "tokenward.v1.CallerService",
     "tokenward.v1.NamespaceService",
     "tokenward.v1.RevocationService",
+    "tokenward.v1.SubjectService",
     "tokenward.v1.TokenService",
     "tokenward.v1.VerificationService",
 ];

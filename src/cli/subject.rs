@@ -265,6 +265,7 @@ struct Revoked {
 
 /// A subject as it is printed: the API's fields under the API's names.
 #[derive(Serialize, Debug)]
+#[expect(clippy::struct_field_names, reason = "they are the API's")]
 struct Subject {
     namespace: String,
     subject: String,

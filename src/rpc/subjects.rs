@@ -166,18 +166,15 @@ pub(super) async fn revoke_issued(
     };
     fields.check()?;
     guard::named(caller, Right::SubjectsManage, &namespace)?;
-    let revoked = match subject {
-        Some(subject) => {
-            let name = (namespace, subject);
-            api.authority.revoke_issued(&ask, name, reason).await?
-        }
-        None => {
-            // It is a change to the namespace, and to all that was ever issued in it.
-            guard::check(guard::Needs::Right(Right::NamespacesManage), caller)?;
-            api.authority
-                .revoke_issued_in_namespace(&ask, namespace, reason)
-                .await?
-        }
+    let revoked = if let Some(subject) = subject {
+        let name = (namespace, subject);
+        api.authority.revoke_issued(&ask, name, reason).await?
+    } else {
+        // It is a change to the namespace, and to all that was ever issued in it.
+        guard::check(guard::Needs::Right(Right::NamespacesManage), caller)?;
+        api.authority
+            .revoke_issued_in_namespace(&ask, namespace, reason)
+            .await?
     };
     let reached = api.in_force(revoked.cursor).await?;
     Ok(v1::RevokeIssuedResponse {

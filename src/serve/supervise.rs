@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,9 @@ use crate::authority::Authority;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::rpc::{AdmissionLayer, Api, Identities};
 use crate::watch::Watch;
+
+/// How long a start waits to know what is in its own store.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs a server on the current runtime, until `shutdown` is cancelled.
 pub(super) async fn supervise(
@@ -46,6 +50,9 @@ async fn serve(
 ) -> Result<(), ServeError> {
     first_admin(options, engine.authority()).await?;
     let head = engine.detached.head().await?;
+    // Whoever calls first is recognised, also as the admin who was just made. If it takes too long, they are asked to
+    // come again.
+    let _ = engine.verifier.applied(head.revision, KNOWN_WITHIN).await;
     let drain = CancellationToken::new();
     let watch = Watch::new(
         Arc::clone(&engine.detached),

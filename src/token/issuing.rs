@@ -10,7 +10,7 @@ use super::policy::Policy;
 use super::scope::{Scope, Scopes};
 use super::standing::Standing;
 use super::text::Plan;
-use super::time::{Timestamp, TimestampOutOfRange};
+use super::time::{Span, Timestamp, TimestampOutOfRange};
 
 /// Scopes of a catalogue that are told: an error has to stay small.
 const SCOPES_TOLD_MAX: usize = 10;
@@ -145,7 +145,7 @@ fn breaches(policy: &Policy, token: &Token) -> Vec<Breach> {
     if policy.name_required && token.name.as_str().is_empty() {
         breaches.push(Breach::NameMissing);
     }
-    let max = policy.lifetime_max.map(|max| max.duration());
+    let max = policy.lifetime_max.map(Span::duration);
     match (token.expire_time, max) {
         (None, max) if policy.expiry_required || max.is_some() => breaches.push(Breach::EndMissing { max }),
         (Some(end), Some(max)) if token.create_time.until(end) > max => {

@@ -56,11 +56,10 @@ impl Recognised {
                 // One that may do less comes again, and is recognised as what it is now.
                 Loss::Revoked(_) | Loss::Suspended(_) | Loss::Narrowed { .. } => return false,
                 Loss::IssuedRevoked(not_before) if self.create_time <= not_before.time => return false,
-                Loss::IssuedRevoked(_) => {}
                 Loss::SecretRetired { version, retire_time } if version == self.presented.secret_version => {
                     self.until = self.until.into_iter().chain([retire_time]).min();
                 }
-                Loss::SecretRetired { .. } => {}
+                Loss::IssuedRevoked(_) | Loss::SecretRetired { .. } => {}
             }
         }
         true

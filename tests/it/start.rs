@@ -67,6 +67,7 @@ const SERVICES: [&str; 7] = [
     "tokenward.v1.ImportService",
     "tokenward.v1.NamespaceService",
     "tokenward.v1.RevocationService",
+    "tokenward.v1.SubjectService",
     "tokenward.v1.TokenService",
     "tokenward.v1.VerificationService",
 ];

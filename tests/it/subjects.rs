@@ -46,8 +46,8 @@ pub(crate) fn revoke_issued(target: Option<Target>) -> v1::RevokeIssuedRequest {
     }
 }
 
-fn subject(name: &str) -> Option<Target> {
-    Some(Target::Subject(name.to_owned()))
+fn subject(name: &str) -> Target {
+    Target::Subject(name.to_owned())
 }
 
 /// A stream of `notes`, from now on.
@@ -133,7 +133,7 @@ async fn a_subject_is_suspended_resumed_and_revoked_at_every_server_at_once() ->
     }
     let revoked = clients[1]
         .subjects
-        .revoke_issued(revoke_issued(subject("ada")))
+        .revoke_issued(revoke_issued(Some(subject("ada"))))
         .await?
         .into_inner();
     assert_eq!(revoked.propagation(), Propagation::Acknowledged);
@@ -212,7 +212,7 @@ async fn the_red_button_must_be_meant_and_permitted() -> Outcome {
     for (target, field) in [
         (None, "target"),
         (Some(Target::WholeNamespace(false)), "whole_namespace"),
-        (subject(""), "subject"),
+        (Some(subject("")), "subject"),
     ] {
         let answer = admin.subjects.revoke_issued(revoke_issued(target)).await;
         let refusal = refused(answer)?;
@@ -243,12 +243,12 @@ async fn the_red_button_must_be_meant_and_permitted() -> Outcome {
     assert_eq!(denied.map(|status| status.code()), Some(Code::PermissionDenied));
     lent[0]
         .subjects
-        .revoke_issued(revoke_issued(subject("ada")))
+        .revoke_issued(revoke_issued(Some(subject("ada"))))
         .await?;
     lent[1].subjects.revoke_issued(whole()).await?;
     // Among the credentials are those of whoever is above it.
-    for target in [subject("admin"), Some(Target::WholeNamespace(true))] {
-        let refusal = refused(lent[1].subjects.revoke_issued(in_system(target)).await)?;
+    for target in [subject("admin"), Target::WholeNamespace(true)] {
+        let refusal = refused(lent[1].subjects.revoke_issued(in_system(Some(target))).await)?;
         assert_eq!(
             (refusal.code, refusal.reason.as_str()),
             (Code::PermissionDenied, "NOT_GRANTABLE")

@@ -16,9 +16,11 @@ fn wrong(policy: v1::NamespacePolicy) -> Vec<String> {
     }
 }
 
-fn seconds(seconds: i64) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds, nanos: 0 })
+fn seconds(seconds: i64) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos: 0 }
 }
+
+const DAY: i64 = 86_400;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -33,132 +35,63 @@ proptest! {
     }
 }
 
+/// What is wrong with a policy that is otherwise empty.
+type Row = (&'static str, fn(&mut v1::NamespacePolicy));
+
+const OUT_OF_BOUNDS: [Row; 17] = [
+    ("self_management", |it| it.self_management = 9),
+    ("lifetime_default", |it| it.lifetime_default = Some(seconds(0))),
+    ("lifetime_max", |it| it.lifetime_max = Some(seconds(36_501 * DAY))),
+    ("scope_catalogue[1]", |it| {
+        it.scope_catalogue = vec!["read".to_owned(), "Write".to_owned()];
+    }),
+    ("tokens_per_subject_max", |it| it.tokens_per_subject_max = -1),
+    ("tokens_per_subject_max", |it| it.tokens_per_subject_max = 10_001),
+    ("entitled_plans[0]", |it| it.entitled_plans = vec![String::new()]),
+    ("entitled_plans", |it| {
+        it.entitled_plans = vec!["pro".to_owned(); 65];
+    }),
+    ("rotation_due_after", |it| {
+        it.rotation_due_after = Some(seconds(-1));
+    }),
+    ("overlap_default", |it| {
+        it.overlap_default = Some(v1::Overlap { overlap: None });
+    }),
+    ("overlap_default.duration", |it| {
+        it.overlap_default = Some(v1::Overlap {
+            overlap: Some(Shape::Duration(seconds(-1))),
+        });
+    }),
+    ("overlap_default.from_first_use", |it| {
+        it.overlap_default = Some(v1::Overlap {
+            overlap: Some(Shape::FromFirstUse(seconds(30 * DAY + 1))),
+        });
+    }),
+    ("overlap_max", |it| it.overlap_max = Some(seconds(30 * DAY + 1))),
+    ("retired_use", |it| it.retired_use = 4),
+    ("retired_tolerance", |it| {
+        it.retired_tolerance = Some(seconds(3601));
+    }),
+    ("rate_limit_default.requests", |it| {
+        it.rate_limit_default = Some(v1::RateLimit {
+            requests: 0,
+            period: Some(seconds(60)),
+        });
+    }),
+    ("rate_limit_default.period", |it| {
+        it.rate_limit_default = Some(v1::RateLimit {
+            requests: 1,
+            period: None,
+        });
+    }),
+];
+
 #[test]
 fn each_rule_has_its_bounds() {
-    let day = 86_400;
-    for (field, bad) in [
-        (
-            "self_management",
-            v1::NamespacePolicy {
-                self_management: 9,
-                ..Default::default()
-            },
-        ),
-        (
-            "lifetime_default",
-            v1::NamespacePolicy {
-                lifetime_default: seconds(0),
-                ..Default::default()
-            },
-        ),
-        (
-            "lifetime_max",
-            v1::NamespacePolicy {
-                lifetime_max: seconds(36_501 * day),
-                ..Default::default()
-            },
-        ),
-        (
-            "scope_catalogue[1]",
-            v1::NamespacePolicy {
-                scope_catalogue: vec!["read".to_owned(), "Write".to_owned()],
-                ..Default::default()
-            },
-        ),
-        (
-            "tokens_per_subject_max",
-            v1::NamespacePolicy {
-                tokens_per_subject_max: -1,
-                ..Default::default()
-            },
-        ),
-        (
-            "tokens_per_subject_max",
-            v1::NamespacePolicy {
-                tokens_per_subject_max: 10_001,
-                ..Default::default()
-            },
-        ),
-        (
-            "entitled_plans[0]",
-            v1::NamespacePolicy {
-                entitled_plans: vec![String::new()],
-                ..Default::default()
-            },
-        ),
-        (
-            "entitled_plans",
-            v1::NamespacePolicy {
-                entitled_plans: vec!["pro".to_owned(); 65],
-                ..Default::default()
-            },
-        ),
-        (
-            "rotation_due_after",
-            v1::NamespacePolicy {
-                rotation_due_after: seconds(-1),
-                ..Default::default()
-            },
-        ),
-        (
-            "overlap_default",
-            v1::NamespacePolicy {
-                overlap_default: Some(v1::Overlap { overlap: None }),
-                ..Default::default()
-            },
-        ),
-        (
-            "overlap_default.from_first_use",
-            v1::NamespacePolicy {
-                overlap_default: Some(v1::Overlap {
-                    overlap: seconds(30 * day + 1).map(Shape::FromFirstUse),
-                }),
-                ..Default::default()
-            },
-        ),
-        (
-            "overlap_max",
-            v1::NamespacePolicy {
-                overlap_max: seconds(30 * day + 1),
-                ..Default::default()
-            },
-        ),
-        (
-            "retired_use",
-            v1::NamespacePolicy {
-                retired_use: 4,
-                ..Default::default()
-            },
-        ),
-        (
-            "retired_tolerance",
-            v1::NamespacePolicy {
-                retired_tolerance: seconds(3601),
-                ..Default::default()
-            },
-        ),
-        (
-            "rate_limit_default.requests",
-            v1::NamespacePolicy {
-                rate_limit_default: Some(v1::RateLimit {
-                    requests: 0,
-                    period: seconds(60),
-                }),
-                ..Default::default()
-            },
-        ),
-        (
-            "rate_limit_default.period",
-            v1::NamespacePolicy {
-                rate_limit_default: Some(v1::RateLimit {
-                    requests: 1,
-                    period: None,
-                }),
-                ..Default::default()
-            },
-        ),
-    ] {
-        assert_eq!(wrong(bad), [format!("namespace.policy.{field}")]);
+    for (field, change) in OUT_OF_BOUNDS {
+        let mut policy = v1::NamespacePolicy::default();
+        change(&mut policy);
+        assert_eq!(wrong(policy), [format!("namespace.policy.{field}")]);
     }
     assert!(wrong(v1::NamespacePolicy::default()).is_empty());
 }

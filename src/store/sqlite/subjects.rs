@@ -13,7 +13,7 @@ use crate::token::Token;
 use crate::token::id::{Slug, TokenId};
 use crate::token::secret::RowKey;
 use crate::token::standing::Standing;
-use crate::token::text::Subject;
+use crate::token::text::{Plan, Subject};
 use crate::token::time::Timestamp;
 
 pub(super) const VERSIONS_OF_SUBJECTS: &str = "
@@ -131,7 +131,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, row: &StandingRow<'_>
         .bind(standing.namespace.as_str())
         .bind(standing.subject.as_str())
         .bind(sql(version))
-        .bind(standing.plan.as_ref().map(|plan| plan.as_str()))
+        .bind(standing.plan.as_ref().map(Plan::as_str))
         .bind(suspension.map(|it| it.time.micros()))
         .bind(suspension.map(|it| it.reason.as_str()))
         .bind(not_before.map(|it| it.time.micros()))

@@ -135,7 +135,9 @@ async fn set_plan(client: &mut Client, plan: &str) -> Outcome {
 }
 
 /// The code, the reason and the metadata of a refusal, in order.
-fn told(refused: Result<v1::Token, Status>) -> Fallible<(Code, String, Vec<(String, String)>)> {
+type Told = (Code, String, Vec<(String, String)>);
+
+fn told(refused: Result<v1::Token, Status>) -> Fallible<Told> {
     let status = refused.err().ok_or("it was issued")?;
     let info = status.get_details_error_info().ok_or("without a reason")?;
     let mut metadata: Vec<_> = info.metadata.into_iter().collect();

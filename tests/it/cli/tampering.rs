@@ -235,7 +235,8 @@ const TAMPERINGS: [(&str, &str); 26] = [
     ("DELETE FROM token WHERE version = 4", "token {4}: its row is missing, revision 4 was the last to concern it"),
     (
         "INSERT INTO token SELECT zeroblob(16), version, namespace, name, subject, scopes, labels, create_time,
-            expire_time, suspend_time, suspend_reason, revoke_time, revoke_reason, mac FROM token WHERE version = 6",
+            expire_time, suspend_time, suspend_reason, revoke_time, revoke_reason, mac, networks, rate_limit
+        FROM token WHERE version = 6",
         "token 00000000-0000-0000-0000-000000000000: it has a row, but no entry made it",
     ),
     (

@@ -247,23 +247,15 @@ async fn misplace(client: &mut Client, left: &mut Left, secret: &str) -> Outcome
     };
     errors.push(client.tokens.update(update).await.err());
     let suspend = v1::SuspendRequest {
-        token_id: text(),
         reason: format!("{secret}\0"),
+        token_id: text(),
         request_id: text(),
     };
     errors.push(client.tokens.suspend(suspend).await.err());
-    let resume = v1::ResumeRequest {
-        token_id: text(),
-        request_id: text(),
-    };
+    let [token_id, request_id, client_address] = [text(), text(), text()];
+    let resume = v1::ResumeRequest { token_id, request_id };
     errors.push(client.tokens.resume(resume).await.err());
-    let context = v1::VerifyRequest {
-        context: Some(v1::RequestContext {
-            client_address: text(),
-        }),
-        ..Default::default()
-    };
-    errors.push(client.verification.verify(context).await.err());
+    let context = Some(v1::RequestContext { client_address });
     let list = v1::ListRequest {
         namespace: "notes".to_owned(),
         page_token: text(),
@@ -283,6 +275,7 @@ async fn misplace(client: &mut Client, left: &mut Left, secret: &str) -> Outcome
     let verify = v1::VerifyRequest {
         namespace: text(),
         required_scopes: vec![format!("{secret} ")],
+        context,
         ..Default::default()
     };
     errors.push(client.verification.verify(verify).await.err());

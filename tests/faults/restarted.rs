@@ -1,11 +1,12 @@
 //! Postgres restarted again and again under load: nothing acknowledged is lost, nothing is done twice, and whoever
 //! was left without an answer gets one by asking again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokenward::clock::{Clock, ManualEntropy, SystemClock, random};
 use tokenward::proto::v1::{self, EntryKind};
 use tokenward::token::id::{RequestDigest, RequestId};
@@ -122,8 +123,24 @@ impl Ledger {
     /// Every change that was acknowledged is in the journal once, and no other is.
     fn check(&self, entries: Vec<v1::Entry>) {
         let mut left = self.written.borrow().changes.clone();
+        let mut first_uses = HashSet::new();
         for entry in entries {
             if entry.kind() == EntryKind::NamespaceCreated {
+                continue;
+            }
+            // Nobody asks for it: a secret was judged for the first time. It is written once, whatever fails.
+            if entry.kind() == EntryKind::TokenFirstUsed {
+                let body: Value = serde_json::from_slice(&entry.body).unwrap_or_default();
+                let version = body["change"]["token"]["change"]["first_used"]["version"].as_u64();
+                assert_eq!(
+                    (entry.actor.as_str(), version.is_some()),
+                    ("tokenward", true),
+                    "{body}"
+                );
+                assert!(
+                    first_uses.insert((entry.token_id, version)),
+                    "seed {SEED:#x}: {body}"
+                );
                 continue;
             }
             let acknowledged = left.remove(&entry.request_id);

@@ -213,6 +213,42 @@ async fn lists_are_filtered_and_counted() -> Outcome {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_filter_is_named() -> Outcome {
+    let (server, mut client) = with_three().await?;
+    let filter = v1::TokenFilter {
+        token_ids: vec!["x".to_owned(); 1001],
+        name_prefix: "a".repeat(201),
+        scope: "no scope".to_owned(),
+        labels: [("No".to_owned(), String::new())].into(),
+        states: vec![0, 99],
+        created_after: Some(prost_types::Timestamp {
+            seconds: 0,
+            nanos: -1,
+        }),
+        ..Default::default()
+    };
+    let refused = client.tokens.list(of_notes("shape", filter)).await;
+    let details = refused.err().and_then(|status| status.get_details_bad_request());
+    let violations = details
+        .map(|details| details.field_violations)
+        .unwrap_or_default();
+    let fields: std::collections::BTreeSet<_> =
+        violations.into_iter().map(|violation| violation.field).collect();
+    let wanted = [
+        "filter.created_after",
+        "filter.labels",
+        "filter.name_prefix",
+        "filter.scope",
+        "filter.states[0]",
+        "filter.states[1]",
+        "filter.token_ids",
+        "order_by",
+    ];
+    assert_eq!(fields, wanted.map(str::to_owned).into());
+    server.stop().await
+}
+
+#[tokio::test]
 async fn a_page_token_is_good_for_its_own_list_alone() -> Outcome {
     let server = Server::start()?;
     let mut client = server.client().await?;

@@ -2,6 +2,7 @@
 
 mod access;
 mod closed;
+mod matching;
 mod offline;
 mod postgres;
 mod served;

@@ -46,8 +46,8 @@ macro_rules! wanted {
     AND ($8::text IS NULL OR token.labels @> $8::text::jsonb)
     AND ($9::bigint IS NULL OR token.create_time + 0 >= $9)
     AND ($10::bigint IS NULL OR token.create_time + 0 < $10)
-    AND ($11::bigint IS NULL OR token.expire_time >= $11)
-    AND ($12::bigint IS NULL OR token.expire_time < $12)
+    AND ($11::bigint IS NULL OR token.expire_time + 0 >= $11)
+    AND ($12::bigint IS NULL OR token.expire_time + 0 < $12)
     AND ($13::uuid IS NULL OR uuid_send(token.id) <= uuid_send($13))
     AND ($14::bigint IS NULL OR $14 > (
         SELECT secret.create_time FROM secret WHERE secret.token_id = token.id ORDER BY secret.version DESC LIMIT 1

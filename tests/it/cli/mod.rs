@@ -3,6 +3,7 @@
 mod access;
 mod closed;
 mod import;
+mod matching;
 mod offline;
 mod postgres;
 mod served;

@@ -10,38 +10,38 @@ use crate::token::text::Subject;
 
 const TOKENS: u64 = 20_000;
 
-/// What is said of the keys: `NEAR` and `FAR` of each path.
+/// Where each begins and ends: some hundred tokens, as a read of a large table has them.
 const KEYS: [(&Statements, &str, &[&str], &[&str]); 5] = [
     (
         &BY_CREATE_TIME,
         "token_by_create_time",
         &["1800000000005000", "'00000000-0000-0000-0000-000000000000'"],
-        &["1800000000900000", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+        &["1800000000030000", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
     ),
     (
         &BY_NAME,
         "token_by_name",
         &["'name 100'", "'00000000-0000-0000-0000-000000000000'"],
-        &["'name 9'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+        &["'name 1020'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
     ),
     (
         &BY_EXPIRE_TIME,
         "token_by_expire_time",
         &["1800000000005000", "'00000000-0000-0000-0000-000000000000'"],
-        &["1800000000900000", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+        &["1800000000080000", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
     ),
     (
         &BY_NEVER,
         "token_by_expire_time",
         &["'00000000-0000-0000-0000-000000000000'"],
-        &["'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+        &["'01a3185c-5000-7000-8000-0000000005dc'"],
     ),
     (
         &BY_SUBJECT,
         "token_by_subject",
         &["'user:1'", "0", "'00000000-0000-0000-0000-000000000000'"],
         &[
-            "'user:9'",
+            "'user:1'",
             "1900000000000000",
             "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
         ],
@@ -192,8 +192,9 @@ async fn each_order_goes_by_its_index_whatever_the_filter() -> Tested {
                     );
                     if direction == 0 {
                         let plan = plan(&mut connection, mode, path.count, &filtered).await?;
-                        let by_index = plan.contains(&format!(" {index} "));
-                        assert!(by_index && !plan.contains("Seq Scan on token"), "{what}: {plan}");
+                        // No order is asked for, so another index may do; not without bounds.
+                        let bounded = plan.contains("Index Cond") && !plan.contains("Seq Scan on token");
+                        assert!(bounded, "{what}: {plan}");
                     }
                 }
             }

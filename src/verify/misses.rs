@@ -189,10 +189,10 @@ async fn run(
                 let standings = look.standings.into_iter();
                 let tokens = look.tokens.into_iter().zip(standings);
                 let tokens =
-                    tokens.map(|(token, standing)| Ok(token?.map(|token| under(token, standing.as_ref()))));
+                    tokens.map(|(token, standing)| Ok(token?.map(|token| under(&token, standing.as_ref()))));
                 let mut looked: HashMap<_, _> = digests.into_iter().zip(tokens).collect();
                 let to_try = look.to_try.into_iter();
-                let to_try = to_try.map(|(token, standing)| Arc::new(under(token, standing.as_ref())));
+                let to_try = to_try.map(|(token, standing)| Arc::new(under(&token, standing.as_ref())));
                 let to_try: Vec<_> = to_try.collect();
                 for (digests, asking) in asked.into_values() {
                     let found = found(&digests, &mut looked, &to_try, look.fence);
@@ -236,7 +236,7 @@ async fn run(
 }
 
 /// The token as its subject lets it be.
-fn under(token: Token, standing: Option<&Standing>) -> Token {
+fn under(token: &Token, standing: Option<&Standing>) -> Token {
     let above = Above {
         standing,
         not_before: None,

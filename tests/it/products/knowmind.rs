@@ -10,6 +10,10 @@ fn phone_label() -> std::collections::HashMap<String, String> {
     [("device".to_owned(), "phone".to_owned())].into()
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one product, from its first promise to its last"
+)]
 async fn walk(place: Place) -> Outcome {
     let mut scene = Scene::start(place).await?;
     let policy = v1::NamespacePolicy {

@@ -14,6 +14,10 @@ const HELD: [(&str, &str); 2] = [
     ),
 ];
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one product, from its first promise to its last"
+)]
 async fn walk(place: Place) -> Outcome {
     let mut scene = Scene::start(place).await?;
     let policy = v1::NamespacePolicy {

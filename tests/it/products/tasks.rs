@@ -2,6 +2,10 @@
 
 use super::*;
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one product, from its first promise to its last"
+)]
 async fn walk(place: Place) -> Outcome {
     let mut scene = Scene::start(place).await?;
     // KT1: beside another product, told apart by how they begin.
@@ -14,7 +18,7 @@ async fn walk(place: Place) -> Outcome {
         rate_limit_default: Some(per_minute(100)),
         rotation_due_after: Some(days(90)),
         scope_catalogue: ["GET:/api/tasks", "POST:/api/tasks", "DELETE:/api/tasks"]
-            .map(|scope| scope.to_lowercase())
+            .map(str::to_lowercase)
             .to_vec(),
         ..Default::default()
     };

@@ -2,6 +2,10 @@
 
 use super::*;
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one product, from its first promise to its last"
+)]
 async fn walk(place: Place) -> Outcome {
     let mut scene = Scene::start(place).await?;
     // TK1: two environments of one product, which no text can be of both. TK13: here tokens may manage tokens.

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cursor;
 pub mod fold;
+mod kind;
 pub mod link;
 pub mod narrowing;
 mod room;
@@ -22,6 +23,7 @@ use crate::token::standing::{Standing, SubjectChange};
 use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
 use fold::Misfit;
+pub use kind::Kind;
 use link::Link;
 pub use room::Room;
 
@@ -70,28 +72,6 @@ pub enum Change {
     },
     /// All that was issued in the namespace, up to its new not-before, is revoked.
     NamespaceIssuedRevoked(Namespace),
-}
-
-/// The kind of a change, for filters and tables.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    NamespaceCreated,
-    NamespaceUpdated,
-    TokenIssued,
-    TokenRotated,
-    TokenRevoked,
-    TokenSuspended,
-    TokenResumed,
-    TokenRedigested,
-    TokenImported,
-    TokenUpdated,
-    TokenFirstUsed,
-    TokenRetiredSecretUsed,
-    SubjectPlanSet,
-    SubjectSuspended,
-    SubjectResumed,
-    SubjectIssuedRevoked,
-    NamespaceIssuedRevoked,
 }
 
 /// The record a change leaves behind.
@@ -364,50 +344,6 @@ impl Entry {
             body,
             link,
         })
-    }
-}
-
-impl Kind {
-    pub const ALL: [Kind; 17] = [
-        Kind::NamespaceCreated,
-        Kind::NamespaceUpdated,
-        Kind::TokenIssued,
-        Kind::TokenRotated,
-        Kind::TokenRevoked,
-        Kind::TokenSuspended,
-        Kind::TokenResumed,
-        Kind::TokenRedigested,
-        Kind::TokenImported,
-        Kind::TokenUpdated,
-        Kind::TokenFirstUsed,
-        Kind::TokenRetiredSecretUsed,
-        Kind::SubjectPlanSet,
-        Kind::SubjectSuspended,
-        Kind::SubjectResumed,
-        Kind::SubjectIssuedRevoked,
-        Kind::NamespaceIssuedRevoked,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::NamespaceCreated => "namespace.created",
-            Kind::NamespaceUpdated => "namespace.updated",
-            Kind::TokenIssued => "token.issued",
-            Kind::TokenRotated => "token.rotated",
-            Kind::TokenRevoked => "token.revoked",
-            Kind::TokenSuspended => "token.suspended",
-            Kind::TokenResumed => "token.resumed",
-            Kind::TokenRedigested => "token.redigested",
-            Kind::TokenImported => "token.imported",
-            Kind::TokenUpdated => "token.updated",
-            Kind::TokenFirstUsed => "token.first_used",
-            Kind::TokenRetiredSecretUsed => "token.retired_secret_used",
-            Kind::SubjectPlanSet => "subject.plan_set",
-            Kind::SubjectSuspended => "subject.suspended",
-            Kind::SubjectResumed => "subject.resumed",
-            Kind::SubjectIssuedRevoked => "subject.issued_revoked",
-            Kind::NamespaceIssuedRevoked => "namespace.issued_revoked",
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What went wrong, as a gRPC status with `google.rpc` details: the only file that names status codes.
 
 mod not_issued;
+mod store;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -244,7 +245,7 @@ impl From<Problem> for Status {
                     Reason::Overloaded.status(error.to_string())
                 }
                 VerifyError::MissesExhausted { wait } => exhausted(&error, wait),
-                VerifyError::Store(error) => store(&error),
+                VerifyError::Store(error) => store::status(&error),
             },
             Problem::Watch(error) => match error {
                 WatchError::CursorExpired => Reason::CursorExpired.status(format!(
@@ -255,7 +256,7 @@ impl From<Problem> for Status {
                 WatchError::Overloaded | WatchError::CallerBusy => {
                     Reason::Overloaded.status(error.to_string())
                 }
-                WatchError::Store(error) => store(&error),
+                WatchError::Store(error) => store::status(&error),
             },
             Problem::Ended(ended) => match ended {
                 Ended::Draining => Reason::Draining.status(ended.to_string()),
@@ -268,7 +269,7 @@ impl From<Problem> for Status {
             Problem::NotYetApplied(error) => {
                 Reason::NotYetApplied.status(format!("{error}; retry with the same request id"))
             }
-            Problem::Store(error) => store(&error),
+            Problem::Store(error) => store::status(&error),
             Problem::DeadlineExceeded { allowed } => {
                 Reason::DeadlineExceeded.status(format!("not answered within {allowed:?}"))
             }
@@ -372,28 +373,7 @@ fn authority(error: AuthorityError) -> Status {
             tracing::error!(%misfit, "a stored token does not fit its own history");
             Reason::Internal.status("the store is corrupt")
         }
-        AuthorityError::Store(error) => store(&error),
-    }
-}
-
-/// What the driver said goes to the log; the caller learns what to do.
-fn store(error: &StoreError) -> Status {
-    let cause = error.cause();
-    match error {
-        StoreError::Unavailable(_) => {
-            tracing::warn!(cause, "the store is unavailable");
-            Reason::StoreUnavailable
-                .status("the store does not answer; whether a change was made is unknown: retry with the same request id")
-        }
-        StoreError::Forked { what } => {
-            tracing::error!(what, "the store is not the one that was followed");
-            Reason::StoreForked
-                .status("the store is not the one this server has followed; call another server")
-        }
-        StoreError::Corrupt { what } => {
-            tracing::error!(what, "the store is corrupt");
-            Reason::Internal.status("the store is corrupt")
-        }
+        AuthorityError::Store(error) => store::status(&error),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Facts for tests: plain ones to change a field of, and arbitrary ones.
 
+mod policy;
+
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
@@ -15,15 +17,15 @@ use super::format::{Body, Format, Prefix};
 use super::id::{Slug, TokenId};
 use super::namespace::Namespace;
 use super::network::Networks;
-use super::overlap::Overlap;
 use super::phc::Phc;
-use super::policy::{Policy, RateLimit, RetiredUse, SelfManagement};
+use super::policy::{Policy, RateLimit};
 use super::scope::{LabelKey, Labels, Scope, Scopes};
 use super::secret::{Digest, Pepper, PepperId, Peppers, Secret};
 use super::standing::{Standing, SubjectChange};
 use super::text::{LabelValue, Name, Plan, Reason, Subject};
 use super::time::{Span, Timestamp};
 use super::{KeptSecret, Token, Withdrawal};
+pub(crate) use policy::any_policy;
 
 /// Text that breaks what quotes, escapes, normalises, folds case or counts bytes.
 pub(crate) const HARD_TEXT: [&str; 12] = [
@@ -246,54 +248,6 @@ fn any_scopes() -> impl Strategy<Value = Scopes> {
     let scope = "[a-z0-9._:/*-]{1,100}".prop_map(|text| Scope::try_from(text).unwrap());
     btree_set(scope, 0..5)
         .prop_map(|scopes| Scopes::try_from(scopes.into_iter().collect::<Vec<_>>()).unwrap())
-}
-
-/// Rules that need not go together.
-pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
-    let self_management = select(vec![
-        SelfManagement::Off,
-        SelfManagement::Own,
-        SelfManagement::ByScope,
-    ]);
-    let spans = (
-        option::of(any_span()),
-        option::of(any_span()),
-        option::of(any_span()),
-        option::of(any_span()),
-        any_span(),
-    );
-    let overlap = prop_oneof![
-        Just(Overlap::None),
-        any_span().prop_map(Overlap::For),
-        any_span().prop_map(Overlap::FromFirstUse),
-    ];
-    let retired_use = select(vec![RetiredUse::Ignore, RetiredUse::Report, RetiredUse::Suspend]);
-    let issuing = (
-        any::<(bool, bool)>(),
-        any_scopes(),
-        option::of(any::<NonZeroU32>()),
-        btree_set(any_text(1, 63), 0..3),
-    );
-    let using = (overlap, retired_use, option::of(any_rate_limit()));
-    (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed())
-        .prop_map(|(self_management, spans, issuing, using)| Policy {
-        self_management,
-        lifetime_default: spans.0,
-        lifetime_max: spans.1,
-        expiry_required: issuing.0.0,
-        name_required: issuing.0.1,
-        scope_catalogue: issuing.1,
-        tokens_per_subject_max: issuing.2,
-        entitled_plans: issuing.3,
-        rotation_due_after: spans.2,
-        overlap_default: using.0,
-        overlap_max: spans.3,
-        retired_use: using.1,
-        retired_tolerance: spans.4,
-        rate_limit_default: using.2,
-    })
-        // So many generators in one are more than a stack takes.
-        .boxed()
 }
 
 pub(crate) fn any_namespace() -> impl Strategy<Value = Namespace> {

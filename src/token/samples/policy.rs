@@ -1,0 +1,59 @@
+//! Arbitrary policies.
+
+use proptest::collection::btree_set;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::num::NonZeroU32;
+
+use super::super::overlap::Overlap;
+use super::super::policy::{Policy, RetiredUse, SelfManagement};
+use super::{any_rate_limit, any_scopes, any_span, any_text};
+
+/// Rules that need not go together.
+pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
+    let self_management = select(vec![
+        SelfManagement::Off,
+        SelfManagement::Own,
+        SelfManagement::ByScope,
+    ]);
+    let spans = (
+        option::of(any_span()),
+        option::of(any_span()),
+        option::of(any_span()),
+        option::of(any_span()),
+        any_span(),
+    );
+    let overlap = prop_oneof![
+        Just(Overlap::None),
+        any_span().prop_map(Overlap::For),
+        any_span().prop_map(Overlap::FromFirstUse),
+    ];
+    let retired_use = select(vec![RetiredUse::Ignore, RetiredUse::Report, RetiredUse::Suspend]);
+    let issuing = (
+        any::<(bool, bool)>(),
+        any_scopes(),
+        option::of(any::<NonZeroU32>()),
+        btree_set(any_text(1, 63), 0..3),
+    );
+    let using = (overlap, retired_use, option::of(any_rate_limit()));
+    (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed())
+        .prop_map(|(self_management, spans, issuing, using)| Policy {
+        self_management,
+        lifetime_default: spans.0,
+        lifetime_max: spans.1,
+        expiry_required: issuing.0.0,
+        name_required: issuing.0.1,
+        scope_catalogue: issuing.1,
+        tokens_per_subject_max: issuing.2,
+        entitled_plans: issuing.3,
+        rotation_due_after: spans.2,
+        overlap_default: using.0,
+        overlap_max: spans.3,
+        retired_use: using.1,
+        retired_tolerance: spans.4,
+        rate_limit_default: using.2,
+    })
+        // So many generators in one are more than a stack takes.
+        .boxed()
+}

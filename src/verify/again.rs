@@ -37,7 +37,7 @@ impl Verifier {
         let directory = self.known.directory();
         Ok(now.is_some_and(|now| {
             let now = match directory.get(&now.namespace) {
-                Some(namespace) => under(namespace, now),
+                Some(namespace) => under::namespace(namespace, now),
                 None => return false,
             };
             let secret = now.secret_of_version(secret_version);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use super::budget::{Budget, Charge};
-use super::{Known, VerifyError};
+use super::{Known, VerifyError, under};
 use crate::clock::Clock;
 use crate::journal::Revision;
 use crate::limit::Allowance;
@@ -16,7 +16,6 @@ use crate::store::{BadRow, Store, StoreError};
 use crate::token::Token;
 use crate::token::format::Hint;
 use crate::token::secret::Digest;
-use crate::token::standing::{Above, Standing};
 
 /// The most look-ups of one query; each asks for at most three digests.
 const BATCH_MAX: usize = 256;
@@ -150,6 +149,11 @@ impl Misses {
     }
 }
 
+/// What was looked up is from where the store has not come as far: from a primary that was deposed, say.
+pub(super) fn older() -> VerifyError {
+    StoreError::Unavailable("a look-up was older than the journal".into()).into()
+}
+
 fn gone() -> VerifyError {
     StoreError::Unavailable("the look-ups have ended".into()).into()
 }
@@ -188,11 +192,13 @@ async fn run(
                 // What is said of the subject is in force for the token, and kept with it.
                 let standings = look.standings.into_iter();
                 let tokens = look.tokens.into_iter().zip(standings);
-                let tokens =
-                    tokens.map(|(token, standing)| Ok(token?.map(|token| under(&token, standing.as_ref()))));
+                let tokens = tokens.map(|(token, standing)| {
+                    Ok(token?.map(|token| under::subject(&token, standing.as_ref())))
+                });
                 let mut looked: HashMap<_, _> = digests.into_iter().zip(tokens).collect();
                 let to_try = look.to_try.into_iter();
-                let to_try = to_try.map(|(token, standing)| Arc::new(under(&token, standing.as_ref())));
+                let to_try =
+                    to_try.map(|(token, standing)| Arc::new(under::subject(&token, standing.as_ref())));
                 let to_try: Vec<_> = to_try.collect();
                 for (digests, asking) in asked.into_values() {
                     let found = found(&digests, &mut looked, &to_try, look.fence);
@@ -233,15 +239,6 @@ async fn run(
             }
         }
     }
-}
-
-/// The token as its subject lets it be.
-fn under(token: &Token, standing: Option<&Standing>) -> Token {
-    let above = Above {
-        standing,
-        not_before: None,
-    };
-    token.under(above).into_owned()
 }
 
 /// What the store has under any of the digests. A row that was tampered with is an answer only where no other digest

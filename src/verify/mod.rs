@@ -11,9 +11,9 @@ mod samples;
 #[cfg(test)]
 mod tests;
 mod trials;
+mod under;
 mod uses;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -33,14 +33,13 @@ use crate::token::change::{Redigest, Used};
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, Peppers, Secret};
-use crate::token::standing::Above;
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
 pub use budget::MISSES;
 pub use cache::Cache;
 pub use error::{NotJudging, NotYetApplied, VerifyError};
 use follower::Follower;
 pub use follower::{Following, Stop};
-use misses::{Digests, Found, Misses};
+use misses::{Digests, Found, Misses, older};
 use trials::Trials;
 use uses::Uses;
 
@@ -306,7 +305,7 @@ impl Verifier {
                 revision,
             };
         }
-        let token = under(namespace, token);
+        let token = under::namespace(namespace, token);
         let now = self.clock.now();
         let verdict = judge(&token, digest, need, now);
         self.uses.note((&token, namespace), digest, &verdict, now);
@@ -384,24 +383,6 @@ impl Verifier {
     pub fn following(&self) -> watch::Receiver<Following> {
         self.following.clone()
     }
-}
-
-/// The token with what its namespace takes from it.
-fn under(namespace: &Namespace, token: Arc<Token>) -> Arc<Token> {
-    let above = Above {
-        standing: None,
-        not_before: namespace.not_before.as_ref(),
-    };
-    let revoked = match token.under(above) {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(revoked) => Some(Arc::new(revoked)),
-    };
-    revoked.unwrap_or(token)
-}
-
-/// What was looked up is from where the store has not come as far: from a primary that was deposed, say.
-fn older() -> VerifyError {
-    StoreError::Unavailable("a look-up was older than the journal".into()).into()
 }
 
 impl Known {

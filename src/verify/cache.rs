@@ -70,13 +70,18 @@ impl Cache {
 
     pub fn get(&self, digest: &Digest) -> Option<Arc<Token>> {
         let cached = self.tokens.get(&self.ids.get(digest)?)?;
-        let last_change = self.subjects[cached.subject_stripe].load(Ordering::Acquire);
-        (last_change <= cached.fence.get()).then_some(cached.token)
+        self.is_current(&cached).then_some(cached.token)
     }
 
-    /// Keeps `token`, read with what is said of its subject at `fence`, unless a later change to it was applied
-    /// meanwhile: then the read may be older than the change, and would be accepted for ever. A change to its subject
-    /// need not be looked for: whenever it is applied, before or after, it is later than the fence.
+    /// Whether nothing was said of its subject since it was read.
+    fn is_current(&self, cached: &Cached) -> bool {
+        let last_change = self.subjects[cached.subject_stripe].load(Ordering::Acquire);
+        last_change <= cached.fence.get()
+    }
+
+    /// Keeps `token`, read with what is said of its subject at `fence`, unless a later change to either was applied
+    /// meanwhile: then the read may be older than the change, and would be accepted for ever. A change to the subject
+    /// that is applied from here on makes a miss of it: it is later than the fence.
     pub fn fill(&self, digest: Digest, token: &Arc<Token>, fence: Revision) -> bool {
         // The lock is held over the insert: an eviction comes wholly before it, and is seen, or wholly after.
         let last_change = self.stripe(token.id);
@@ -88,6 +93,9 @@ impl Cache {
             fence,
             subject_stripe: subject_stripe(&token.namespace, &token.subject),
         };
+        if !self.is_current(&cached) {
+            return false;
+        }
         self.tokens.insert(token.id, cached);
         drop(last_change);
         self.ids.insert(digest, token.id);

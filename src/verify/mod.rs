@@ -263,13 +263,13 @@ impl Verifier {
         if fence < applied {
             return Err(older());
         }
-        let namespace = if may_cache {
-            namespace
+        // What is said of the namespace is as fresh as what is said of the token.
+        let directory = if may_cache {
+            self.known.directory()
         } else {
-            // What is said of the namespace is as fresh as what is said of the token.
-            let directory = self.store.directory().await?.record;
-            directory.get(&namespace.slug).cloned().unwrap_or(namespace)
+            Arc::new(self.store.directory().await?.record)
         };
+        let namespace = directory.get(&namespace.slug).cloned().unwrap_or(namespace);
         Ok(match token {
             Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
             None => Judged {

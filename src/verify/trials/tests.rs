@@ -11,6 +11,7 @@ use crate::token::change::TokenChange;
 use crate::token::format::Body;
 use crate::token::samples::{imported, imported_text, instant, namespace, pepper, slug, token, withdrawal};
 use crate::token::secret::PepperId;
+use crate::token::standing::SubjectChange;
 use crate::token::verdict::{Refusal, Verdict};
 use crate::verify::samples::{Scene, is_accepted};
 use crate::verify::{Consistency, MISSES};
@@ -129,6 +130,48 @@ async fn a_revocation_while_it_is_tried_is_seen() -> Answer<()> {
     gate.open();
     assert_eq!(judging.await??, Verdict::Refused(Refusal::Revoked));
     assert_eq!(scene.verdict(text(0)).await?, Verdict::Refused(Refusal::Revoked));
+    Ok(())
+}
+
+/// The same of what is said of its subject.
+#[tokio::test]
+async fn a_suspension_of_its_subject_while_it_is_tried_is_seen() -> Answer<()> {
+    let scene = scene(1).await?;
+    let gate = scene.faulty.hold(Call::TokensByDigest);
+    let judging = scene.judging(text(0));
+    gate.arrived().await;
+    let subject = (slug("tasks"), of_tasks(0).subject);
+    let suspended = SubjectChange::Suspended(withdrawal(instant(1)));
+    scene
+        .write(Draft::of_subject(origin(), None, subject, suspended)?)
+        .await?;
+    gate.open();
+    assert_eq!(judging.await??, Verdict::Refused(Refusal::Suspended));
+    assert_eq!(
+        scene.verdict(text(0)).await?,
+        Verdict::Refused(Refusal::Suspended)
+    );
+    Ok(())
+}
+
+/// And of what is said of its namespace.
+#[tokio::test]
+async fn a_revocation_of_its_namespace_while_it_is_tried_is_seen() -> Answer<()> {
+    let scene = scene(1).await?;
+    let gate = scene.faulty.hold(Call::TokensByDigest);
+    let judging = scene.judging(text(0));
+    gate.arrived().await;
+    let directory = scene.store.directory().await?;
+    let tasks = directory.record.get(&slug("tasks")).ok_or("it is there")?;
+    let revoked = Namespace {
+        not_before: Some(withdrawal(instant(1))),
+        ..Namespace::clone(tasks)
+    };
+    scene
+        .write(Draft::of_revoked_namespace(origin(), directory.version, revoked))
+        .await?;
+    gate.open();
+    assert_eq!(judging.await??, Verdict::Refused(Refusal::Revoked));
     Ok(())
 }
 

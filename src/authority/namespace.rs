@@ -11,7 +11,6 @@ use crate::token::namespace::{Directory, Namespace};
 use crate::token::policy::{Policy, PolicyUpdate};
 use crate::token::standing;
 use crate::token::text::{Name, Reason};
-use crate::token::time::Timestamp;
 
 impl Authority {
     /// Creates a namespace whose prefix overlaps no other's.
@@ -77,7 +76,7 @@ impl Authority {
                     let namespace = Namespace {
                         display_name,
                         policy,
-                        update_time: update_time(before, &origin),
+                        update_time: origin.time.later_than(before.update_time),
                         ..Namespace::clone(before)
                     };
                     Ok(Draft::of_namespace(origin, directory.version, namespace))
@@ -119,7 +118,7 @@ impl Authority {
                 let last = before.not_before.as_ref();
                 let namespace = Namespace {
                     not_before: Some(standing::revoke_issued(last, newest, origin.time, reason.clone())),
-                    update_time: update_time(before, &origin),
+                    update_time: origin.time.later_than(before.update_time),
                     ..Namespace::clone(before)
                 };
                 Ok(Draft::of_revoked_namespace(origin, directory.version, namespace))
@@ -197,12 +196,6 @@ impl Authority {
             },
         }
     }
-}
-
-/// A clock that was set back must not give a second state the etag of the first.
-fn update_time(before: &Namespace, origin: &Origin) -> Timestamp {
-    let later = Timestamp::from_micros(before.update_time.micros() + 1);
-    origin.time.max(later.unwrap_or(Timestamp::MAX))
 }
 
 fn check(policy: &Policy) -> Result<(), AuthorityError> {

@@ -162,14 +162,10 @@ pub fn standing(
     time: Timestamp,
 ) -> Result<Standing, Misfit> {
     let mut after = match before {
-        Some(before) => {
-            // A clock that was set back must not give a second state the etag of the first.
-            let later = Timestamp::from_micros(before.update_time.micros() + 1);
-            Standing {
-                update_time: time.max(later.unwrap_or(Timestamp::MAX)),
-                ..before.clone()
-            }
-        }
+        Some(before) => Standing {
+            update_time: time.later_than(before.update_time),
+            ..before.clone()
+        },
         None => Standing {
             namespace: namespace.clone(),
             subject: subject.clone(),

@@ -79,7 +79,7 @@ impl<'a> Above<'a> {
     /// When a token is issued at `now`, so that nothing said before revokes it: the clock may be behind.
     pub fn issue_time(self, now: Timestamp) -> Timestamp {
         self.newest_not_before()
-            .map_or(now, |not_before| now.max(next(not_before)))
+            .map_or(now, |not_before| now.later_than(not_before))
     }
 }
 
@@ -136,14 +136,9 @@ pub fn revoke_issued(
     now: Timestamp,
     reason: Reason,
 ) -> Withdrawal {
-    let later = before.map(|before| next(before.time));
-    let time = later.into_iter().chain(newest).fold(now, Timestamp::max);
+    let later = before.map_or(now, |before| now.later_than(before.time));
+    let time = newest.map_or(later, |newest| later.max(newest));
     Withdrawal { time, reason }
-}
-
-/// The first instant after this one.
-fn next(instant: Timestamp) -> Timestamp {
-    Timestamp::from_micros(instant.micros() + 1).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

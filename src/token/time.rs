@@ -39,6 +39,12 @@ impl Timestamp {
         Timestamp::from_micros(self.0.checked_add(span).ok_or(TimestampOutOfRange)?)
     }
 
+    /// This instant, or the first one after `before` where this is not later: a clock that was set back does not bring
+    /// the same instant twice. After the last instant there is none.
+    pub fn later_than(self, before: Timestamp) -> Timestamp {
+        self.max(Timestamp::from_micros(before.0 + 1).unwrap_or(Timestamp::MAX))
+    }
+
     /// The time from `self` to `later`; zero when `later` is not later.
     pub fn until(self, later: Timestamp) -> Duration {
         Duration::from_micros(u64::try_from(later.0 - self.0).unwrap_or(0))
@@ -125,5 +131,31 @@ impl fmt::Display for Timestamp {
             // jiff's range ends a few hours before ours does.
             Err(_) => write!(f, "{} us", self.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Timestamp;
+    use crate::token::samples::any_instant;
+
+    proptest! {
+        #[test]
+        fn what_is_later_comes_after_what_was_before_and_no_later_than_it_must(
+            now in any_instant(),
+            before in any_instant(),
+        ) {
+            prop_assume!(before < Timestamp::MAX);
+            let later = now.later_than(before);
+            prop_assert!(later > before);
+            prop_assert_eq!(later.micros(), now.micros().max(before.micros() + 1));
+        }
+    }
+
+    #[test]
+    fn nothing_is_later_than_the_last_instant() {
+        assert_eq!(Timestamp::MIN.later_than(Timestamp::MAX), Timestamp::MAX);
     }
 }

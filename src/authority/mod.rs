@@ -56,6 +56,7 @@ pub use matching::{Preview, Run, SAMPLE_MAX};
 pub use plan::{Matching, PLAN_KEPT};
 pub use retry::ANSWER_KEPT;
 pub use subject::SubjectName;
+use surroundings::Surroundings;
 pub use writer::Writer;
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
@@ -260,22 +261,21 @@ impl Authority {
         }
     }
 
-    /// Changes a token, if the caller has `right` over it: decides on what it is now, again if that changed
-    /// before it was written. `complete` adds to the draft what it needs besides.
+    /// Changes a token, if the caller has `right` over it: decides on what it is now and what is said of it elsewhere,
+    /// again if it changed before it was written.
     async fn change_token(
         &self,
         (ask, right): (&Ask, Right),
         id: TokenId,
         origin: Origin,
-        decide: impl Fn(&Token) -> Result<Option<TokenChange>, AuthorityError>,
-        complete: impl Fn(Draft) -> Result<Draft, AuthorityError>,
+        decide: impl Fn(&Token, &Surroundings) -> Result<Option<TokenChange>, AuthorityError>,
     ) -> Result<Step<Token>, AuthorityError> {
         for _ in 0..DECISIONS_MAX {
             let stored = self.token_for(&ask.caller, right, id).await?;
             let token = &stored.record;
             let surroundings = self.surroundings(&token.namespace, &token.subject).await?;
             let above = surroundings.above();
-            let Some(change) = decide(&token.revoked_under(above))? else {
+            let Some(change) = decide(&token.revoked_under(above), &surroundings)? else {
                 // Where it is another's revocation that leaves nothing to do, that must be in force.
                 let version = match above.revocation(token) {
                     Some(_) if token.revocation.is_none() => stored.version.max(surroundings.version()),
@@ -284,7 +284,7 @@ impl Authority {
                 let shown = token.under(above).into_owned();
                 return Ok(Step::Unchanged(self.changed(shown, version)));
             };
-            let draft = complete(Draft::of_token(origin.clone(), Some(&stored), change)?)?;
+            let draft = Draft::of_token(origin.clone(), Some(&stored), change)?;
             if let Some(step) = self.commit(draft, token_of).await? {
                 return Ok(step.map(|token| token.under(above).into_owned()));
             }

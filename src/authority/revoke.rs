@@ -1,6 +1,6 @@
 //! Revoke: for ever.
 
-use super::{Ask, Authority, AuthorityError, Changed, Step};
+use super::{Ask, Authority, AuthorityError, Changed, Step, Surroundings};
 use crate::journal::{Change, Entry};
 use crate::token::change::{self, TokenChange};
 use crate::token::id::TokenId;
@@ -61,8 +61,8 @@ impl Authority {
             time: origin.time,
             reason: reason.clone(),
         };
-        let decide = |token: &Token| Ok(change::revoke(token, withdrawal.clone()));
-        self.change_token((ask, right), token_id, origin.clone(), decide, Ok)
+        let decide = |token: &Token, _: &Surroundings| Ok(change::revoke(token, withdrawal.clone()));
+        self.change_token((ask, right), token_id, origin.clone(), decide)
             .await
     }
 

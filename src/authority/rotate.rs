@@ -1,13 +1,12 @@
 //! Rotate: a new secret for a token that stays what it is.
 
-use super::{Ask, Authority, AuthorityError, Changed, Minted, Step};
-use crate::journal::{Change, Entry};
+use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Minted, Step, token_of};
+use crate::journal::{Change, Draft, Entry};
 use crate::token::change::{self, TokenChange};
 use crate::token::id::{Slug, TokenId};
 use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
 use crate::token::policy::Policy;
-use crate::token::{KeptSecret, Token};
 
 impl Authority {
     /// Gives the token a new secret; one older secret lives on as `overlap` says, else as its namespace does, all others
@@ -38,42 +37,36 @@ impl Authority {
         token_id: TokenId,
         asked: Option<Overlap>,
     ) -> Result<Step<Minted>, AuthorityError> {
-        let namespace = self
-            .token_for(&ask.caller, Right::TokensRotate, token_id)
-            .await?
-            .record
-            .namespace;
-        let directory = self.store.directory().await?.record;
-        let namespace = directory
-            .get(&namespace)
-            .ok_or(AuthorityError::NamespaceNotFound(namespace))?;
-        let overlap = overlap(asked, &namespace.policy)?;
-        let secret = self.mint(&namespace.format);
         let origin = self.origin(ask);
-        let first = self.keep(&namespace.format, &secret, 1, &origin);
-        let decide = |token: &Token| {
+        for _ in 0..DECISIONS_MAX {
+            let stored = self.token_for(&ask.caller, Right::TokensRotate, token_id).await?;
+            let token = &stored.record;
+            let surroundings = self.surroundings(&token.namespace, &token.subject).await?;
+            let (above, namespace) = (surroundings.above(), &surroundings.namespace);
+            let overlap = overlap(asked, &namespace.policy)?;
+            let secret = self.mint(&namespace.format);
             let version = token.current_secret().map_or(1, |kept| kept.version + 1);
-            let kept = KeptSecret {
-                version,
-                ..first.clone()
-            };
+            let kept = self.keep(&namespace.format, &secret, version, &origin);
             // Whoever calls with it has it, though that may not be in the record yet.
             let own = ask.caller.presented().filter(|(own, _)| own.id == token_id);
             let used = own.map(|(_, version)| version);
-            let change = change::rotate(token, kept, (overlap, asked.is_none()), used);
-            change.map(Some).map_err(AuthorityError::of_token(token_id))
-        };
-        let complete = |draft| self.with_answer(ask, &secret, draft);
-        let step = self
-            .change_token(
-                (ask, Right::TokensRotate),
-                token_id,
-                origin.clone(),
-                decide,
-                complete,
+            let change = change::rotate(
+                &token.revoked_under(above),
+                kept,
+                (overlap, asked.is_none()),
+                used,
             )
-            .await?;
-        Ok(step.map(|token| Minted { token, secret }))
+            .map_err(AuthorityError::of_token(token_id))?;
+            let draft = Draft::of_token(origin.clone(), Some(&stored), change)?;
+            let draft = self.with_answer(ask, &secret, draft)?;
+            if let Some(step) = self.commit(draft, token_of).await? {
+                return Ok(step.map(|token| Minted {
+                    token: token.under(above).into_owned(),
+                    secret,
+                }));
+            }
+        }
+        Err(AuthorityError::Contention)
     }
 }
 

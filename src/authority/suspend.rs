@@ -1,6 +1,6 @@
 //! Suspend and Resume: withdrawn for now, and given back.
 
-use super::{Ask, Authority, AuthorityError, Changed, Step};
+use super::{Ask, Authority, AuthorityError, Changed, Step, Surroundings};
 use crate::journal::{Change, Entry};
 use crate::token::change::{self, TokenChange};
 use crate::token::id::TokenId;
@@ -21,11 +21,11 @@ impl Authority {
             time: origin.time,
             reason: reason.clone(),
         };
-        let decide = |token: &Token| {
+        let decide = |token: &Token, _: &Surroundings| {
             let change = change::suspend(token, withdrawal.clone());
             change.map_err(AuthorityError::of_token(token_id))
         };
-        let suspending = self.change_token((ask, Right::TokensUpdate), token_id, origin.clone(), decide, Ok);
+        let suspending = self.change_token((ask, Right::TokensUpdate), token_id, origin.clone(), decide);
         let step = self.once(ask, suspending).await?;
         let same = |change: &TokenChange| matches!(change, TokenChange::Suspended(before) if before.reason == reason);
         self.updated(ask, token_id, step, same).await
@@ -33,9 +33,11 @@ impl Authority {
 
     /// Makes a suspended token active again.
     pub async fn resume(&self, ask: &Ask, token_id: TokenId) -> Result<Changed<Token>, AuthorityError> {
-        let decide = |token: &Token| change::resume(token).map_err(AuthorityError::of_token(token_id));
+        let decide = |token: &Token, _: &Surroundings| {
+            change::resume(token).map_err(AuthorityError::of_token(token_id))
+        };
         let origin = self.origin(ask);
-        let resuming = self.change_token((ask, Right::TokensUpdate), token_id, origin, decide, Ok);
+        let resuming = self.change_token((ask, Right::TokensUpdate), token_id, origin, decide);
         let step = self.once(ask, resuming).await?;
         let same = |change: &TokenChange| *change == TokenChange::Resumed;
         self.updated(ask, token_id, step, same).await

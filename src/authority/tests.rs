@@ -141,8 +141,7 @@ async fn what_changed_meanwhile_is_decided_again() -> Answer<()> {
     // What is revoked meanwhile is not rotated any more; nor is one revoked twice.
     let id = scene.issue().await?.record.token.id;
     let gates = [Gate::default(), Gate::default()];
-    // A rotation reads the token once more, for its namespace.
-    scene.faulty.nth(2, Call::Token, Fault::Held(gates[0].clone()));
+    scene.faulty.nth(1, Call::Token, Fault::Held(gates[0].clone()));
     let rotating = scene.rotating(id, HOUR);
     gates[0].arrived().await;
     scene.faulty.nth(1, Call::Token, Fault::Held(gates[1].clone()));
@@ -322,5 +321,33 @@ async fn an_expired_token_may_be_revoked_but_not_rotated() -> Answer<()> {
     });
     assert_eq!(refused, expired);
     scene.authority.revoke(&ask(), token.id, reason()).await?;
+    Ok(())
+}
+
+/// A look at the directory is at every namespace there is.
+#[tokio::test(start_paused = true)]
+async fn what_a_change_is_decided_on_is_read_once() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let id = scene.issue().await?.record.token.id;
+    let authority = &scene.authority;
+    let renamed = crate::token::update::Update {
+        name: Some(crate::token::samples::name("Phone")),
+        ..Default::default()
+    };
+    let asked = ask();
+    let read = [Call::Token, Call::Directory, Call::Standings];
+    let mut before = read.map(|call| scene.faulty.calls(call));
+    for verb in ["update", "rotate", "suspend", "resume", "revoke"] {
+        match verb {
+            "update" => drop(authority.update(&asked, id, None, renamed.clone()).await?),
+            "rotate" => drop(authority.rotate(&asked, id, overlap_of(HOUR)).await?),
+            "suspend" => drop(authority.suspend(&asked, id, reason()).await?),
+            "resume" => drop(authority.resume(&asked, id).await?),
+            _ => drop(authority.revoke(&asked, id, reason()).await?),
+        }
+        let after = read.map(|call| scene.faulty.calls(call));
+        assert_eq!(after, before.map(|calls| calls + 1), "{verb}");
+        before = after;
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Update: what of a token is changed in place.
 
-use super::{Ask, Authority, AuthorityError, Changed, Step};
+use super::{Ask, Authority, AuthorityError, Changed, Step, Surroundings};
 use crate::journal::fold;
 use crate::token::Token;
 use crate::token::change::TokenChange;
@@ -33,21 +33,15 @@ impl Authority {
         asked: &Update,
     ) -> Result<Step<Token>, AuthorityError> {
         let origin = self.origin(ask);
-        let stored = self.token_for(&ask.caller, Right::TokensUpdate, token_id).await?;
-        let directory = self.store.directory().await?.record;
-        let namespace = stored.record.namespace;
-        let policy = &directory
-            .get(&namespace)
-            .ok_or(AuthorityError::NamespaceNotFound(namespace))?
-            .policy;
-        let decide = |token: &Token| {
+        let decide = |token: &Token, around: &Surroundings| {
+            let policy = &around.namespace.policy;
             if etag.is_some_and(|etag| *etag != token.etag()) {
                 return Err(AuthorityError::EtagMismatch);
             }
             let change = update(token, asked, origin.time).map_err(AuthorityError::of_token(token_id))?;
             change.map_or(Ok(None), |change| may(ask, policy, token, change).map(Some))
         };
-        self.change_token((ask, Right::TokensUpdate), token_id, origin.clone(), decide, Ok)
+        self.change_token((ask, Right::TokensUpdate), token_id, origin.clone(), decide)
             .await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::samples::{Scene, ask, laptop, request};
 use super::*;
 use crate::journal::{Change, Draft};
-use crate::store::faulty::{Call, Fault, Gate};
+use crate::store::faulty::Call;
 use crate::store::samples::{Answer, change, write};
 use crate::token::caller::Caller;
 use crate::token::change::Refused;
@@ -116,9 +116,7 @@ async fn an_etag_that_is_not_the_present_one_changes_nothing() -> Answer<()> {
 async fn an_etag_is_compared_with_what_is_written_over() -> Answer<()> {
     let scene = Scene::start().await?;
     let token = scene.issue().await?.record.token;
-    // Read once for its namespace, and once to decide.
-    let gate = Gate::default();
-    scene.faulty.nth(2, Call::Token, Fault::Held(gate.clone()));
+    let gate = scene.faulty.hold(Call::Token);
     let (authority, etag) = (Arc::clone(&scene.authority), Some(token.etag()));
     let late = tokio::spawn(async move { authority.update(&ask(), token.id, etag, named("Tablet")).await });
     gate.arrived().await;

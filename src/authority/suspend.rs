@@ -60,7 +60,7 @@ impl Authority {
             return Err(AuthorityError::RequestIdReused);
         }
         let token = self.token_for(&ask.caller, Right::TokensUpdate, asked).await?;
-        Ok(self.changed(token.record, entry.revision))
+        Ok(self.changed(self.shown(token.record).await?, entry.revision))
     }
 }
 

@@ -291,3 +291,19 @@ async fn a_retry_is_the_same_request_only_with_all_of_its_fields() -> Answer<()>
     }
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_shows_what_is_said_of_the_subject_by_now() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let token = scene.issue().await?.record.token;
+    let asked = request();
+    let update = || scene.authority.update(&asked, token.id, None, named("Phone"));
+    assert_eq!(update().await?.record.suspension, None);
+    let subject = (token.namespace.clone(), token.subject.clone());
+    let reason = withdrawal(instant(0)).reason;
+    scene.authority.suspend_subject(&ask(), subject, reason).await?;
+    let again = update().await?.record;
+    assert_eq!(again.suspension, Some(withdrawal(instant(0))));
+    assert_eq!(again, scene.authority.token(&ask().caller, token.id).await?);
+    Ok(())
+}

@@ -146,6 +146,7 @@ async fn carry_out(
         // As with every other call, whoever was withdrawn meanwhile goes no further.
         guard::recognised_still(api, caller).await?;
         if !api.authority.go_on(caller, &mut run, &reason).await? {
+            api.authority.settle(&mut run, &of).await?;
             break;
         }
         let now = api.clock.uptime();

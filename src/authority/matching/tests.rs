@@ -9,6 +9,7 @@ use crate::authority::samples::{Scene, ask};
 use crate::authority::{MATCHING_MAX, PLAN_KEPT};
 use crate::journal::samples::issue;
 use crate::journal::{Change, Entry};
+use crate::store::faulty::Call;
 use crate::store::samples::{Answer, change, read};
 use crate::token::State;
 use crate::token::change::TokenChange;
@@ -255,5 +256,28 @@ async fn only_so_many_are_under_way_at_once() -> Answer<()> {
     assert!(matches!(refused, Err(AuthorityError::Overloaded)), "{refused:?}");
     runs.pop();
     assert!(scene.authority.preview(&ann(), &matching()).await.is_ok());
+    Ok(())
+}
+
+/// The call that was cut off may still be writing when the same call is made again.
+#[tokio::test]
+async fn a_plan_that_is_still_being_written_is_gone_on_with() -> Answer<()> {
+    for held in [Call::Entries, Call::Count] {
+        let scene = with_tokens().await?;
+        let preview = scene.authority.preview(&ann(), &matching()).await?;
+        let mut before = begin(&scene, &preview.plan).await?;
+        let gate = scene.faulty.hold(held);
+        let (authority, plan) = (Arc::clone(&scene.authority), preview.plan.clone());
+        let beginning =
+            tokio::spawn(async move { authority.begin(&ann(), &matching(), &plan, TOKENS / 2).await });
+        gate.arrived().await;
+        scene.authority.go_on(&ann(), &mut before, &reason()).await?;
+        gate.open();
+        let mut run = beginning.await??;
+        while scene.authority.go_on(&ann(), &mut run, &reason()).await? {}
+        scene.authority.settle(&mut run, &matching()).await?;
+        assert_eq!((run.revoked, run.passed_over), (TOKENS / 2, 0), "{held:?}");
+        assert_eq!(revoked(&scene).await?.len(), meant().len());
+    }
     Ok(())
 }

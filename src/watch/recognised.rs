@@ -84,9 +84,14 @@ mod tests {
     use crate::journal::link::Link;
     use crate::journal::samples::origin;
     use crate::journal::{Draft, Stored};
+    use crate::token::Withdrawal;
     use crate::token::change::{self, TokenChange};
+    use crate::token::namespace::Namespace;
     use crate::token::overlap::Overlap;
-    use crate::token::samples::{instant, kept, scopes, token, withdrawal};
+    use crate::token::samples::{
+        instant, kept, namespace, plan, scopes, slug, standing, subject, token, withdrawal,
+    };
+    use crate::token::standing::{Standing, SubjectChange};
     use crate::token::time::Span;
     use crate::token::update::{Update, update};
 
@@ -123,6 +128,98 @@ mod tests {
                     .survives(&entry(own.clone(), change.clone(), 6))
             );
             assert!(recognised.clone().survives(&entry(token(2), change, 6)));
+        }
+    }
+
+    /// Something said of the subject of this name.
+    fn said_of(name: &str, of: &str, change: SubjectChange, revision: u64) -> Entry {
+        let suspended = Standing {
+            suspension: Some(withdrawal(instant(1))),
+            ..standing(name)
+        };
+        let stored = Stored {
+            record: suspended,
+            version: Revision::new(revision - 1),
+        };
+        let draft = Draft::of_subject(origin(), Some(&stored), (slug(of), subject(name)), change).unwrap();
+        Entry::seal(&draft, Revision::new(revision), &Link::START).unwrap()
+    }
+
+    /// All that was issued in the namespace up to an instant is revoked.
+    fn all_revoked_in(of: &str, not_before: Withdrawal, revision: u64) -> Entry {
+        let namespace = Namespace {
+            not_before: Some(not_before),
+            ..namespace(of, "kn_")
+        };
+        let draft = Draft::of_revoked_namespace(origin(), Revision::ZERO, namespace);
+        Entry::seal(&draft, Revision::new(revision), &Link::START).unwrap()
+    }
+
+    #[test]
+    fn what_takes_from_its_subject_ends_it_and_from_another_does_not() {
+        // Of the subject ann in notes.
+        let own = token(1);
+        let recognised = Recognised::by(PRESENTED(&own), &own, Revision::new(5)).unwrap();
+        let survives = |entry: &Entry| recognised.clone().survives(entry);
+        for taking in [
+            SubjectChange::Suspended(withdrawal(instant(9))),
+            SubjectChange::IssuedRevoked(withdrawal(own.create_time)),
+        ] {
+            assert!(
+                !survives(&said_of("ann", "notes", taking.clone(), 6)),
+                "{taking:?}"
+            );
+            assert!(
+                survives(&said_of("ann", "notes", taking.clone(), 5)),
+                "{taking:?}"
+            );
+            assert!(
+                survives(&said_of("bob", "notes", taking.clone(), 6)),
+                "{taking:?}"
+            );
+            assert!(
+                survives(&said_of("ann", "tasks", taking.clone(), 6)),
+                "{taking:?}"
+            );
+        }
+        for sparing in [SubjectChange::PlanSet(Some(plan("pro"))), SubjectChange::Resumed] {
+            assert!(
+                survives(&said_of("ann", "notes", sparing.clone(), 6)),
+                "{sparing:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_revokes_all_that_was_issued_spares_what_was_issued_later() {
+        let own = Token {
+            create_time: instant(5),
+            ..token(1)
+        };
+        let recognised = Recognised::by(PRESENTED(&own), &own, Revision::new(5)).unwrap();
+        for (micros, survives) in [(4, true), (5, false), (6, false)] {
+            let not_before = withdrawal(instant(micros));
+            let of_subject = SubjectChange::IssuedRevoked(not_before.clone());
+            for entry in [
+                said_of("ann", "notes", of_subject, 6),
+                all_revoked_in("notes", not_before.clone(), 6),
+            ] {
+                assert_eq!(
+                    recognised.clone().survives(&entry),
+                    survives,
+                    "{micros}: {entry:?}"
+                );
+            }
+            assert!(
+                recognised
+                    .clone()
+                    .survives(&all_revoked_in("tasks", not_before.clone(), 6))
+            );
+            assert!(
+                recognised
+                    .clone()
+                    .survives(&all_revoked_in("notes", not_before, 5))
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Status, Streaming};
 
 use super::decode::Fields;
@@ -58,16 +58,28 @@ async fn take_all(
     while let Some(message) = next(&mut requests).await? {
         guard::recognised_still(api, caller).await?;
         let answer = take(api, caller, &under_way, message).await?;
-        let told = timeout(IDLE_MAX, answers.send(Ok(answer))).await;
-        if told.map_err(|_| idle())?.is_err() {
+        if !tell(answers, answer).await? {
             return Ok(());
         }
     }
     Ok(())
 }
 
-async fn next(requests: &mut Streaming<v1::ImportRequest>) -> Result<Option<v1::ImportRequest>, Status> {
-    timeout(IDLE_MAX, requests.message()).await.map_err(|_| idle())?
+/// What the client sends next; `None`: that was all.
+async fn next(
+    requests: &mut (impl Stream<Item = Result<v1::ImportRequest, Status>> + Unpin),
+) -> Result<Option<v1::ImportRequest>, Status> {
+    let next = timeout(IDLE_MAX, requests.next()).await;
+    next.map_err(|_| idle())?.transpose()
+}
+
+/// Whether the client is still there to be told.
+async fn tell(
+    answers: &mpsc::Sender<Result<v1::ImportResponse, Status>>,
+    answer: v1::ImportResponse,
+) -> Result<bool, Status> {
+    let told = timeout(IDLE_MAX, answers.send(Ok(answer))).await;
+    Ok(told.map_err(|_| idle())?.is_ok())
 }
 
 fn idle() -> Status {
@@ -209,5 +221,45 @@ impl Stream for Answers {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_recv(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt;
+
+    use super::*;
+
+    fn reason<T>(answer: Result<T, Status>) -> Option<String> {
+        Some(answer.err()?.get_details_error_info()?.reason)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_nothing_is_waited_for_so_long() {
+        let mut silent = tokio_stream::pending();
+        assert_eq!(
+            reason(next(&mut silent).await).as_deref(),
+            Some("DEADLINE_EXCEEDED")
+        );
+        let mut ended = tokio_stream::empty();
+        assert!(matches!(next(&mut ended).await, Ok(None)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_takes_is_held_out_so_long() {
+        let (answers, told) = mpsc::channel(ANSWERS_MAX);
+        for _ in 0..ANSWERS_MAX {
+            assert!(matches!(
+                tell(&answers, v1::ImportResponse::default()).await,
+                Ok(true)
+            ));
+        }
+        let untaken = tell(&answers, v1::ImportResponse::default()).await;
+        assert_eq!(reason(untaken).as_deref(), Some("DEADLINE_EXCEEDED"));
+        drop(told);
+        assert!(matches!(
+            tell(&answers, v1::ImportResponse::default()).await,
+            Ok(false)
+        ));
     }
 }

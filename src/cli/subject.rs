@@ -29,6 +29,9 @@ pub(super) enum SubjectCommand {
         name: Name,
         /// What it pays for; without it, nothing
         plan: Option<String>,
+        /// Makes a retry safe: a UUID, version 4 or 7
+        #[arg(long, value_name = "UUID")]
+        request_id: Option<String>,
     },
     /// Have no token of a subject accepted, until it is resumed
     Suspend {
@@ -37,9 +40,18 @@ pub(super) enum SubjectCommand {
         /// Why; kept with the subject and told to all who watch
         #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
+        /// Makes a retry safe: a UUID, version 4 or 7
+        #[arg(long, value_name = "UUID")]
+        request_id: Option<String>,
     },
     /// Have its tokens accepted again
-    Resume(Name),
+    Resume {
+        #[command(flatten)]
+        name: Name,
+        /// Makes a retry safe: a UUID, version 4 or 7
+        #[arg(long, value_name = "UUID")]
+        request_id: Option<String>,
+    },
     /// Revoke all that was issued to a subject up to now, for ever
     RevokeIssued {
         #[command(flatten)]
@@ -98,8 +110,12 @@ pub(super) async fn run(command: SubjectCommand, caller: &Caller) -> Outcome {
             show(answer.subject, None, caller)
         }
         SubjectCommand::List { namespace } => list(namespace, caller).await,
-        SubjectCommand::SetPlan { name, plan } => {
-            let request_id = request_id(None);
+        SubjectCommand::SetPlan {
+            name,
+            plan,
+            request_id: given,
+        } => {
+            let request_id = request_id(given);
             let request = v1::UpdateSubjectRequest {
                 subject: Some(v1::Subject {
                     namespace: name.namespace,
@@ -114,24 +130,39 @@ pub(super) async fn run(command: SubjectCommand, caller: &Caller) -> Outcome {
             let answer = answer.map_err(|status| repeatable(status, &request_id))?;
             show(answer.into_inner().subject, None, caller)
         }
-        SubjectCommand::Suspend { name, reason } => {
+        SubjectCommand::Suspend {
+            name,
+            reason,
+            request_id: given,
+        } => {
+            let request_id = request_id(given);
             let request = v1::SuspendSubjectRequest {
                 namespace: name.namespace,
                 subject: name.subject,
                 reason,
-                ..Default::default()
+                request_id: request_id.clone(),
             };
-            let answer = client(caller).await?.suspend_subject(request).await?.into_inner();
+            let answer = client(caller).await?.suspend_subject(request).await;
+            let answer = answer
+                .map_err(|status| repeatable(status, &request_id))?
+                .into_inner();
             let propagation = answer.propagation();
             show(answer.subject, Some(propagation), caller)
         }
-        SubjectCommand::Resume(name) => {
+        SubjectCommand::Resume {
+            name,
+            request_id: given,
+        } => {
+            let request_id = request_id(given);
             let request = v1::ResumeSubjectRequest {
                 namespace: name.namespace,
                 subject: name.subject,
-                ..Default::default()
+                request_id: request_id.clone(),
             };
-            let answer = client(caller).await?.resume_subject(request).await?.into_inner();
+            let answer = client(caller).await?.resume_subject(request).await;
+            let answer = answer
+                .map_err(|status| repeatable(status, &request_id))?
+                .into_inner();
             let propagation = answer.propagation();
             show(answer.subject, Some(propagation), caller)
         }

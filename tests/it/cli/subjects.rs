@@ -143,6 +143,20 @@ async fn subjects_are_managed_from_the_command_line() -> Outcome {
     );
     assert_eq!(subject("resume", &[])?["suspend_time"], Value::Null);
     assert_eq!(scene.state(&token)?, "active");
+    // What is repeated under its id is not done again: meanwhile she was resumed, and stays so.
+    let once = ["--request-id", "7d444840-9dc0-41d1-b245-5ffdce74fad2"];
+    let again = ["--request-id", "7d444840-9dc0-41d1-b245-5ffdce74fad3"];
+    subject("suspend", &once)?;
+    subject("resume", &again)?;
+    assert_eq!(subject("suspend", &once)?["suspend_time"], Value::Null);
+    subject("suspend", &[])?;
+    assert_ne!(subject("resume", &again)?["suspend_time"], Value::Null);
+    subject("resume", &[])?;
+    let reused = scene.says(&[&["subject", "set-plan"][..], &of_ada, &once].concat())?;
+    assert_eq!(
+        reused.complaint(),
+        "tokenward: the request id was used for another change; send another --request-id"
+    );
     // Nobody can be asked here.
     let unasked = scene.says(&[&["subject", "revoke-issued"][..], &of_ada].concat())?;
     assert_eq!(unasked.code, Some(2), "{unasked:?}");

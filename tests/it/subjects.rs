@@ -1,6 +1,7 @@
 //! What a namespace rules and what is said of subjects, over the wire: in force at once, with one entry and one event.
 
 mod many;
+mod rotation;
 mod rules;
 
 use std::time::Duration;

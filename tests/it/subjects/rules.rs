@@ -11,7 +11,7 @@ use super::{Fallible, suspend};
 use crate::refusal::refused;
 use crate::server::{Client, Outcome, Server, hex};
 
-fn seconds(seconds: i64) -> prost_types::Duration {
+pub(super) fn seconds(seconds: i64) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos: 0 }
 }
 
@@ -39,7 +39,7 @@ fn every_rule() -> NamespacePolicy {
     }
 }
 
-async fn update(
+pub(super) async fn update(
     client: &mut Client,
     policy: Option<NamespacePolicy>,
     paths: &[&str],

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod log;
+mod subjects;
 
 use std::time::Duration;
 

@@ -14,6 +14,7 @@ pub(super) struct RowAttack {
 }
 
 const FORGED: &str = "its row is not the one its MAC was made for";
+const GONE: &str = "its row is gone";
 const OUTDATED: &str = "was the last to concern it";
 
 pub(super) const CLEARED: &str = "UPDATE token SET revoke_time = NULL, revoke_reason = NULL WHERE id = {bob}";
@@ -111,6 +112,27 @@ pub(super) const OF_ROWS: &[RowAttack] = &[
         wrong: OUTDATED,
         audit: Some("its column token_id does not agree with its body"),
     },
+];
+
+/// What is done to the row of a subject that is suspended, and had a plan before; the table `kept_subject` has the row of
+/// then. What the log says is wrong with it.
+pub(super) const OF_SUBJECTS: &[(&str, &str)] = &[
+    (
+        "UPDATE subject SET suspend_time = NULL, suspend_reason = NULL",
+        FORGED,
+    ),
+    (
+        "UPDATE subject SET not_before_time = 1, not_before_reason = ''",
+        FORGED,
+    ),
+    ("UPDATE subject SET plan = 'team'", FORGED),
+    ("UPDATE subject SET mac = NULL", "its row has no MAC"),
+    ("UPDATE subject SET subject = 'eve'", GONE),
+    ("DELETE FROM subject", GONE),
+    (
+        "DELETE FROM subject; INSERT INTO subject SELECT * FROM kept_subject",
+        OUTDATED,
+    ),
 ];
 
 /// What is done to the journal of the embedded store, and what its audit says.

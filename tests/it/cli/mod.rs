@@ -1,6 +1,7 @@
 //! The command line, run as people run it: what it prints where, and how it ends.
 
 mod access;
+mod asked;
 mod closed;
 mod import;
 mod matching;

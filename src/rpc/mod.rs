@@ -42,6 +42,7 @@ use crate::watch::Watch;
 pub use admission::AdmissionLayer;
 use decode::Fields;
 pub use peer::{Identities, Identity, IdentityTable, Peer};
+pub use revoke_matching::PROGRESS_INTERVAL;
 pub use status::{Problem, Reason};
 
 /// How long a mutation waits to be in force here before it says that it is not confirmed.
@@ -57,6 +58,7 @@ pub struct Api {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     identities: Identities,
+    progress_interval: Duration,
 }
 
 /// Where a change must be in force before it is answered.
@@ -89,6 +91,16 @@ impl Api {
             store,
             clock,
             identities,
+            progress_interval: PROGRESS_INTERVAL,
+        }
+    }
+
+    /// Says how far an execution is so often.
+    #[must_use]
+    pub fn with_progress_interval(self, progress_interval: Duration) -> Api {
+        Api {
+            progress_interval,
+            ..self
         }
     }
 

@@ -18,7 +18,7 @@ use crate::token::permission::Right;
 use crate::token::text::Reason;
 
 /// How often it is said how far an execution is.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The messages of one call.
 pub(super) type Messages = ReceiverStream<Result<v1::RevokeMatchingResponse, Status>>;
@@ -150,7 +150,7 @@ async fn carry_out(
             break;
         }
         let now = api.clock.uptime();
-        if now >= told + PROGRESS_INTERVAL {
+        if now >= told + api.progress_interval {
             told = now;
             let progress = v1::RevokeMatchingResponse {
                 event: Some(Event::Progress(progress(&run))),

@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::private_file;
 use super::tls::TlsOptions;
 use crate::limit::Allowance;
+use crate::rpc::PROGRESS_INTERVAL;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
 use crate::verify::MISSES;
 use crate::watch::WatchLimits;
@@ -48,6 +49,9 @@ pub struct Options {
     /// Answer a change without waiting for it to be in force. For tests, which must see what comes of it.
     #[doc(hidden)]
     pub in_force_nowhere: bool,
+    /// How often it is said how far a RevokeMatching is. For tests, of which none takes as long as it takes to be said.
+    #[doc(hidden)]
+    pub progress_interval: Duration,
 }
 
 /// Where tokens are kept.
@@ -79,6 +83,7 @@ impl Options {
             drain_max: DRAIN_MAX,
             replica_name: host_and_process(),
             in_force_nowhere: false,
+            progress_interval: PROGRESS_INTERVAL,
         }
     }
 }

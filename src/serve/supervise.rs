@@ -70,7 +70,8 @@ async fn serve(
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         identities.clone(),
-    );
+    )
+    .with_progress_interval(options.progress_interval);
     let entrance = Arc::new(Entrance::new(&options.limits));
     let metrics = match options.metrics_listen {
         Some(listen) => {

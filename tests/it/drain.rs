@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 use tokenward::proto::v1;
+use tokenward::proto::v1::revoke_matching_response::Event;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -18,6 +19,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
 use crate::admin::Bearer;
+use crate::matching::streamed::many;
 use crate::refusal::{Refusal, refused};
 use crate::server::{Outcome, Server, hex};
 
@@ -160,4 +162,55 @@ async fn nobody_who_only_waits_holds_the_end_up() -> Outcome {
     stopped
         .await
         .map_err(|_| "somebody who only waits holds the end up")?
+}
+
+/// The execution of a plan, after it has said how far it is.
+async fn revoking(server: &Server) -> Result<Streaming<v1::RevokeMatchingResponse>, Failure> {
+    let mut client = server.client().await?;
+    let request = many(&mut client).await?;
+    let mut stream = client.tokens.revoke_matching(request).await?.into_inner();
+    let first = stream.message().await?.and_then(|message| message.event);
+    assert!(matches!(first, Some(Event::Progress(_))), "{first:?}");
+    Ok(stream)
+}
+
+#[tokio::test]
+async fn what_is_being_revoked_in_bulk_is_finished() -> Outcome {
+    let server = Server::start_with(|options| {
+        options.drain_max = UNTIL_DONE;
+        options.progress_interval = Duration::ZERO;
+    })?;
+    let mut stream = revoking(&server).await?;
+    let reading = async {
+        let mut last = None;
+        while let Some(message) = stream.message().await? {
+            last = message.event;
+        }
+        Ok::<_, Failure>(last)
+    };
+    let (last, stopped) = tokio::join!(reading, timeout(BOUND, server.stop()));
+    let Some(Event::Done(done)) = last? else {
+        return Err("it was cut off".into());
+    };
+    assert_eq!(done.passed_over, 0);
+    stopped?
+}
+
+/// It would take for ever: a lock on the file keeps it from going on.
+#[tokio::test]
+async fn what_is_being_revoked_in_bulk_is_cut_off_when_its_time_is_over() -> Outcome {
+    let server = Server::start_with(|options| {
+        options.drain_max = Duration::ZERO;
+        options.progress_interval = Duration::ZERO;
+    })?;
+    let file = server.folder.path().join("tokenward.db");
+    let mut stream = revoking(&server).await?;
+    let mut other = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await?;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await?;
+    let stopped = timeout(BOUND, server.stop()).await;
+    sqlx::query("ROLLBACK").execute(&mut other).await?;
+    other.close().await?;
+    // Whatever was said until then, it ended: nobody waits for what will not come.
+    while let Ok(Some(_)) = timeout(BOUND, stream.message()).await? {}
+    stopped?
 }

@@ -1,5 +1,7 @@
 //! Many tokens revoked at once, and one by the secret that leaked: as asked, and nothing else.
 
+pub(crate) mod streamed;
+
 use tokenward::proto::v1::revoke_matching_response::Event;
 use tokenward::proto::v1::{self, Propagation, Verdict};
 use tonic::{Code, Status};

@@ -1,7 +1,5 @@
 //! TokenService.Issue.
 
-use std::time::Duration;
-
 use super::decode::Fields;
 use super::{Api, Problem, ask, convert, guard};
 use crate::authority::{Issue, Lifetime};
@@ -9,12 +7,11 @@ use crate::proto::v1;
 use crate::proto::v1::issue_request::Expiration;
 use crate::token::caller::Caller;
 use crate::token::id::Slug;
-use crate::token::permission::{NotPermission, Permission, Right};
-use crate::token::scope::Scopes;
+use crate::token::permission::Right;
+use crate::token::policy::Policy;
 use crate::token::text::{Name, Subject};
 use crate::token::update::To;
-
-const TTL_MIN: Duration = Duration::from_secs(1);
+use crate::token::{breach, issuing};
 
 pub(super) async fn issue(
     api: &Api,
@@ -34,15 +31,19 @@ pub(super) async fn issue(
         .as_ref()
         .is_some_and(|slug| slug.as_str() == Slug::SYSTEM)
     {
-        permissions(&mut fields, scopes.as_ref());
+        for breach in scopes.iter().flat_map(breach::of_permissions) {
+            fields.wrong(breach.field(issuing::END), breach);
+        }
     }
     let labels = fields.labels(request.labels);
     let lifetime = match request.expiration {
-        None => Some(Lifetime::Unlimited),
+        None => Some(Lifetime::ByPolicy),
         Some(Expiration::ExpireTime(instant)) => {
             fields.timestamp("expire_time", instant).map(Lifetime::Until)
         }
-        Some(Expiration::Ttl(ttl)) => fields.duration("ttl", ttl, TTL_MIN, None).map(Lifetime::For),
+        Some(Expiration::Ttl(ttl)) => fields
+            .duration("ttl", ttl, Policy::SPAN_MIN, None)
+            .map(Lifetime::For),
     };
     let networks = fields.networks("networks", &request.networks);
     let rate_limit = fields.rate_limit("rate_limit", request.rate_limit);
@@ -76,13 +77,4 @@ pub(super) async fn issue(
         secret: issued.record.secret.expose().to_owned(),
         cursor: issued.cursor.to_string(),
     })
-}
-
-/// A credential with a scope that permits nothing would be found out when it is needed.
-fn permissions(fields: &mut Fields, scopes: Option<&Scopes>) {
-    for scope in scopes.into_iter().flat_map(Scopes::iter) {
-        if let Err(error @ NotPermission) = Permission::parse(scope.as_str()) {
-            fields.wrong("scopes", format_args!("{scope} {error}"));
-        }
-    }
 }

@@ -9,9 +9,10 @@ use super::decode::Fields;
 use crate::proto::v1;
 use crate::proto::v1::overlap::Overlap as Shape;
 use crate::token::overlap::Overlap;
-use crate::token::policy::{Field, Policy, PolicyUpdate, RateLimit, RetiredUse, SelfManagement};
+use crate::token::policy::{Field, Policy, PolicyUpdate, RetiredUse, SelfManagement};
 use crate::token::text::Plan;
 use crate::token::time::Span;
+use crate::token::update::To;
 
 /// Where the rules are in a request, and in a mask.
 const AT: &str = "namespace.policy";
@@ -39,15 +40,12 @@ pub(super) fn decode(fields: &mut Fields, policy: v1::NamespacePolicy) -> Policy
         overlap_default: overlap(fields, &at("overlap_default"), policy.overlap_default),
         overlap_max: policy
             .overlap_max
-            .and_then(|span| short(fields, &at("overlap_max"), span, OVERLAPS)),
+            .and_then(|span| fields.overlap(&at("overlap_max"), span)),
         retired_use: retired_use(fields, &at("retired_use"), policy.retired_use),
-        retired_tolerance: policy
-            .retired_tolerance
-            .and_then(|span| short(fields, &at("retired_tolerance"), span, TOLERANCES))
-            .unwrap_or_default(),
-        rate_limit_default: policy
-            .rate_limit_default
-            .and_then(|limit| rate_limit(fields, &at("rate_limit_default"), limit)),
+        retired_tolerance: tolerance(fields, &at("retired_tolerance"), policy.retired_tolerance),
+        rate_limit_default: fields
+            .rate_limit(&at("rate_limit_default"), policy.rate_limit_default)
+            .and_then(|To(limit)| limit),
     }
 }
 
@@ -79,22 +77,9 @@ fn rule(path: &str) -> Option<Field> {
     Policy::FIELDS.into_iter().find(|(field, _)| *field == name)
 }
 
-/// The least and the most that something may last.
-type Bounds = (Duration, Duration);
-
-const OVERLAPS: Bounds = (Duration::ZERO, Duration::from_hours(30 * 24));
-const TOLERANCES: Bounds = (Duration::ZERO, Policy::RETIRED_TOLERANCE_MAX);
-const PERIODS: Bounds = (Policy::SPAN_MIN, Policy::RATE_PERIOD_MAX);
-
-fn short(fields: &mut Fields, path: &str, span: prost_types::Duration, (min, max): Bounds) -> Option<Span> {
-    let span = fields.duration(path, span, min, Some(max))?;
-    fields.take(path, Span::try_from(span))
-}
-
 /// Something that lasts for up to a hundred years.
 fn life(fields: &mut Fields, path: &str, span: Option<prost_types::Duration>) -> Option<Span> {
-    let span = fields.duration(path, span?, Policy::SPAN_MIN, None)?;
-    fields.take(path, Span::try_from(span))
+    fields.span(path, span?, Policy::SPAN_MIN, None)
 }
 
 fn self_management(fields: &mut Fields, path: &str, value: i32) -> SelfManagement {
@@ -163,24 +148,14 @@ fn overlap(fields: &mut Fields, path: &str, overlap: Option<v1::Overlap>) -> Ove
             return Overlap::None;
         }
     };
-    short(fields, &format!("{path}.{field}"), span, OVERLAPS).map_or(Overlap::None, of)
+    let span = fields.overlap(&format!("{path}.{field}"), span);
+    span.map_or(Overlap::None, of)
 }
 
-fn rate_limit(fields: &mut Fields, path: &str, limit: v1::RateLimit) -> Option<RateLimit> {
-    let requests = u32::try_from(limit.requests).ok().and_then(NonZeroU32::new);
-    if requests.is_none() {
-        fields.wrong(format!("{path}.requests"), "must be at least 1");
-    }
-    let period = short(
-        fields,
-        &format!("{path}.period"),
-        limit.period.unwrap_or_default(),
-        PERIODS,
-    );
-    Some(RateLimit {
-        requests: requests?,
-        period: period?,
-    })
+fn tolerance(fields: &mut Fields, path: &str, span: Option<prost_types::Duration>) -> Span {
+    let max = Some(Policy::RETIRED_TOLERANCE_MAX);
+    let span = span.and_then(|span| fields.span(path, span, Duration::ZERO, max));
+    span.unwrap_or_default()
 }
 
 /// The rules as a message.
@@ -197,42 +172,29 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
     };
     let overlap = match policy.overlap_default {
         Overlap::None => Shape::None(v1::NoOverlap {}),
-        Overlap::For(span) => Shape::Duration(duration(span)),
-        Overlap::FromFirstUse(span) => Shape::FromFirstUse(duration(span)),
+        Overlap::For(span) => Shape::Duration(convert::duration(span)),
+        Overlap::FromFirstUse(span) => Shape::FromFirstUse(convert::duration(span)),
     };
     let tolerance = Some(policy.retired_tolerance).filter(|span| *span != Span::ZERO);
     v1::NamespacePolicy {
         self_management: self_management.into(),
-        lifetime_default: policy.lifetime_default.map(duration),
-        lifetime_max: policy.lifetime_max.map(duration),
+        lifetime_default: policy.lifetime_default.map(convert::duration),
+        lifetime_max: policy.lifetime_max.map(convert::duration),
         expiry_required: policy.expiry_required,
         name_required: policy.name_required,
         scope_catalogue: convert::scopes(&policy.scope_catalogue),
-        tokens_per_subject_max: policy.tokens_per_subject_max.map_or(0, signed),
+        tokens_per_subject_max: policy
+            .tokens_per_subject_max
+            .map_or(0, |max| convert::signed(max.get())),
         entitled_plans: policy.entitled_plans.iter().map(Plan::to_string).collect(),
-        rotation_due_after: policy.rotation_due_after.map(duration),
+        rotation_due_after: policy.rotation_due_after.map(convert::duration),
         overlap_default: Some(v1::Overlap {
             overlap: Some(overlap),
         }),
-        overlap_max: policy.overlap_max.map(duration),
+        overlap_max: policy.overlap_max.map(convert::duration),
         retired_use: retired_use.into(),
-        retired_tolerance: tolerance.map(duration),
-        rate_limit_default: policy.rate_limit_default.map(|limit| v1::RateLimit {
-            requests: signed(limit.requests),
-            period: Some(duration(limit.period)),
-        }),
-    }
-}
-
-fn signed(number: NonZeroU32) -> i32 {
-    i32::try_from(number.get()).unwrap_or(i32::MAX)
-}
-
-fn duration(span: Span) -> prost_types::Duration {
-    let micros = span.micros();
-    prost_types::Duration {
-        seconds: micros / 1_000_000,
-        nanos: i32::try_from(micros % 1_000_000 * 1000).unwrap_or_default(),
+        retired_tolerance: tolerance.map(convert::duration),
+        rate_limit_default: policy.rate_limit_default.map(convert::rate_limit),
     }
 }
 

@@ -1,19 +1,16 @@
 //! Whether a token may be issued under the rules of its namespace.
 
 use std::fmt;
-use std::time::Duration;
-
-use humantime::format_duration;
 
 use super::Token;
+use super::breach::{self, Breach};
 use super::policy::Policy;
-use super::scope::{Scope, Scopes};
 use super::standing::Standing;
 use super::text::Plan;
-use super::time::{Span, Timestamp, TimestampOutOfRange};
+use super::time::{Timestamp, TimestampOutOfRange};
 
-/// Scopes of a catalogue that are told: an error has to stay small.
-const SCOPES_TOLD_MAX: usize = 10;
+/// What a request to issue calls the end of a token.
+pub const END: &str = "expiration";
 
 /// Why a token is not issued.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,65 +25,13 @@ pub enum NotIssued {
     TooMany { max: u32 },
 }
 
-/// A rule that is broken, and what would be right.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Breach {
-    NameMissing,
-    EndMissing { max: Option<Duration> },
-    LivesTooLong { max: Duration },
-    UnknownScope { scope: Scope, catalogue: Scopes },
-}
-
-impl Breach {
-    /// The field of the request that it is about.
-    pub fn field(&self) -> &'static str {
-        match self {
-            Breach::NameMissing => "name",
-            Breach::EndMissing { .. } | Breach::LivesTooLong { .. } => "expiration",
-            Breach::UnknownScope { .. } => "scopes",
-        }
-    }
-}
-
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Breach::NameMissing => f.write_str("must be set: every token of this namespace has a name"),
-            Breach::EndMissing { max: None } => {
-                f.write_str("must be set: every token of this namespace has an end")
-            }
-            Breach::EndMissing { max: Some(max) } => {
-                let max = format_duration(*max);
-                write!(f, "must be set: every token of this namespace ends within {max}")
-            }
-            Breach::LivesTooLong { max } => {
-                let max = format_duration(*max);
-                write!(f, "must be no later than {max} from now, as the namespace has it")
-            }
-            Breach::UnknownScope { scope, catalogue } => {
-                write!(f, "must be of the namespace's catalogue, which has no {scope}: ")?;
-                let told: Vec<_> = catalogue
-                    .iter()
-                    .take(SCOPES_TOLD_MAX)
-                    .map(Scope::as_str)
-                    .collect();
-                f.write_str(&told.join(", "))?;
-                match catalogue.iter().count().saturating_sub(told.len()) {
-                    0 => Ok(()),
-                    more => write!(f, " and {more} more"),
-                }
-            }
-        }
-    }
-}
-
 impl fmt::Display for NotIssued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NotIssued::Breaches(breaches) => {
                 let told: Vec<_> = breaches
                     .iter()
-                    .map(|breach| format!("{} {breach}", breach.field()))
+                    .map(|breach| format!("{} {breach}", breach.field(END)))
                     .collect();
                 f.write_str(&told.join("; "))
             }
@@ -140,27 +85,12 @@ pub fn check(policy: &Policy, token: &Token, standing: Option<&Standing>) -> Res
     Ok(())
 }
 
+/// All of them: whoever asks again should be right then.
 fn breaches(policy: &Policy, token: &Token) -> Vec<Breach> {
-    let mut breaches = Vec::new();
-    if policy.name_required && token.name.as_str().is_empty() {
-        breaches.push(Breach::NameMissing);
-    }
-    let max = policy.lifetime_max.map(Span::duration);
-    match (token.expire_time, max) {
-        (None, max) if policy.expiry_required || max.is_some() => breaches.push(Breach::EndMissing { max }),
-        (Some(end), Some(max)) if token.create_time.until(end) > max => {
-            breaches.push(Breach::LivesTooLong { max });
-        }
-        _ => {}
-    }
-    if !policy.scope_catalogue.is_empty() {
-        let unknown = policy.scope_catalogue.missing(&token.scopes);
-        breaches.extend(unknown.iter().map(|scope| Breach::UnknownScope {
-            scope: scope.clone(),
-            catalogue: policy.scope_catalogue.clone(),
-        }));
-    }
-    breaches
+    let name = breach::of_name(policy, &token.name);
+    let end = breach::of_end(policy, token.create_time, token.expire_time);
+    let scopes = breach::of_scopes(policy, &token.scopes);
+    name.into_iter().chain(end).chain(scopes).collect()
 }
 
 /// Whether a subject that has `count` tokens may have one more.

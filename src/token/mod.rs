@@ -1,6 +1,7 @@
 //! Facts about tokens and decisions over them: pure, without I/O, clock or chance.
 
 pub mod answer;
+pub mod breach;
 pub mod caller;
 pub mod change;
 pub mod format;

@@ -5,7 +5,7 @@ use tonic_types::FieldViolation;
 
 use super::{Reason, VIOLATIONS_MAX};
 use crate::token::id::Slug;
-use crate::token::issuing::NotIssued;
+use crate::token::issuing::{self, NotIssued};
 use crate::token::text::Plan;
 
 pub(super) fn status(namespace: &Slug, why: &NotIssued) -> Status {
@@ -15,7 +15,7 @@ pub(super) fn status(namespace: &Slug, why: &NotIssued) -> Status {
             let told = &breaches[..breaches.len().min(VIOLATIONS_MAX)];
             let violations = told
                 .iter()
-                .map(|breach| FieldViolation::new(breach.field(), breach.to_string()))
+                .map(|breach| FieldViolation::new(breach.field(issuing::END), breach.to_string()))
                 .collect();
             let message = NotIssued::Breaches(told.to_vec()).to_string();
             Reason::PolicyViolated.with(message, &[namespace], violations)

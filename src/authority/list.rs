@@ -101,20 +101,30 @@ impl Authority {
 
     /// How many tokens are wanted, as far as it can be told at a bounded cost.
     async fn total(&self, filter: &Filter) -> Result<Total, AuthorityError> {
+        let is_enough = |tokens, reads| tokens >= COUNT_MAX || reads >= COUNT_ROWS_MAX / COUNT_ROWS;
+        self.counted(filter, is_enough).await
+    }
+
+    /// How many tokens are wanted; it is given up where so many tokens are enough, or so many reads.
+    pub(super) async fn counted(
+        &self,
+        filter: &Filter,
+        is_enough: impl Fn(u64, u64) -> bool,
+    ) -> Result<Total, AuthorityError> {
         let by = filter.selector.order_of_search();
-        let (mut tokens, mut after) = (0, None);
-        for _ in 0..COUNT_ROWS_MAX / COUNT_ROWS {
+        let (mut tokens, mut reads, mut after) = (0, 0, None);
+        loop {
             let count = self.store.count(filter.clone(), by, after).await?;
             tokens += count.tokens;
+            reads += 1;
             after = count.next;
             if after.is_none() {
                 return Ok(Total::Exactly(tokens));
             }
-            if tokens >= COUNT_MAX {
-                break;
+            if is_enough(tokens, reads) {
+                return Ok(Total::AtLeast(tokens));
             }
         }
-        Ok(Total::AtLeast(tokens))
     }
 
     /// Tokens of a namespace as they are shown.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::list::Total;
 use super::plan::{Matching, Plan};
 use super::{Authority, AuthorityError, DECISIONS_MAX};
 use crate::clock::random;
@@ -209,16 +210,8 @@ impl Authority {
             // So many ids there may be, and no more.
             return Ok(self.first(caller, filter, READ_MAX).await?.len() as u64);
         }
-        let by = filter.selector.order_of_search();
-        let (mut tokens, mut after) = (0, None);
-        loop {
-            let count = self.store.count(filter.clone(), by, after).await?;
-            tokens += count.tokens;
-            if count.next.is_none() {
-                return Ok(tokens);
-            }
-            after = count.next;
-        }
+        let (Total::Exactly(tokens) | Total::AtLeast(tokens)) = self.counted(filter, |_, _| false).await?;
+        Ok(tokens)
     }
 
     async fn sample(&self, caller: &Caller, filter: &Filter) -> Result<Vec<Token>, AuthorityError> {

@@ -7,10 +7,10 @@ use crate::store::READ_MAX;
 use crate::store::select::{READS_MAX, Selection};
 use crate::token::Token;
 use crate::token::id::Slug;
-use crate::token::namespace::Namespace;
 use crate::token::order::{Order, Place};
 use crate::token::selector::{Filter, Selector};
-use crate::token::standing::Above;
+use crate::token::standing::Standing;
+use crate::token::text::Subject;
 
 /// Tokens are counted exactly up to so many.
 const COUNT_MAX: u64 = 10_000;
@@ -80,7 +80,7 @@ impl Authority {
             None
         };
         let selection = Selection {
-            filter,
+            filter: filter.clone(),
             order,
             after,
             // One more than wanted, where that may be asked for, tells whether there is a next page.
@@ -95,48 +95,71 @@ impl Authority {
         } else {
             slice.next
         };
-        let tokens = self.all_shown(namespace, tokens).await?;
+        let tokens = self.all_shown(&filter, tokens).await?;
         Ok(TokenPage { tokens, next, total })
     }
 
     /// How many tokens are wanted, as far as it can be told at a bounded cost.
     async fn total(&self, filter: &Filter) -> Result<Total, AuthorityError> {
+        let is_enough = |tokens, reads| tokens >= COUNT_MAX || reads >= COUNT_ROWS_MAX / COUNT_ROWS;
+        self.counted(filter, is_enough).await
+    }
+
+    /// How many tokens are wanted; it is given up where so many tokens are enough, or so many reads.
+    pub(super) async fn counted(
+        &self,
+        filter: &Filter,
+        is_enough: impl Fn(u64, u64) -> bool,
+    ) -> Result<Total, AuthorityError> {
         let by = filter.selector.order_of_search();
-        let (mut tokens, mut after) = (0, None);
-        for _ in 0..COUNT_ROWS_MAX / COUNT_ROWS {
+        let (mut tokens, mut reads, mut after) = (0, 0, None);
+        loop {
             let count = self.store.count(filter.clone(), by, after).await?;
             tokens += count.tokens;
+            reads += 1;
             after = count.next;
             if after.is_none() {
                 return Ok(Total::Exactly(tokens));
             }
-            if tokens >= COUNT_MAX {
-                break;
+            if is_enough(tokens, reads) {
+                return Ok(Total::AtLeast(tokens));
             }
         }
-        Ok(Total::AtLeast(tokens))
     }
 
-    /// Tokens of a namespace as they are shown.
-    async fn all_shown(
+    /// Tokens that a filter has let through, as they are shown.
+    ///
+    /// Of a namespace that is said which the filter went by. What is said of subjects is read after the tokens: one that
+    /// was suspended or resumed in between is shown as it is by now, though that may be a state that was not asked for.
+    pub(super) async fn all_shown(
         &self,
-        namespace: &Namespace,
+        filter: &Filter,
         tokens: Vec<Token>,
     ) -> Result<Vec<Token>, AuthorityError> {
-        let subjects: BTreeSet<_> = tokens.iter().map(|token| token.subject.clone()).collect();
-        let subjects = subjects.into_iter().collect();
-        let standings = self.store.standings(namespace.slug.clone(), subjects).await?;
-        let standings: BTreeMap<_, _> = standings
-            .into_iter()
-            .flatten()
-            .map(|stored| (stored.record.subject.clone(), stored.record))
-            .collect();
+        let mut subjects: BTreeMap<Slug, BTreeSet<Subject>> = BTreeMap::new();
+        for Token {
+            namespace, subject, ..
+        } in &tokens
+        {
+            let subjects = subjects.entry(namespace.clone()).or_default();
+            subjects.insert(subject.clone());
+        }
+        let mut standings = BTreeMap::new();
+        for (namespace, subjects) in subjects {
+            let said = self
+                .store
+                .standings(namespace, subjects.into_iter().collect())
+                .await?;
+            standings.extend(said.into_iter().flatten().map(|stored| {
+                let Standing {
+                    namespace, subject, ..
+                } = &stored.record;
+                ((namespace.clone(), subject.clone()), stored.record)
+            }));
+        }
         let shown = |token: Token| {
-            let above = Above {
-                standing: standings.get(&token.subject),
-                not_before: namespace.not_before.as_ref(),
-            };
-            token.under(above).into_owned()
+            let standing = standings.get(&(token.namespace.clone(), token.subject.clone()));
+            token.under(filter.above(&token, standing)).into_owned()
         };
         Ok(tokens.into_iter().map(shown).collect())
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::list::Total;
 use super::plan::{Matching, Plan};
 use super::{Authority, AuthorityError, DECISIONS_MAX};
 use crate::clock::random;
@@ -13,7 +14,7 @@ use crate::store::select::Selection;
 use crate::store::{EntryFilter, Outcome, READ_MAX};
 use crate::token::caller::Caller;
 use crate::token::change;
-use crate::token::id::Slug;
+use crate::token::id::{Slug, TokenId};
 use crate::token::order::{Order, Place};
 use crate::token::permission::Right;
 use crate::token::selector::{Filter, States};
@@ -167,12 +168,7 @@ impl Authority {
                 if outcome != Outcome::Conflict {
                     break;
                 }
-                let Some(stored) = self
-                    .store
-                    .token(id)
-                    .await?
-                    .filter(|stored| run.filter.matches(&stored.record))
-                else {
+                let Some(stored) = self.meant_still(&run.filter, id).await? else {
                     break;
                 };
                 let Some(draft) = revocation(origin(id), &stored, reason)? else {
@@ -188,6 +184,21 @@ impl Authority {
         Ok(!(run.is_read && run.waiting.is_empty()))
     }
 
+    /// The token as it is now, if it is meant.
+    async fn meant_still(
+        &self,
+        filter: &Filter,
+        id: TokenId,
+    ) -> Result<Option<Stored<Token>>, AuthorityError> {
+        let Some(stored) = self.store.token(id).await? else {
+            return Ok(None);
+        };
+        let token = &stored.record;
+        let standing = self.standing_of(&token.namespace, &token.subject).await?;
+        let standing = standing.as_ref().map(|stored| &stored.record);
+        Ok(filter.matches(token, standing).then_some(stored))
+    }
+
     async fn read_on(&self, caller: &Caller, run: &mut Run) -> Result<(), AuthorityError> {
         let slice = self
             .store
@@ -201,12 +212,13 @@ impl Authority {
         Ok(())
     }
 
-    /// What is meant at an instant: nothing that is revoked, or was issued later.
+    /// What is meant at an instant: nothing that was issued later, or is revoked, by itself or with its subject or its
+    /// namespace.
     async fn meant(&self, of: &Matching, at: Timestamp) -> Result<Filter, AuthorityError> {
+        let directory = self.store.directory().await?.record;
         let mut filter = match &of.namespace {
-            None => of.selector.anywhere(at),
+            None => of.selector.anywhere(&directory, at),
             Some(slug) => {
-                let directory = self.store.directory().await?.record;
                 let namespace = directory.get(slug);
                 let namespace = namespace.ok_or_else(|| AuthorityError::NamespaceNotFound(slug.clone()))?;
                 of.selector.within(namespace, at)
@@ -225,23 +237,16 @@ impl Authority {
             // So many ids there may be, and no more.
             return Ok(self.first(caller, filter, READ_MAX).await?.len() as u64);
         }
-        let by = filter.selector.order_of_search();
-        let (mut tokens, mut after) = (0, None);
-        loop {
-            let count = self.store.count(filter.clone(), by, after).await?;
-            tokens += count.tokens;
-            if count.next.is_none() {
-                return Ok(tokens);
-            }
-            after = count.next;
-        }
+        let (Total::Exactly(tokens) | Total::AtLeast(tokens)) = self.counted(filter, |_, _| false).await?;
+        Ok(tokens)
     }
 
     async fn sample(&self, caller: &Caller, filter: &Filter) -> Result<Vec<Token>, AuthorityError> {
         if filter.is_void() {
             return Ok(Vec::new());
         }
-        self.first(caller, filter, SAMPLE_MAX).await
+        let first = self.first(caller, filter, SAMPLE_MAX).await?;
+        self.all_shown(filter, first).await
     }
 
     /// The first tokens that are meant, and that the caller may revoke.

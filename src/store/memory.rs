@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::batch::{Plan, Seen, SubjectKey, plan, rooms, subjects};
 use super::roll::{Member, MemberId, Roll};
-use super::select::{Count, Selection, Slice};
+use super::select::{Count, Named, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
@@ -149,8 +149,19 @@ impl Kept {
         u32::try_from(counted.count()).unwrap_or(u32::MAX)
     }
 
-    fn standing(&self, namespace: &Slug, subject: &Subject) -> Option<&Stored<Standing>> {
-        self.standings.get(&(namespace.clone(), subject.clone()))
+    fn standing_of(&self, token: &Token) -> Option<&Standing> {
+        let key = (token.namespace.clone(), token.subject.clone());
+        Some(&self.standings.get(&key)?.record)
+    }
+
+    fn is_wanted(&self, filter: &Filter, token: &Token) -> bool {
+        filter.matches(token, self.standing_of(token))
+    }
+
+    /// All tokens: a filter knows which of them it names.
+    fn named(&self) -> Vec<Named> {
+        let named = |stored: &Stored<Token>| (stored.clone(), self.standing_of(&stored.record).cloned());
+        self.tokens.values().map(named).collect()
     }
 
     fn write(&mut self, draft: &Draft, entry: Entry) {
@@ -221,10 +232,7 @@ impl Store for MemoryStore {
         }
         let token = |digest| Some(kept.tokens.get(kept.digests.get(digest)?)?.record.clone());
         let tokens: Vec<_> = digests.iter().map(token).collect();
-        let standing = |token: &Token| {
-            let stored = kept.standing(&token.namespace, &token.subject)?;
-            Some(stored.record.clone())
-        };
+        let standing = |token: &Token| kept.standing_of(token).cloned();
         let with_standing = |token: Token| {
             let standing = standing(&token);
             (token, standing)
@@ -240,10 +248,10 @@ impl Store for MemoryStore {
     async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
         let kept = self.kept();
         if !selection.filter.selector.ids.is_empty() {
-            return Ok(selection.slice_of(kept.tokens.values().cloned()));
+            return Ok(selection.slice_of(kept.named()));
         }
         let (mut rows, end) = kept.next_rows(&selection);
-        rows.retain(|stored| selection.filter.matches(&stored.record));
+        rows.retain(|stored| kept.is_wanted(&selection.filter, &stored.record));
         rows.truncate(selection.limit as usize);
         Ok(selection.slice(rows, end))
     }
@@ -252,13 +260,12 @@ impl Store for MemoryStore {
         let selection = Selection::to_count(filter, by, after);
         let kept = self.kept();
         if !selection.filter.selector.ids.is_empty() {
-            let all: Vec<_> = kept.tokens.values().cloned().collect();
-            return Ok(selection.count_of_ids(&all));
+            return Ok(selection.count_of_ids(&kept.named()));
         }
         let (rows, next) = kept.next_rows(&selection);
         let wanted = rows
             .iter()
-            .filter(|stored| selection.filter.matches(&stored.record));
+            .filter(|stored| kept.is_wanted(&selection.filter, &stored.record));
         Ok(Count {
             tokens: wanted.count() as u64,
             next,
@@ -271,8 +278,8 @@ impl Store for MemoryStore {
         subjects: Vec<Subject>,
     ) -> Result<Vec<Option<Stored<Standing>>>, StoreError> {
         let kept = self.kept();
-        let standing = |subject| kept.standing(&namespace, subject).cloned();
-        Ok(subjects.iter().map(standing).collect())
+        let standing = |subject| kept.standings.get(&(namespace.clone(), subject)).cloned();
+        Ok(subjects.into_iter().map(standing).collect())
     }
 
     async fn subjects(

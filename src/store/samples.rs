@@ -12,6 +12,7 @@ use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::Token;
 use crate::token::change::TokenChange;
 use crate::token::id::TokenId;
+use crate::token::namespace::Directory;
 use crate::token::order::Order;
 use crate::token::samples::{instant, kept, namespace, slug};
 use crate::token::selector::{Filter, Selector};
@@ -96,7 +97,7 @@ pub(crate) async fn listed_after(
 pub(crate) fn all_of(namespace: &str) -> Filter {
     Filter {
         namespace: Some(slug(namespace)),
-        ..Selector::default().anywhere(instant(0))
+        ..Selector::default().anywhere(&Directory::default(), instant(0))
     }
 }
 

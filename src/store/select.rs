@@ -6,6 +6,7 @@ use crate::token::Token;
 use crate::token::id::TokenId;
 use crate::token::order::{End, Order, OrderBy, Place};
 use crate::token::selector::Filter;
+use crate::token::standing::Standing;
 use crate::token::time::Timestamp;
 
 /// A read looks at so many rows for each token it may answer with: a filter that matches little must not read a whole
@@ -40,6 +41,9 @@ pub struct Count {
     /// As that of a [`Slice`].
     pub next: Option<Place>,
 }
+
+/// A token that was named by its id, and what is said of its subject.
+pub(super) type Named = (Stored<Token>, Option<Standing>);
 
 /// By which index a read goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -209,24 +213,29 @@ impl Selection {
     }
 
     /// How many of `named`, the tokens with the ids that were named, are wanted.
-    pub(super) fn count_of_ids(&self, named: &[Stored<Token>]) -> Count {
-        let wanted = named.iter().filter(|stored| self.filter.matches(&stored.record));
+    pub(super) fn count_of_ids(&self, named: &[Named]) -> Count {
+        let wanted = named
+            .iter()
+            .filter(|(stored, standing)| self.filter.matches(&stored.record, standing.as_ref()));
         Count {
             tokens: wanted.count() as u64,
             next: None,
         }
     }
 
-    /// What is answered out of `tokens`, which are all those whose ids were named.
-    pub(super) fn slice_of(&self, tokens: impl IntoIterator<Item = Stored<Token>>) -> Slice {
+    /// What is answered out of `named`, which are all those whose ids were named.
+    pub(super) fn slice_of(&self, named: Vec<Named>) -> Slice {
         let place = |stored: &Stored<Token>| self.order.place(&stored.record);
         let is_next = |stored: &Stored<Token>| {
             let after = self.after.as_ref();
             after.is_none_or(|after| self.order.is_after(&place(stored), after))
         };
-        let mut tokens: Vec<_> = tokens
+        let mut tokens: Vec<_> = named
             .into_iter()
-            .filter(|stored| self.filter.matches(&stored.record) && is_next(stored))
+            .filter(|(stored, standing)| {
+                self.filter.matches(&stored.record, standing.as_ref()) && is_next(stored)
+            })
+            .map(|(stored, _)| stored)
             .collect();
         self.order.sort(&mut tokens, place);
         tokens.truncate(self.limit as usize);

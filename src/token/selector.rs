@@ -1,16 +1,17 @@
 //! Which tokens are meant: by what is known of them, at one instant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::id::{Slug, TokenId};
-use super::namespace::Namespace;
+use super::namespace::{Directory, Namespace};
 use super::order::OrderBy;
 use super::scope::{Labels, Scope};
+use super::standing::{Above, Standing};
 use super::text::{Name, Subject};
 use super::time::Timestamp;
-use super::{State, Token};
+use super::{State, Token, Withdrawal};
 
 /// What tokens are selected by. Each criterion narrows; what is empty or absent does not.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
@@ -24,6 +25,7 @@ pub struct Selector {
     pub subject: Option<Subject>,
     /// All of these, with these values.
     pub labels: Labels,
+    /// Those that tokens are shown in: what is said of the subject and the namespace counts.
     pub states: States,
     pub created: Period,
     /// A token that never ends does so in no period.
@@ -32,7 +34,8 @@ pub struct Selector {
     pub rotation_due_before: Option<Timestamp>,
 }
 
-/// A selector at one instant, in one namespace: all that is needed to tell whether a token is meant.
+/// A selector at one instant, in one namespace: with what is said of a token's subject, all that is needed to tell whether
+/// the token is meant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Filter {
     /// Where the token must be; `None`: anywhere, where ids are named.
@@ -44,6 +47,8 @@ pub struct Filter {
     pub issued_until: Option<Timestamp>,
     /// Only tokens whose current secret was made before this.
     pub secret_before: Option<Timestamp>,
+    /// Of each namespace where a token may be, as far as it has one: what was issued up to then is revoked.
+    pub not_before: BTreeMap<Slug, Withdrawal>,
 }
 
 /// Some of the states.
@@ -136,7 +141,8 @@ impl Selector {
     pub fn within(&self, namespace: &Namespace, at: Timestamp) -> Filter {
         let mut filter = Filter {
             namespace: Some(namespace.slug.clone()),
-            ..self.anywhere(at)
+            not_before: not_before([namespace]),
+            ..self.at(at)
         };
         if let Some(due) = self.rotation_due_before
             && let Some(after) = namespace.policy.rotation_due_after
@@ -149,7 +155,14 @@ impl Selector {
     }
 
     /// What it means at an instant where no namespace is named, and so no policy says when a rotation is due.
-    pub fn anywhere(&self, at: Timestamp) -> Filter {
+    pub fn anywhere(&self, directory: &Directory, at: Timestamp) -> Filter {
+        Filter {
+            not_before: not_before(directory.iter().map(AsRef::as_ref)),
+            ..self.at(at)
+        }
+    }
+
+    fn at(&self, at: Timestamp) -> Filter {
         let mut selector = self.clone();
         if selector.rotation_due_before.is_some() {
             selector.states = States::NONE;
@@ -160,6 +173,7 @@ impl Selector {
             at,
             issued_until: None,
             secret_before: None,
+            not_before: BTreeMap::new(),
         }
     }
 }
@@ -170,8 +184,21 @@ impl Filter {
         self.selector.states == States::NONE
     }
 
-    /// Whether the token is meant: what every statement of a store is measured by.
-    pub fn matches(&self, token: &Token) -> bool {
+    /// What revoked the tokens issued up to then in the namespace that is named, if there is one.
+    pub fn not_before_of_namespace(&self) -> Option<&Withdrawal> {
+        self.not_before.get(self.namespace.as_ref()?)
+    }
+
+    /// What is said of a token elsewhere than in its own record, given what is said of its subject.
+    pub fn above<'a>(&'a self, token: &Token, standing: Option<&'a Standing>) -> Above<'a> {
+        Above {
+            standing,
+            not_before: self.not_before.get(&token.namespace),
+        }
+    }
+
+    /// Whether the token is meant, given what is said of its subject: what every statement of a store is measured by.
+    pub fn matches(&self, token: &Token, standing: Option<&Standing>) -> bool {
         let Selector {
             ids,
             name_prefix,
@@ -199,7 +226,7 @@ impl Filter {
             && scope.as_ref().is_none_or(|scope| token.scopes.contains(scope))
             && subject.as_ref().is_none_or(|subject| *subject == token.subject)
             && token.labels.include(labels)
-            && states.contains(token.state(self.at))
+            && states.contains(token.under(self.above(token, standing)).state(self.at))
             && created.contains(token.create_time)
             && (!expires.is_bounded() || token.expire_time.is_some_and(|end| expires.contains(end)))
             && self
@@ -209,6 +236,11 @@ impl Filter {
                 .secret_before
                 .is_none_or(|before| current.is_some_and(|made| made < before))
     }
+}
+
+fn not_before<'a>(namespaces: impl IntoIterator<Item = &'a Namespace>) -> BTreeMap<Slug, Withdrawal> {
+    let said = |namespace: &Namespace| Some((namespace.slug.clone(), namespace.not_before.clone()?));
+    namespaces.into_iter().filter_map(said).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Lists: pages neither repeat nor skip, and filters leave out the rest and nothing else.
 
 mod filters;
+pub(crate) mod states;
 
 use tokenward::proto::v1::{self, TokenState};
 use tonic_types::StatusExt;

@@ -2,13 +2,16 @@
 
 pub(crate) mod streamed;
 
+use tokenward::proto::v1::revoke_issued_request::Target;
 use tokenward::proto::v1::revoke_matching_response::Event;
-use tokenward::proto::v1::{self, Propagation, Verdict};
+use tokenward::proto::v1::{self, Propagation, TokenState, Verdict};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::lists;
 use crate::permissions::Scene;
 use crate::server::{Client, Outcome, Server, hex};
+use crate::subjects::{revoke_issued, suspend};
 
 fn prefix(text: &str) -> v1::TokenFilter {
     v1::TokenFilter {
@@ -131,6 +134,62 @@ async fn what_matches_is_revoked_once_it_was_previewed_and_counted() -> Outcome 
     let again = done(&mut client, planned(&request, &told)).await?;
     assert_eq!((again.revoked, again.passed_over), (30, 0));
     assert_eq!(preview(&mut client, &request).await?.count, 0);
+    server.stop().await
+}
+
+/// A token is meant by the state that it is shown in; what is dead already, whoever has revoked it, is passed over.
+#[tokio::test]
+async fn what_is_meant_by_state_is_what_is_shown_in_it() -> Outcome {
+    let server = Server::start()?;
+    let mut client = server.client().await?;
+    client.create_namespace("notes", "kn_", hex(40)).await?;
+    let mut ids = Vec::new();
+    for subject in ["ada", "bob", "carl", "bob"] {
+        ids.push(lists::states::issue(&mut client, subject, subject).await?);
+    }
+    client.subjects.suspend_subject(suspend("bob")).await?;
+    let ada = revoke_issued(Some(Target::Subject("ada".to_owned())));
+    client.subjects.revoke_issued(ada).await?;
+    let in_state = |state: TokenState| {
+        of_notes(v1::TokenFilter {
+            states: vec![state.into()],
+            ..Default::default()
+        })
+    };
+    for (state, count) in [
+        (TokenState::Active, 1),
+        (TokenState::Suspended, 2),
+        (TokenState::Revoked, 0),
+    ] {
+        let told = preview(&mut client, &in_state(state)).await?;
+        assert_eq!((told.count, told.sample.len()), (count, usize::try_from(count)?));
+        assert!(told.sample.iter().all(|token| token.state() == state));
+    }
+    // Without a namespace, too.
+    let named = v1::RevokeMatchingRequest {
+        selector: Some(v1::TokenSelector {
+            filter: Some(v1::TokenFilter {
+                token_ids: ids.clone(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        ..of_notes(v1::TokenFilter::default())
+    };
+    assert_eq!(preview(&mut client, &named).await?.count, 3);
+    let suspended = in_state(TokenState::Suspended);
+    let told = preview(&mut client, &suspended).await?;
+    let ended = done(&mut client, planned(&suspended, &told)).await?;
+    assert_eq!((ended.revoked, ended.passed_over), (2, 0));
+
+    let told = preview(&mut client, &named).await?;
+    assert_eq!(told.count, 1);
+    let whole = revoke_issued(Some(Target::WholeNamespace(true)));
+    client.subjects.revoke_issued(whole).await?;
+    // The last one is dead by now: it is no longer what was counted.
+    let refused = events(&mut client, planned(&named, &told)).await;
+    assert_eq!(reason(refused).as_deref(), Some("COUNT_MISMATCH"));
+    assert_eq!(preview(&mut client, &named).await?.count, 0);
     server.stop().await
 }
 

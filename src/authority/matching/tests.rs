@@ -7,15 +7,16 @@ use std::time::Duration;
 use super::*;
 use crate::authority::samples::{Scene, ask};
 use crate::authority::{MATCHING_MAX, PLAN_KEPT};
-use crate::journal::samples::issue;
+use crate::journal::samples::{issue, origin};
 use crate::journal::{Change, Entry};
 use crate::store::faulty::Call;
-use crate::store::samples::{Answer, change, read};
+use crate::store::samples::{Answer, change, read, write};
 use crate::token::State;
 use crate::token::change::TokenChange;
 use crate::token::id::TokenId;
-use crate::token::samples::{instant, name, scopes, slug, token, withdrawal};
+use crate::token::samples::{instant, name, scopes, slug, subject, token, withdrawal};
 use crate::token::selector::Selector;
+use crate::token::standing::SubjectChange;
 use crate::token::text::Actor;
 
 /// More than are sent to the writer at once.
@@ -186,6 +187,31 @@ async fn a_token_that_is_changed_on_the_way_is_decided_on_again() -> Answer<()> 
     while scene.authority.go_on(&ann(), &mut run, &reason()).await? {}
     assert_eq!((run.revoked, run.passed_over), (TOKENS / 2 - 1, 1));
     assert_eq!(revoked(&scene).await?.len(), meant().len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_is_decided_on_again_is_under_its_subject() -> Answer<()> {
+    let scene = with_tokens().await?;
+    let preview = scene.authority.preview(&ann(), &matching()).await?;
+    let mut run = begin(&scene, &preview.plan).await?;
+    scene.authority.go_on(&ann(), &mut run, &reason()).await?;
+    // It was read, and not sent to the writer yet.
+    let changed = token(TOKENS - 2).id;
+    change(
+        &scene.store,
+        changed,
+        TokenChange::Suspended(withdrawal(instant(0))),
+    )
+    .await?;
+    let dead = SubjectChange::IssuedRevoked(withdrawal(instant(0)));
+    let name = (slug("notes"), subject("ann"));
+    write(&scene.store, Draft::of_subject(origin(), None, name, dead)?).await?;
+    while scene.authority.go_on(&ann(), &mut run, &reason()).await? {}
+    assert_eq!((run.revoked, run.passed_over), (TOKENS / 2 - 1, 1));
+    assert!(!revoked(&scene).await?.contains(&changed));
+    // All are dead by now.
+    assert_eq!(scene.authority.preview(&ann(), &matching()).await?.tokens, 0);
     Ok(())
 }
 

@@ -48,7 +48,7 @@ pub(super) struct FilterArgs {
     /// Only those with this label; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = spelling::label, help_heading = "Which tokens")]
     labels: Vec<(String, String)>,
-    /// Only those in this state; may be repeated
+    /// Only those that are shown in this state; may be repeated
     #[arg(long = "state", value_name = "STATE", help_heading = "Which tokens")]
     states: Vec<State>,
     /// Only those issued at this instant, in RFC 3339, or after it

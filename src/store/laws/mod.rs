@@ -10,6 +10,7 @@ mod journal;
 mod reads;
 mod roll;
 mod selection;
+mod states;
 mod subjects;
 
 use std::future::{Ready, ready};
@@ -64,6 +65,7 @@ macro_rules! every_law {
             selection::counts_are_of_what_the_filter_lets_through,
             selection::what_is_named_by_id_is_found_wherever_it_is,
             selection::a_filter_that_matches_nothing_comes_to_an_end,
+            states::what_is_asked_for_by_state_is_what_is_shown_in_it,
             answers::an_answer_is_what_was_given,
             answers::an_answer_is_there_with_its_entry_or_not_at_all,
             answers::a_sweep_forgets_what_has_expired_and_nothing_else,

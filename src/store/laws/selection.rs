@@ -1,5 +1,6 @@
 //! What is listed, counted and named is what the filter lets through, in every order: the filter itself says so.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::collection::{btree_map, btree_set};
@@ -16,9 +17,12 @@ use crate::store::Store;
 use crate::store::select::Selection;
 use crate::token::id::TokenId;
 use crate::token::order::{Order, OrderBy, Place};
-use crate::token::samples::{HARD_TEXT, instant, kept, name, namespace, slug, token, withdrawal};
+use crate::token::samples::{
+    HARD_TEXT, instant, kept, name, namespace, plan, slug, subject, token, withdrawal,
+};
 use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
 use crate::token::selector::{Filter, Period, Selector, States};
+use crate::token::standing::{Standing, SubjectChange};
 use crate::token::text::{LabelValue, Name, Subject};
 use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, State, Token};
@@ -91,6 +95,18 @@ fn any_token_of(number: u64) -> impl Strategy<Value = Token> {
     })
 }
 
+/// What is said of a subject, if anything is.
+fn any_saying() -> impl Strategy<Value = Option<SubjectChange>> {
+    option::weighted(
+        0.6,
+        prop_oneof![
+            Just(SubjectChange::PlanSet(Some(plan("pro")))),
+            any_time().prop_map(|time| SubjectChange::Suspended(withdrawal(time))),
+            any_time().prop_map(|time| SubjectChange::IssuedRevoked(withdrawal(time))),
+        ],
+    )
+}
+
 fn any_period() -> impl Strategy<Value = Period> {
     let sometimes = || option::weighted(0.2, any_time());
     (sometimes(), sometimes()).prop_map(|(from, before)| Period { from, before })
@@ -138,9 +154,10 @@ fn any_filter() -> impl Strategy<Value = Filter> {
     let limits = (
         option::weighted(0.2, any_time()),
         option::weighted(0.2, any_time()),
+        option::weighted(0.3, any_time()),
     );
     (said, states, any_period(), any_period(), any_time(), limits).prop_map(
-        |(said, states, created, expires, at, (issued_until, secret_before))| {
+        |(said, states, created, expires, at, (issued_until, secret_before, not_before))| {
             let (name_prefix, name_contains, scope, subject, labels) = said;
             let selector = Selector {
                 name_prefix,
@@ -158,6 +175,10 @@ fn any_filter() -> impl Strategy<Value = Filter> {
                 at,
                 issued_until,
                 secret_before,
+                not_before: not_before
+                    .map(|time| (slug("notes"), withdrawal(time)))
+                    .into_iter()
+                    .collect(),
                 ..all_of("notes")
             }
         },
@@ -179,8 +200,11 @@ fn drawn<T>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> Ans
     Ok(drawn.current())
 }
 
+/// A token, and what is said of its subject.
+type Told = (Token, Option<Standing>);
+
 /// A store with many tokens in two namespaces, and those tokens.
-async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner) -> Answer<Vec<Token>> {
+async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner) -> Answer<Vec<Told>> {
     let newest = store.directory().await?.version;
     write(
         store,
@@ -193,18 +217,38 @@ async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner) -> Answer<
     for some in tokens.chunks(100) {
         store.commit(some.iter().cloned().map(issue).collect()).await?;
     }
-    Ok(tokens)
+    let subjects: Vec<_> = texts().into_iter().map(subject).collect();
+    let mut told = BTreeMap::new();
+    for namespace in ["notes", "tasks"].map(slug) {
+        for subject in &subjects {
+            if let Some(change) = drawn(runner, &any_saying())? {
+                let name = (namespace.clone(), subject.clone());
+                write(store, Draft::of_subject(origin(), None, name, change)?).await?;
+            }
+        }
+        let standings = store.standings(namespace.clone(), subjects.clone()).await?;
+        for (subject, stored) in subjects.iter().zip(standings) {
+            told.insert((namespace.clone(), subject.clone()), stored);
+        }
+    }
+    let with_standing = |token: Token| {
+        let stored = told.get(&(token.namespace.clone(), token.subject.clone()));
+        (token, stored.cloned().flatten().map(|stored| stored.record))
+    };
+    Ok(tokens.into_iter().map(with_standing).collect())
 }
 
 /// What the filter itself says.
-fn wanted(tokens: &[Token], filter: &Filter, order: Order) -> Vec<TokenId> {
-    let mut wanted: Vec<&Token> = tokens.iter().filter(|token| filter.matches(token)).collect();
+fn wanted(tokens: &[Told], filter: &Filter, order: Order) -> Vec<TokenId> {
+    let is_wanted = |(token, standing): &&Told| filter.matches(token, standing.as_ref());
+    let wanted = tokens.iter().filter(is_wanted);
+    let mut wanted: Vec<&Token> = wanted.map(|(token, _)| token).collect();
     order.sort(&mut wanted, |token| order.place(token));
     wanted.into_iter().map(|token| token.id).collect()
 }
 
 /// All pages of a selection together.
-async fn listed(store: &Arc<dyn Store>, selection: &Selection) -> Answer<Vec<TokenId>> {
+pub(super) async fn listed(store: &Arc<dyn Store>, selection: &Selection) -> Answer<Vec<TokenId>> {
     let mut selection = selection.clone();
     let mut ids = Vec::new();
     loop {
@@ -275,6 +319,8 @@ pub(super) async fn what_is_named_by_id_is_found_wherever_it_is(store: Arc<dyn S
             let mut filter = all_of("notes");
             filter.namespace.clone_from(&namespace);
             filter.selector.ids = named.collect();
+            filter.selector.states = States::UNREVOKED;
+            filter.not_before = [(slug("tasks"), withdrawal(instant(-1_500)))].into();
             let selection = Selection {
                 filter: filter.clone(),
                 order,

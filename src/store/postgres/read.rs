@@ -1,5 +1,7 @@
 //! Reading tokens, namespaces and the journal. Each function is one statement, and so one snapshot.
 
+use std::collections::BTreeSet;
+
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 use super::super::columns::{link, revision, sql};
 use super::super::mac::{self, Heard, RawRow};
 use super::super::peppers::KnownPeppers;
+use super::super::select::Named;
 use super::super::{BadRow, EntryFilter, Head, Look, StoreError, TO_TRY_MAX, directory_of};
 use super::fault::Fault;
 use super::subjects;
@@ -53,6 +56,21 @@ pub(super) const LOOK_UP: &str = "
     LEFT JOIN subject_record
         ON subject_record.namespace = token.namespace AND subject_record.subject = token.subject
     ORDER BY place, found.token_id";
+
+pub(super) const NAMED: &str = "
+    SELECT
+        token_record.id, token_record.version, token_record.record, token_record.mac, token_record.newest,
+        (SELECT min(revision) FROM journal) AS oldest,
+        subject_record.version AS subject_version, subject_record.record AS subject_record,
+        subject_record.mac AS subject_mac, (
+            SELECT max(revision) FROM journal
+            WHERE journal.namespace = token.namespace AND journal.subject = token.subject
+        ) AS subject_newest
+    FROM token
+    JOIN token_record ON token_record.id = token.id
+    LEFT JOIN subject_record
+        ON subject_record.namespace = token.namespace AND subject_record.subject = token.subject
+    WHERE token.id = ANY($1::uuid[])";
 
 pub(super) const DIRECTORY: &str = "
     SELECT slug, mac, version, (SELECT min(revision) FROM journal) AS oldest, (
@@ -127,7 +145,7 @@ pub(super) async fn look_up(
         fence: revision(fence)?,
     };
     for row in &rows {
-        let found = found(key, row)?;
+        let found = looked_up(key, row)?;
         if row.try_get::<Option<i64>, _>("place")?.is_none() {
             look.to_try.extend(found.ok().flatten());
             continue;
@@ -144,19 +162,37 @@ pub(super) async fn look_up(
     Ok(look)
 }
 
-type Found = Option<(Token, Option<Standing>)>;
+/// The tokens with these ids that there are.
+pub(super) async fn named(
+    connection: &mut PgConnection,
+    key: &RowKey,
+    ids: &BTreeSet<TokenId>,
+) -> Result<Vec<Named>, Fault> {
+    let ids: Vec<Uuid> = ids.iter().copied().map(uuid).collect();
+    let rows = sqlx::query(NAMED).bind(ids).fetch_all(connection).await?;
+    let named = rows.iter().map(|row| believed(found(key, row)?));
+    named.collect()
+}
 
-/// The token in a row with what is said of its subject: both as they were written last, or neither.
-fn found(key: &RowKey, row: &PgRow) -> Result<Result<Found, BadRow>, Fault> {
+type LookedUp = Option<(Token, Option<Standing>)>;
+
+/// What [`found`] finds, if there is a token in the row.
+fn looked_up(key: &RowKey, row: &PgRow) -> Result<Result<LookedUp, BadRow>, Fault> {
     if row.try_get::<Option<Uuid>, _>("id")?.is_none() {
         return Ok(Ok(None));
     }
-    let token = match checked(key, row)? {
-        Ok(stored) => stored.record,
+    let found = found(key, row)?;
+    Ok(found.map(|(stored, standing)| Some((stored.record, standing))))
+}
+
+/// The token in a row with what is said of its subject: both as they were written last, or neither.
+fn found(key: &RowKey, row: &PgRow) -> Result<Result<Named, BadRow>, Fault> {
+    let stored = match checked(key, row)? {
+        Ok(stored) => stored,
         Err(bad) => return Ok(Err(bad)),
     };
-    let standing = subjects::of_token(key, &token, row)?;
-    Ok(standing.map(|standing| Some((token, standing.map(|stored| stored.record)))))
+    let standing = subjects::of_token(key, &stored.record, row)?;
+    Ok(standing.map(|standing| (stored, standing.map(|stored| stored.record))))
 }
 
 pub(super) async fn directory(

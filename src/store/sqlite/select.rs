@@ -9,9 +9,7 @@ use sqlx::{Row, Sqlite};
 
 use super::super::StoreError;
 use super::super::select::{Count, Path, Selection, Slice, Stretch};
-use super::read::checked;
-use crate::journal::Stored;
-use crate::token::Token;
+use super::read::{self, checked};
 use crate::token::id::{Slug, TokenId};
 use crate::token::order::{End, Place};
 use crate::token::scope::Scope;
@@ -31,12 +29,6 @@ pub(super) struct Statements {
 macro_rules! wanted {
     () => {
         "
-    AND ((CASE
-        WHEN token.revoke_time IS NOT NULL THEN 4
-        WHEN token.expire_time <= $2 THEN 8
-        WHEN token.suspend_time IS NOT NULL THEN 2
-        ELSE 1
-    END) & $3) <> 0
     AND ($4 IS NULL OR substr(token.name, 1, length($4)) = $4)
     AND ($5 IS NULL OR instr(token.name, $5) > 0)
     AND ($6 IS NULL OR EXISTS (SELECT 1 FROM json_each(token.scopes) AS scope WHERE scope.value = $6))
@@ -54,7 +46,20 @@ macro_rules! wanted {
     AND ($13 IS NULL OR +token.id <= $13)
     AND ($14 IS NULL OR $14 > (
         SELECT secret.create_time FROM secret WHERE secret.token_id = token.id ORDER BY secret.version DESC LIMIT 1
-    ))"
+    ))
+    AND ($3 = 15 OR ((CASE
+        WHEN token.revoke_time IS NOT NULL OR token.create_time <= $15 THEN 4
+        ELSE (
+            SELECT CASE
+                WHEN token.create_time <= subject.not_before_time THEN 4
+                WHEN token.expire_time <= $2 THEN 8
+                WHEN token.suspend_time IS NOT NULL OR subject.suspend_time IS NOT NULL THEN 2
+                ELSE 1
+            END
+            FROM (SELECT 1) AS token_itself
+            LEFT JOIN subject ON subject.namespace = token.namespace AND subject.subject = token.subject
+        )
+    END) & $3) <> 0)"
     };
 }
 
@@ -126,10 +131,10 @@ macro_rules! path {
                 stop!($key, "< ($3, $4)", ">= ($5, $6)", $backwards),
             ],
             page: [
-                page!($key, "> ($15, $16)", "<= ($17, $18)", $key, "$19"),
-                page!($key, "< ($15, $16)", ">= ($17, $18)", $backwards, "$19"),
+                page!($key, "> ($16, $17)", "<= ($18, $19)", $key, "$20"),
+                page!($key, "< ($16, $17)", ">= ($18, $19)", $backwards, "$20"),
             ],
-            count: count!($key, "> ($15, $16)", "<= ($17, $18)"),
+            count: count!($key, "> ($16, $17)", "<= ($18, $19)"),
         }
     };
 }
@@ -171,20 +176,20 @@ pub(super) const BY_NEVER: Statements = Statements {
     page: [
         never!(
             page,
-            "> ($15) AND token.expire_time IS NULL",
-            "<= ($16)",
+            "> ($16) AND token.expire_time IS NULL",
+            "<= ($17)",
             "token.expire_time, token.id",
-            "$17"
+            "$18"
         ),
         never!(
             page,
-            "< ($15) AND token.expire_time IS NULL",
-            ">= ($16)",
+            "< ($16) AND token.expire_time IS NULL",
+            ">= ($17)",
             "token.expire_time DESC, token.id DESC",
-            "$17"
+            "$18"
         ),
     ],
-    count: never!(count, "> ($15) AND token.expire_time IS NULL", "<= ($16)"),
+    count: never!(count, "> ($16) AND token.expire_time IS NULL", "<= ($17)"),
 };
 
 macro_rules! subject {
@@ -211,25 +216,21 @@ pub(super) const BY_SUBJECT: Statements = Statements {
     page: [
         subject!(
             page,
-            "> ($15, $16, $17)",
-            "<= ($18, $19, $20)",
+            "> ($16, $17, $18)",
+            "<= ($19, $20, $21)",
             "token.subject, token.create_time, token.id",
-            "$21"
+            "$22"
         ),
         subject!(
             page,
-            "< ($15, $16, $17)",
-            ">= ($18, $19, $20)",
+            "< ($16, $17, $18)",
+            ">= ($19, $20, $21)",
             "token.subject DESC, token.create_time DESC, token.id DESC",
-            "$21"
+            "$22"
         ),
     ],
-    count: subject!(count, "> ($15, $16, $17)", "<= ($18, $19, $20)"),
+    count: subject!(count, "> ($16, $17, $18)", "<= ($19, $20, $21)"),
 };
-
-pub(super) const BY_ID: &str = "
-    SELECT id, version, record, mac, newest, (SELECT min(revision) FROM journal) AS oldest
-    FROM token_record WHERE id IN (SELECT unhex(value, '-') FROM json_each($1))";
 
 /// Those of every order.
 #[cfg(test)]
@@ -256,7 +257,7 @@ pub(super) async fn tokens(
     selection: &Selection,
 ) -> Result<Slice, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        return Ok(selection.slice_of(named(pool, key, selection).await?));
+        return Ok(selection.slice_of(read::named(pool, key, &selection.filter.selector.ids).await?));
     }
     let mut stretch = selection.stretch();
     let end = if selection.is_filtered() {
@@ -280,7 +281,7 @@ pub(super) async fn count(
     selection: &Selection,
 ) -> Result<Count, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        let named = named(pool, key, selection).await?;
+        let named = read::named(pool, key, &selection.filter.selector.ids).await?;
         return Ok(selection.count_of_ids(&named));
     }
     let mut stretch = selection.stretch();
@@ -295,16 +296,6 @@ pub(super) async fn count(
         tokens: count.unsigned_abs(),
         next: end.or(stretch.then).map(|end| selection.in_order(end)),
     })
-}
-
-async fn named(
-    pool: &SqlitePool,
-    key: &RowKey,
-    selection: &Selection,
-) -> Result<Vec<Stored<Token>>, StoreError> {
-    let ids = serde_json::to_string(&selection.filter.selector.ids).map_err(StoreError::corrupt)?;
-    let rows = sqlx::query(BY_ID).bind(ids).fetch_all(pool).await?;
-    rows.iter().map(|row| Ok(checked(key, row)??)).collect()
 }
 
 /// The last place that a read may look at, if there is more in the span.
@@ -365,6 +356,11 @@ fn filtered<'q>(statement: &'static str, selection: &'q Selection) -> Statement<
                 .map(|until| TokenId::after_those_of(until).as_bytes().to_vec()),
         )
         .bind(micros(filter.secret_before))
+        .bind(
+            filter
+                .not_before_of_namespace()
+                .map(|not_before| not_before.time.micros()),
+        )
 }
 
 fn within<'q>(query: Statement<'q>, stretch: &Stretch) -> Statement<'q> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::token::policy::Policy;
-use crate::token::samples::{instant, name, namespace, scopes, slug, token, withdrawal};
+use crate::token::samples::{instant, name, namespace, scopes, slug, standing, token, withdrawal};
 use crate::token::scope::{LabelKey, Labels};
 use crate::token::text::LabelValue;
 use crate::token::time::Span;
@@ -12,20 +12,14 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
         let key = LabelKey::try_from((*key).to_owned()).unwrap();
         (key, LabelValue::try_from((*value).to_owned()).unwrap())
     };
-    Labels::try_from(
-        pairs
-            .iter()
-            .map(pair)
-            .collect::<std::collections::BTreeMap<_, _>>(),
-    )
-    .unwrap()
+    Labels::try_from(pairs.iter().map(pair).collect::<BTreeMap<_, _>>()).unwrap()
 }
 
 /// Whether `selector` means a token of the namespace `notes`, as of `instant(10)`.
 fn means(selector: &Selector, token: &Token) -> bool {
     selector
         .within(&namespace("notes", "kn_"), instant(10))
-        .matches(token)
+        .matches(token, None)
 }
 
 #[test]
@@ -91,7 +85,8 @@ fn each_criterion_narrows_by_itself() {
         ..it
     };
     assert!(!means(&Selector::default(), &elsewhere));
-    assert!(Selector::default().anywhere(instant(0)).matches(&elsewhere));
+    let anywhere = Selector::default().anywhere(&Directory::default(), instant(0));
+    assert!(anywhere.matches(&elsewhere, None));
 }
 
 #[test]
@@ -113,7 +108,8 @@ fn a_rotation_is_due_where_the_namespace_says_when_and_the_token_still_counts() 
         rotation_due_before: Some(instant(at)),
         ..Selector::default()
     };
-    let is_due = |notes: &Namespace, at, token: &Token| due(at).within(notes, instant(at)).matches(token);
+    let is_due =
+        |notes: &Namespace, at, token: &Token| due(at).within(notes, instant(at)).matches(token, None);
     // Its secret was made at 0.
     assert!(!is_due(&notes, 99 * day, &token(1)));
     assert!(due(0).within(&notes, instant(0)).is_void());
@@ -154,13 +150,43 @@ fn a_rotation_is_due_where_the_namespace_says_when_and_the_token_still_counts() 
 fn what_is_issued_later_is_told_by_its_id() {
     let filter = |until| Filter {
         issued_until: Some(instant(until)),
-        ..Selector::default().anywhere(instant(0))
+        ..Selector::default().anywhere(&Directory::default(), instant(0))
     };
     let issued = |micros| Token {
         id: TokenId::new(instant(micros), [7; 10]),
         ..token(1)
     };
-    assert!(filter(0).matches(&issued(0)));
-    assert!(filter(1999).matches(&issued(1000)));
-    assert!(!filter(999).matches(&issued(1000)));
+    assert!(filter(0).matches(&issued(0), None));
+    assert!(filter(1999).matches(&issued(1000), None));
+    assert!(!filter(999).matches(&issued(1000), None));
+}
+
+#[test]
+fn the_state_that_is_asked_for_is_the_one_it_is_shown_in() {
+    let revoked = |slug: &str, until| Namespace {
+        not_before: Some(withdrawal(instant(until))),
+        ..namespace(slug, &format!("{slug}_"))
+    };
+    let active = Selector {
+        states: States::of([State::Active]),
+        ..Selector::default()
+    };
+    let suspended = Standing {
+        suspension: Some(withdrawal(instant(0))),
+        ..standing("ann")
+    };
+    let it = Token {
+        create_time: instant(5),
+        ..token(1)
+    };
+    for (until, is_meant) in [(4, true), (5, false)] {
+        let notes = revoked("notes", until);
+        assert_eq!(active.within(&notes, instant(10)).matches(&it, None), is_meant);
+        let mut directory = Directory::default();
+        directory.put(notes.clone());
+        directory.put(revoked("tasks", 9));
+        let anywhere = active.anywhere(&directory, instant(10));
+        assert_eq!(anywhere.matches(&it, None), is_meant);
+        assert!(!anywhere.matches(&it, Some(&suspended)));
+    }
 }

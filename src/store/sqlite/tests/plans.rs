@@ -25,7 +25,7 @@ const STATEMENTS: [&str; 34] = [
     read::PEPPERS,
     read::TOKEN,
     read::LOOK_UP,
-    select::BY_ID,
+    read::NAMED,
     read::DIRECTORY,
     read::ENTRIES,
     read::ENTRIES_OF_TOKEN,
@@ -58,6 +58,8 @@ const NEWEST: &str = "SEARCH journal USING COVERING INDEX journal_by_token (toke
 
 const NEWEST_OF_SUBJECT: &str =
     "SEARCH journal USING COVERING INDEX journal_of_subjects (namespace=? AND subject=?)";
+
+const SUBJECT: &str = "SEARCH subject USING PRIMARY KEY (namespace=? AND subject=?) LEFT-JOIN";
 
 /// The steps of the plan SQLite makes for `statement`.
 async fn plan(store: &SqliteStore, statement: &str) -> Result<Vec<String>, sqlx::Error> {
@@ -135,12 +137,16 @@ async fn each_read_goes_by_its_index() -> Tested {
             "SEARCH secret USING PRIMARY KEY (digest=?) LEFT-JOIN",
         ),
         (read::LOOK_UP, "SEARCH token USING PRIMARY KEY (id=?) LEFT-JOIN"),
-        (select::BY_ID, "SEARCH token USING PRIMARY KEY (id=?)"),
+        (read::NAMED, "SEARCH token USING PRIMARY KEY (id=?)"),
         (read::TOKEN, NEWEST),
         (read::LOOK_UP, "SEARCH secret USING INDEX secret_to_try (hint=?)"),
         (read::LOOK_UP, NEWEST),
-        (select::BY_ID, NEWEST),
+        (read::NAMED, NEWEST),
+        (read::NAMED, SUBJECT),
+        (read::NAMED, NEWEST_OF_SUBJECT),
         (select::BY_NAME.page[0], NEWEST),
+        (select::BY_NAME.page[0], SUBJECT),
+        (select::BY_NAME.count, SUBJECT),
         (
             read::DIRECTORY,
             "SEARCH journal USING INDEX journal_of_namespaces (namespace=?)",
@@ -176,10 +182,7 @@ async fn each_read_goes_by_its_index() -> Tested {
             commit::SWEEP_ANSWERS,
             "SEARCH answer USING INTEGER PRIMARY KEY (rowid=?)",
         ),
-        (
-            read::LOOK_UP,
-            "SEARCH subject USING PRIMARY KEY (namespace=? AND subject=?) LEFT-JOIN",
-        ),
+        (read::LOOK_UP, SUBJECT),
         (read::LOOK_UP, NEWEST_OF_SUBJECT),
         (subjects::STANDINGS, NEWEST_OF_SUBJECT),
         (subjects::SUBJECTS, NEWEST_OF_SUBJECT),

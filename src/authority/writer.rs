@@ -1,5 +1,7 @@
 //! The one writer of a process: whatever waits when a commit returns goes into the next one.
 
+use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -11,15 +13,17 @@ use super::AuthorityError;
 use crate::journal::Draft;
 use crate::store::{Outcome, Store, StoreError};
 
-/// The most drafts of one transaction.
+/// The most drafts of one transaction that callers wait for; and the most of imports that go with them. So neither keeps
+/// the other out, and whoever wants one thing written waits for no more of an import than this, twice.
 const BATCH_MAX: usize = 256;
-/// The most drafts that wait for one; a further one is refused, not queued.
+/// The most drafts that wait for one; a further one is refused, not queued. As many of imports wait apart from them.
 const QUEUE_MAX: usize = 4096;
 
 /// The way to the writer.
 #[derive(Clone, Debug)]
 pub struct Writer {
     queue: mpsc::Sender<Waiting>,
+    imports: mpsc::Sender<Waiting>,
     runtime: Handle,
 }
 
@@ -43,9 +47,14 @@ impl Writer {
     /// Starts the writer as a task of the current runtime. When `stop` is cancelled it takes no more
     /// drafts, writes those that wait, and ends.
     pub fn spawn(store: Arc<dyn Store>, stop: CancellationToken) -> (Writer, JoinHandle<()>) {
-        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let runtime = Handle::current();
-        (Writer { queue, runtime }, tokio::spawn(run(store, waiting, stop)))
+        let (queue, calls) = mpsc::channel(QUEUE_MAX);
+        let (imports, imported) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer {
+            queue,
+            imports,
+            runtime: Handle::current(),
+        };
+        (writer, tokio::spawn(run(store, calls, imported, stop)))
     }
 
     /// The runtime it runs on, where nobody is kept from answering a call.
@@ -69,24 +78,41 @@ impl Writer {
         Ok(Sent(outcome))
     }
 
-    /// Has all `drafts` written, in order, and answers for each. Where there is no room for one it waits for some,
-    /// rather than be refused: whoever asks bounds how many there are.
-    pub async fn commit_all(
-        &self,
-        drafts: Vec<Draft>,
-    ) -> Result<Vec<Result<Outcome, StoreError>>, StoreError> {
-        let mut outcomes = Vec::with_capacity(drafts.len());
+    /// Has all `drafts` of an import written, in order, and does not wait for that. Where there is no room for one it
+    /// waits for some, rather than be refused: whoever asks bounds how many there are.
+    pub(super) async fn send_all(&self, drafts: Vec<Draft>) -> Result<AllSent, StoreError> {
+        let mut waiting = VecDeque::with_capacity(drafts.len());
         for draft in drafts {
             let (answer, outcome) = oneshot::channel();
-            let sent = self.queue.send(Waiting { draft, answer }).await;
+            let sent = self.imports.send(Waiting { draft, answer }).await;
             sent.map_err(|_| ended())?;
-            outcomes.push(outcome);
+            waiting.push_back(outcome);
         }
-        let mut written = Vec::with_capacity(outcomes.len());
-        for outcome in outcomes {
-            written.push(outcome.await.map_err(|_| ended())?);
+        let outcomes = Vec::with_capacity(waiting.len());
+        Ok(AllSent { waiting, outcomes })
+    }
+}
+
+/// What becomes of drafts that were sent together. They may be written even if nobody waits for this.
+#[derive(Debug)]
+pub(super) struct AllSent {
+    waiting: VecDeque<oneshot::Receiver<Result<Outcome, StoreError>>>,
+    outcomes: Vec<Result<Outcome, StoreError>>,
+}
+
+impl AllSent {
+    /// Waits until each has its outcome. Nothing is lost where the wait is cut short, and taken up again.
+    pub(super) async fn written(&mut self) {
+        while let Some(next) = self.waiting.front_mut() {
+            let outcome = next.await.unwrap_or_else(|_| Err(ended()));
+            self.waiting.pop_front();
+            self.outcomes.push(outcome);
         }
-        Ok(written)
+    }
+
+    /// What became of each, in order, once all are [`AllSent::written`].
+    pub(super) fn outcomes(self) -> Vec<Result<Outcome, StoreError>> {
+        self.outcomes
     }
 }
 
@@ -98,26 +124,45 @@ fn ended() -> StoreError {
     StoreError::Unavailable("the writer has ended".into())
 }
 
-async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
+async fn run(
+    store: Arc<dyn Store>,
+    mut calls: mpsc::Receiver<Waiting>,
+    mut imports: mpsc::Receiver<Waiting>,
+    stop: CancellationToken,
+) {
+    let (mut calls_left, mut imports_left) = (true, true);
     loop {
-        let taken = tokio::select! {
+        let (call, import) = tokio::select! {
             biased;
-            () = stop.cancelled(), if !waiting.is_closed() => {
-                waiting.close();
+            () = stop.cancelled(), if !calls.is_closed() => {
+                calls.close();
+                imports.close();
                 continue;
             }
-            taken = waiting.recv_many(&mut batch, BATCH_MAX) => taken,
+            next = calls.recv(), if calls_left => {
+                calls_left = next.is_some();
+                (next, None)
+            }
+            next = imports.recv(), if imports_left => {
+                imports_left = next.is_some();
+                (None, next)
+            }
+            else => return,
         };
-        if taken == 0 {
-            return;
+        let batch = taken(call, &mut calls).chain(taken(import, &mut imports));
+        let (drafts, answers): (Vec<_>, Vec<_>) =
+            batch.map(|waiting| (waiting.draft, waiting.answer)).unzip();
+        if !drafts.is_empty() {
+            write(&*store, drafts, answers).await;
         }
-        let (drafts, answers): (Vec<_>, Vec<_>) = batch
-            .drain(..)
-            .map(|waiting| (waiting.draft, waiting.answer))
-            .unzip();
-        write(&*store, drafts, answers).await;
     }
+}
+
+/// The next of a queue for one transaction, without a wait.
+fn taken(next: Option<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> impl Iterator<Item = Waiting> {
+    next.into_iter()
+        .chain(iter::from_fn(|| queue.try_recv().ok()))
+        .take(BATCH_MAX)
 }
 
 type Answer = oneshot::Sender<Result<Outcome, StoreError>>;

@@ -52,15 +52,29 @@ async fn take_all(
     let Some(first) = next(&mut requests).await? else {
         return Err(start_wanted().into());
     };
-    let under_way = begin(api, caller, first).await?;
-    while let Some(message) = next(&mut requests).await? {
-        guard::recognised_still(api, caller).await?;
-        let answer = take(api, caller, &under_way, message).await?;
-        if !tell(answers, answer).await? {
-            return Ok(());
+    let mut under_way = begin(api, caller, first).await?;
+    // Why there is no more to take. It is told once all before it is.
+    let mut end = None;
+    loop {
+        tokio::select! {
+            biased;
+            () = under_way.oldest_written(), if under_way.is_ahead() => {
+                let Some(imported) = api.authority.imported(&mut under_way).await.map_err(Problem::from)? else {
+                    continue;
+                };
+                if !tell(answers, answer(imported)).await? {
+                    return Ok(());
+                }
+            }
+            message = next(&mut requests), if under_way.has_room() && end.is_none() => {
+                end = take(api, caller, &mut under_way, message).await.map_or_else(
+                    |status| Some(Err(status)),
+                    |more| (!more).then_some(Ok(())),
+                );
+            }
+            else => return end.unwrap_or(Ok(())),
         }
     }
-    Ok(())
 }
 
 /// What the client sends next; `None`: that was all.
@@ -106,12 +120,17 @@ fn start_wanted() -> Problem {
     fields.problem()
 }
 
+/// Sends the rows of a message to be written; whether there may be more.
 async fn take(
     api: &Api,
     caller: &Caller,
-    under_way: &Import,
-    message: v1::ImportRequest,
-) -> Result<v1::ImportResponse, Problem> {
+    under_way: &mut Import,
+    message: Result<Option<v1::ImportRequest>, Status>,
+) -> Result<bool, Status> {
+    let Some(message) = message? else {
+        return Ok(false);
+    };
+    guard::recognised_still(api, caller).await?;
     let mut fields = Fields::default();
     let count = message.rows.len();
     if message.start.is_some() {
@@ -125,14 +144,14 @@ async fn take(
     }
     fields.check()?;
     let rows = message.rows.into_iter().map(decode).collect();
+    let sent = api.authority.import(caller, under_way, rows).await;
+    sent.map_err(Problem::from)?;
+    Ok(true)
+}
+
+fn answer(imported: Vec<Imported>) -> v1::ImportResponse {
     let mut answer = v1::ImportResponse::default();
-    for (index, imported) in api
-        .authority
-        .import(caller, under_way, rows)
-        .await?
-        .into_iter()
-        .enumerate()
-    {
+    for (index, imported) in imported.into_iter().enumerate() {
         match imported {
             Imported::Now => answer.imported += 1,
             Imported::Before => answer.already_there += 1,
@@ -142,7 +161,7 @@ async fn take(
             }),
         }
     }
-    Ok(answer)
+    answer
 }
 
 fn decode(row: v1::ImportRow) -> Result<Row, RowRefused> {

@@ -1,11 +1,14 @@
 //! Each row is imported once, however often and however broken the way was; and what cannot be is refused by itself.
 
+use std::time::Duration;
+
 use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
 
 use super::*;
 use crate::authority::samples::{Scene, ask};
 use crate::journal::samples::origin;
-use crate::store::faulty::{Call, Fault};
+use crate::store::faulty::{Call, Fault, Gate};
 use crate::store::samples::{Answer, write};
 use crate::token::format::Body;
 use crate::token::phc::Phc;
@@ -61,9 +64,21 @@ async fn import_as(
     id: ImportId,
     rows: Vec<Row>,
 ) -> Result<Vec<Imported>, AuthorityError> {
-    let under_way = scene.authority.begin_import(&slug("tasks"), id, false).await?;
+    let mut under_way = scene.authority.begin_import(&slug("tasks"), id, false).await?;
     let rows = rows.into_iter().map(Ok).collect();
-    scene.authority.import(caller, &under_way, rows).await
+    told(scene, caller, &mut under_way, rows).await
+}
+
+/// What becomes of the rows of one message, with none ahead of it.
+async fn told(
+    scene: &Scene,
+    caller: &Caller,
+    under_way: &mut Import,
+    rows: Vec<Result<Row, RowRefused>>,
+) -> Result<Vec<Imported>, AuthorityError> {
+    scene.authority.import(caller, under_way, rows).await?;
+    let imported = scene.authority.imported(under_way).await?;
+    Ok(imported.unwrap_or_default())
 }
 
 async fn imported(scene: &Scene, id: ImportId, rows: Vec<Row>) -> Result<Vec<Imported>, AuthorityError> {
@@ -158,9 +173,9 @@ async fn a_refused_row_stops_nothing() -> Answer<()> {
         ..row(2)
     };
     let misread = RowRefused::Field("name".to_owned(), "is wrong".to_owned());
-    let under_way = scene.authority.begin_import(&slug("tasks"), id(1), false).await?;
+    let mut under_way = scene.authority.begin_import(&slug("tasks"), id(1), false).await?;
     let rows = vec![Err(misread.clone()), Ok(too_much), Ok(row(1))];
-    let imported = scene.authority.import(&caller, &under_way, rows).await?;
+    let imported = told(&scene, &caller, &mut under_way, rows).await?;
     let write = scopes(&["write"]).iter().next().cloned().ok_or("no scope")?;
     let not_grantable = Imported::Refused(RowRefused::NotGrantable(write));
     assert_eq!(
@@ -191,9 +206,9 @@ async fn a_dry_run_writes_nothing() -> Answer<()> {
     let scene = scene().await?;
     imported(&scene, id(1), vec![row(1)]).await?;
     let head = scene.store.head().await?;
-    let under_way = scene.authority.begin_import(&slug("tasks"), id(1), true).await?;
+    let mut under_way = scene.authority.begin_import(&slug("tasks"), id(1), true).await?;
     let rows = vec![Ok(row(1)), Ok(row(2)), Ok(row(2))];
-    let told = scene.authority.import(&ask().caller, &under_way, rows).await?;
+    let told = told(&scene, &ask().caller, &mut under_way, rows).await?;
     let twice = Imported::Refused(RowRefused::DigestTwice);
     assert_eq!(told, [Imported::Before, Imported::Now, twice]);
     assert_eq!(scene.store.head().await?, head);
@@ -264,5 +279,117 @@ async fn an_import_has_a_place_among_few_until_it_ends() -> Answer<()> {
     );
     places.pop();
     assert_eq!(begin("tasks").await?.namespace(), &slug("tasks"));
+    Ok(())
+}
+
+/// Sends messages of these rows; those after the first while its commit is held.
+async fn ahead(scene: &Scene, messages: &[Vec<Row>]) -> Answer<(Import, Gate)> {
+    let mut under_way = scene.authority.begin_import(&slug("tasks"), id(1), false).await?;
+    let (caller, gate) = (ask().caller, scene.faulty.hold(Call::Commit));
+    for (number, rows) in messages.iter().enumerate() {
+        let rows = rows.iter().cloned().map(Ok).collect();
+        let sent = scene.authority.import(&caller, &mut under_way, rows);
+        sent.await?;
+        if number == 0 {
+            gate.arrived().await;
+        }
+    }
+    Ok((under_way, gate))
+}
+
+#[tokio::test]
+async fn messages_are_sent_while_the_first_is_written_and_told_of_in_order() -> Answer<()> {
+    let scene = scene().await?;
+    // Told apart by how many rows they have.
+    let messages: Vec<Vec<_>> = (1..=AHEAD_MAX as u64)
+        .map(|count| (0..count).map(|number| row(count * 10 + number)).collect())
+        .collect();
+    let before = scene.faulty.calls(Call::Commit);
+    let (mut under_way, gate) = ahead(&scene, &messages).await?;
+    assert!(!under_way.has_room());
+    gate.open();
+    for count in 1..=AHEAD_MAX {
+        // A wait that is cut short loses nothing.
+        let _ = timeout(Duration::ZERO, under_way.oldest_written()).await;
+        let told = scene.authority.imported(&mut under_way).await?;
+        assert_eq!(told, Some(vec![Imported::Now; count]));
+        assert!(under_way.has_room());
+    }
+    assert_eq!(scene.authority.imported(&mut under_way).await?, None);
+    // The first, and all that waited meanwhile in one.
+    assert_eq!(scene.faulty.calls(Call::Commit), before + 2);
+    Ok(())
+}
+
+/// Rows are told what they would be had each message waited for the one before.
+#[tokio::test]
+async fn what_is_ahead_counts_as_if_it_were_written() -> Answer<()> {
+    let max = TO_TRY_MAX as usize;
+    let caller = ask().caller;
+    let alike = || (20..).take(max - 1).map(slow).collect::<Vec<_>>();
+    let other_digest = Row {
+        digest: row(9).digest,
+        ..row(1)
+    };
+    let other_key = Row {
+        key: row(9).key,
+        ..row(1)
+    };
+    for (first, second) in [
+        (vec![row(1)], vec![row(1), row(2)]),
+        (vec![row(1)], vec![other_digest]),
+        (vec![row(1)], vec![other_key]),
+        (alike(), vec![slow(50), slow(51)]),
+    ] {
+        let mut told = Vec::new();
+        for waits in [true, false] {
+            let scene = scene().await?;
+            let rows = |rows: &[Row]| rows.iter().cloned().map(Ok).collect();
+            let mut under_way = scene.authority.begin_import(&slug("tasks"), id(1), false).await?;
+            let mut outcomes = Vec::new();
+            for message in [&first, &second] {
+                let sent = scene.authority.import(&caller, &mut under_way, rows(message));
+                sent.await?;
+                if waits {
+                    outcomes.extend(scene.authority.imported(&mut under_way).await?);
+                }
+            }
+            while under_way.is_ahead() {
+                outcomes.extend(scene.authority.imported(&mut under_way).await?);
+            }
+            // Ids are of the time and the row, so they are the same.
+            told.push(outcomes);
+        }
+        assert_eq!(told[0], told[1]);
+        assert_ne!(told[0][1], vec![Imported::Now; second.len()]);
+    }
+    Ok(())
+}
+
+/// Of messages ahead some may have been written, and the client is told of none after the one that failed.
+#[tokio::test]
+async fn an_import_of_which_messages_ahead_were_lost_is_gone_on_with() -> Answer<()> {
+    let scene = scene().await?;
+    let before = scene.journal().await?.len();
+    let messages: Vec<Vec<_>> = (0..AHEAD_MAX as u64)
+        .map(|message| (message * 10..message * 10 + 10).map(row).collect())
+        .collect();
+    let (mut under_way, gate) = ahead(&scene, &messages).await?;
+    // Those behind the first go together: their commit fails, and so does the second try.
+    for n in 1..=2 {
+        scene.faulty.nth(n, Call::Commit, Fault::After);
+    }
+    gate.open();
+    let told = scene.authority.imported(&mut under_way).await?;
+    assert_eq!(told, Some(vec![Imported::Now; 10]));
+    let failed = scene.authority.imported(&mut under_way).await;
+    assert!(matches!(failed, Err(AuthorityError::Store(_))), "{failed:?}");
+    drop(under_way);
+    scene.faulty.heal(Call::Commit);
+    for rows in messages {
+        let told = imported(&scene, id(1), rows).await?;
+        assert_eq!(told, [(); 10].map(|()| Imported::Before));
+    }
+    assert_eq!(scene.journal().await?.len(), before + 40);
     Ok(())
 }

@@ -234,3 +234,34 @@ async fn who_leaves_has_its_draft_written_all_the_same() -> Answer<()> {
     assert_eq!(all_entries(&scene.store).await?.len(), 4);
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_goes_before_what_waits_of_imports_and_keeps_none_out() -> Answer<()> {
+    let scene = Scene::start().await?;
+    let (gate, first) = scene.busy().await;
+    let drafts = |numbers: std::ops::Range<u64>| numbers.map(|number| issue(token(number))).collect();
+    let many = BATCH_MAX as u64;
+    let mut imports = scene.writer.send_all(drafts(1000..1000 + 3 * many)).await?;
+    let callers: Vec<_> = (1..=many + 1)
+        .map(|number| scene.committing(issue(token(number))))
+        .collect();
+    idle().await;
+    gate.open();
+    written(first.await?)?;
+    let mut last = 0;
+    for caller in callers {
+        last = last.max(written(caller.await?)?.revision.get());
+    }
+    // The journal began with a namespace and the first; in between is what went with the first of two batches.
+    assert_eq!(last, 2 + many + many + 1);
+    imports.written().await;
+    let outcomes = imports.outcomes();
+    assert_eq!(outcomes.len() as u64, 3 * many);
+    let mut revisions = Vec::new();
+    for outcome in outcomes {
+        revisions.push(written(Ok(outcome?))?.revision);
+    }
+    assert!(revisions.is_sorted());
+    assert_eq!(scene.faulty.calls(Call::Commit), 1 + 3);
+    Ok(())
+}

@@ -2,10 +2,12 @@
 //!
 //! Rows go in as one JSON array a statement: what `UNNEST` is elsewhere.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use data_encoding::HEXLOWER;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
@@ -15,9 +17,11 @@ use super::{read, revision, sql, subjects};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision};
+use crate::token::Token;
 use crate::token::answer::SealedAnswer;
-use crate::token::id::TokenId;
-use crate::token::secret::{Fingerprint, RowKey};
+use crate::token::id::{RequestDigest, Slug, TokenId};
+use crate::token::secret::{Fingerprint, PepperId, RowKey};
+use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
 
 pub(super) const BEGIN_JOURNAL: &str = "
@@ -236,46 +240,105 @@ async fn write(
     for row in standings {
         subjects::put(connection, &row).await?;
     }
-    let [mut issued, changed, mut rotated] =
-        [issued, changed, rotated].map(|rows| rows.into_iter().map(token_row).collect::<Vec<_>>());
-    execute(connection, INSERT_TOKENS, &issued, Some(issued.len())).await?;
-    execute(connection, UPDATE_TOKENS, &changed, Some(changed.len())).await?;
+    let [issued, changed, rotated] =
+        [issued, changed, rotated].map(|rows| rows.iter().map(TokenParameter::of).collect::<Vec<_>>());
+    // Both tables are filled from the same text.
+    let new = text(&issued)?;
+    execute(connection, INSERT_TOKENS, &new, Some(issued.len())).await?;
+    execute(connection, UPDATE_TOKENS, &text(&changed)?, Some(changed.len())).await?;
+    let rotated = text(&rotated)?;
     execute(connection, DELETE_SECRETS, &rotated, None).await?;
-    issued.append(&mut rotated);
-    execute(connection, INSERT_SECRETS, &issued, None).await?;
-    let entries: Vec<Value> = writes.iter().map(|(_, entry)| entry_row(entry)).collect();
-    execute(connection, INSERT_ENTRIES, &entries, Some(entries.len())).await?;
-    let answers: Vec<Value> = answers.into_iter().map(answer_row).collect();
-    execute(connection, INSERT_ANSWERS, &answers, Some(answers.len())).await
+    for parameter in [&new, &rotated] {
+        execute(connection, INSERT_SECRETS, parameter, None).await?;
+    }
+    let entries: Vec<_> = writes
+        .iter()
+        .map(|(_, entry)| EntryParameter::of(entry))
+        .collect();
+    execute(connection, INSERT_ENTRIES, &text(&entries)?, Some(entries.len())).await?;
+    let answers: Vec<_> = answers.into_iter().map(AnswerParameter::of).collect();
+    execute(connection, INSERT_ANSWERS, &text(&answers)?, Some(answers.len())).await
 }
 
-fn token_row(row: TokenRow<'_>) -> Value {
-    let mac = HEXLOWER.encode(&row.mac);
-    json!({ "token": row.token, "version": row.version, "guard": row.guard, "mac": mac })
+/// Rows as a statement takes them; `None`: there are none. Written as text at once: a tree of values in between would be
+/// most of what a row costs here.
+fn text<T: Serialize>(rows: &[T]) -> Result<Option<String>, StoreError> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    serde_json::to_string(rows).map(Some).map_err(StoreError::corrupt)
 }
 
-fn entry_row(entry: &Entry) -> Value {
-    json!({
-        "revision": entry.revision,
-        "time": entry.time,
-        "actor": entry.actor,
-        "request_id": entry.request_id,
-        "kind": entry.change.kind().as_str(),
-        "namespace": entry.change.namespace(),
-        "token_id": entry.change.token_id(),
-        "subject": entry.change.subject(),
-        "body": String::from_utf8_lossy(&entry.body),
-        "link": entry.link.to_string(),
-    })
+/// A token, as [`INSERT_TOKENS`] and the like take it.
+#[derive(Serialize)]
+struct TokenParameter<'a> {
+    token: &'a Token,
+    version: Revision,
+    guard: Revision,
+    mac: String,
 }
 
-fn answer_row((revision, answer): (Revision, &SealedAnswer)) -> Value {
-    json!({
-        "revision": revision,
-        "pepper": answer.pepper,
-        "sealed": HEXLOWER.encode(&answer.sealed),
-        "expire_time": answer.expire_time,
-    })
+impl<'a> TokenParameter<'a> {
+    fn of(row: &TokenRow<'a>) -> TokenParameter<'a> {
+        TokenParameter {
+            token: row.token,
+            version: row.version,
+            guard: row.guard,
+            mac: HEXLOWER.encode(&row.mac),
+        }
+    }
+}
+
+/// An entry, as [`INSERT_ENTRIES`] takes it.
+#[derive(Serialize)]
+struct EntryParameter<'a> {
+    revision: Revision,
+    time: Timestamp,
+    actor: &'a Actor,
+    request_id: RequestDigest,
+    kind: &'static str,
+    namespace: &'a Slug,
+    token_id: Option<TokenId>,
+    subject: Option<&'a Subject>,
+    body: Cow<'a, str>,
+    link: String,
+}
+
+impl<'a> EntryParameter<'a> {
+    fn of(entry: &'a Entry) -> EntryParameter<'a> {
+        EntryParameter {
+            revision: entry.revision,
+            time: entry.time,
+            actor: &entry.actor,
+            request_id: entry.request_id,
+            kind: entry.change.kind().as_str(),
+            namespace: entry.change.namespace(),
+            token_id: entry.change.token_id(),
+            subject: entry.change.subject(),
+            body: String::from_utf8_lossy(&entry.body),
+            link: entry.link.to_string(),
+        }
+    }
+}
+
+/// A sealed answer, as [`INSERT_ANSWERS`] takes it.
+#[derive(Serialize)]
+struct AnswerParameter {
+    revision: Revision,
+    pepper: PepperId,
+    sealed: String,
+    expire_time: Timestamp,
+}
+
+impl AnswerParameter {
+    fn of((revision, answer): (Revision, &SealedAnswer)) -> AnswerParameter {
+        AnswerParameter {
+            revision,
+            pepper: answer.pepper,
+            sealed: HEXLOWER.encode(&answer.sealed),
+            expire_time: answer.expire_time,
+        }
+    }
 }
 
 async fn put_namespace(connection: &mut SqliteConnection, row: &NamespaceRow<'_>) -> Result<(), StoreError> {
@@ -301,17 +364,17 @@ async fn put_namespace(connection: &mut SqliteConnection, row: &NamespaceRow<'_>
     Ok(())
 }
 
-/// Runs `statement` over `rows`, and insists on how many it wrote.
+/// Runs `statement` over the rows of `parameter`, and insists on how many it wrote.
 async fn execute(
     connection: &mut SqliteConnection,
     statement: &'static str,
-    rows: &[Value],
+    parameter: &Option<String>,
     wanted: Option<usize>,
 ) -> Result<(), StoreError> {
-    if rows.is_empty() {
+    let Some(rows) = parameter else {
         return Ok(());
-    }
-    let query = sqlx::query(statement).bind(Value::from(rows).to_string());
+    };
+    let query = sqlx::query(statement).bind(rows.as_str());
     let written = query.execute(connection).await?.rows_affected();
     wanted.map_or(Ok(()), |wanted| all_written(written, wanted))
 }

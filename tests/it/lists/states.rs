@@ -55,8 +55,7 @@ async fn names(client: &mut Client, state: TokenState, ids: &[String]) -> Result
     };
     let page = client.tokens.list(by_id).await?.into_inner();
     assert_eq!(page.total_estimate, total);
-    let named: Vec<_> = page.tokens.into_iter().map(|token| token.name).collect();
-    assert_eq!(named, names);
+    assert!(page.tokens.iter().map(|token| &token.name).eq(&names));
     Ok(names)
 }
 

@@ -59,7 +59,7 @@ async fn prepare() -> (Verifier, Vec<String>) {
         "bench".to_owned(),
         Terms::DEFAULT,
     );
-    let (writer, _) = Writer::spawn(Arc::clone(&store), CancellationToken::new());
+    let (writer, _) = Writer::spawn(Arc::clone(&store), Arc::clone(&clock), CancellationToken::new());
     let authority = Authority::new(
         Arc::clone(&store),
         writer,

@@ -57,7 +57,7 @@ pub use plan::{Matching, PLAN_KEPT};
 pub use retry::ANSWER_KEPT;
 pub use subject::SubjectName;
 use surroundings::Surroundings;
-pub use writer::Writer;
+pub use writer::{Writer, WriterLoad};
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
 /// is many, so that a revocation gets through a storm of rotations.

@@ -46,7 +46,11 @@ impl Scene {
 
     fn over(store: Arc<dyn Store>, faulty: Arc<Faulty>, now: Timestamp) -> Scene {
         let clock = Arc::new(ManualClock::at(now));
-        let (writer, _) = Writer::spawn(Arc::<Faulty>::clone(&faulty), CancellationToken::new());
+        let (writer, _) = Writer::spawn(
+            Arc::<Faulty>::clone(&faulty),
+            Arc::<ManualClock>::clone(&clock),
+            CancellationToken::new(),
+        );
         let authority = Authority::new(
             Arc::<Faulty>::clone(&faulty),
             writer,

@@ -3,13 +3,16 @@
 use std::collections::VecDeque;
 use std::iter;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::AuthorityError;
+use super::{Authority, AuthorityError};
+use crate::clock::Clock;
 use crate::journal::Draft;
 use crate::store::{Outcome, Store, StoreError};
 
@@ -25,6 +28,28 @@ pub struct Writer {
     queue: mpsc::Sender<Waiting>,
     imports: mpsc::Sender<Waiting>,
     runtime: Handle,
+    work: Arc<Work>,
+}
+
+/// What was written, ever.
+#[derive(Debug, Default)]
+struct Work {
+    commits: AtomicU64,
+    drafts: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+/// What a writer has done, and has to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WriterLoad {
+    /// Transactions, failed ones included.
+    pub commits: u64,
+    /// Drafts in them.
+    pub drafts: u64,
+    /// Time they took.
+    pub took: Duration,
+    /// Drafts that wait.
+    pub waiting: usize,
 }
 
 /// What becomes of a draft that was sent. It may be written even if nobody waits for this.
@@ -46,15 +71,35 @@ struct Waiting {
 impl Writer {
     /// Starts the writer as a task of the current runtime. When `stop` is cancelled it takes no more
     /// drafts, writes those that wait, and ends.
-    pub fn spawn(store: Arc<dyn Store>, stop: CancellationToken) -> (Writer, JoinHandle<()>) {
+    pub fn spawn(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> (Writer, JoinHandle<()>) {
         let (queue, calls) = mpsc::channel(QUEUE_MAX);
         let (imports, imported) = mpsc::channel(QUEUE_MAX);
+        let work = Arc::<Work>::default();
         let writer = Writer {
             queue,
             imports,
             runtime: Handle::current(),
+            work: Arc::clone(&work),
         };
-        (writer, tokio::spawn(run(store, calls, imported, stop)))
+        let pen = Pen { store, clock, work };
+        (writer, tokio::spawn(run(pen, calls, imported, stop)))
+    }
+
+    pub fn load(&self) -> WriterLoad {
+        let ever = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        WriterLoad {
+            commits: ever(&self.work.commits),
+            drafts: ever(&self.work.drafts),
+            took: Duration::from_nanos(ever(&self.work.nanoseconds)),
+            waiting: [&self.queue, &self.imports]
+                .map(|queue| queue.max_capacity() - queue.capacity())
+                .iter()
+                .sum(),
+        }
     }
 
     /// The runtime it runs on, where nobody is kept from answering a call.
@@ -116,6 +161,13 @@ impl AllSent {
     }
 }
 
+impl Authority {
+    /// What its writer has done, and has to do.
+    pub fn load(&self) -> WriterLoad {
+        self.writer.load()
+    }
+}
+
 fn gone() -> AuthorityError {
     ended().into()
 }
@@ -124,8 +176,31 @@ fn ended() -> StoreError {
     StoreError::Unavailable("the writer has ended".into())
 }
 
-async fn run(
+/// What it is written with.
+struct Pen {
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    work: Arc<Work>,
+}
+
+impl Pen {
+    async fn commit(&self, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+        let (begun, count) = (self.clock.uptime(), drafts.len() as u64);
+        let outcomes = self.store.commit(drafts).await;
+        let took = self.clock.uptime().saturating_sub(begun);
+        let add = |to: &AtomicU64, more| to.fetch_add(more, Ordering::Relaxed);
+        add(&self.work.commits, 1);
+        add(&self.work.drafts, count);
+        add(
+            &self.work.nanoseconds,
+            u64::try_from(took.as_nanos()).unwrap_or(u64::MAX),
+        );
+        outcomes
+    }
+}
+
+async fn run(
+    pen: Pen,
     mut calls: mpsc::Receiver<Waiting>,
     mut imports: mpsc::Receiver<Waiting>,
     stop: CancellationToken,
@@ -153,7 +228,7 @@ async fn run(
         let (drafts, answers): (Vec<_>, Vec<_>) =
             batch.map(|waiting| (waiting.draft, waiting.answer)).unzip();
         if !drafts.is_empty() {
-            write(&*store, drafts, answers).await;
+            write(&pen, drafts, answers).await;
         }
     }
 }
@@ -167,11 +242,11 @@ fn taken(next: Option<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> impl Ite
 
 type Answer = oneshot::Sender<Result<Outcome, StoreError>>;
 
-async fn write(store: &dyn Store, drafts: Vec<Draft>, answers: Vec<Answer>) {
-    let mut outcomes = store.commit(drafts.clone()).await;
+async fn write(pen: &Pen, drafts: Vec<Draft>, answers: Vec<Answer>) {
+    let mut outcomes = pen.commit(drafts.clone()).await;
     if let Err(error @ StoreError::Unavailable(_)) = &outcomes {
         tracing::warn!(drafts = drafts.len(), %error, cause = error.cause(), "a batch failed; writing it again");
-        outcomes = write_again(store, drafts.clone()).await;
+        outcomes = write_again(pen, drafts.clone()).await;
     }
     match outcomes {
         Ok(outcomes) => {
@@ -184,7 +259,7 @@ async fn write(store: &dyn Store, drafts: Vec<Draft>, answers: Vec<Answer>) {
         Err(error @ StoreError::Corrupt { .. }) if drafts.len() > 1 => {
             tracing::warn!(drafts = drafts.len(), %error, "a batch failed; writing its drafts one by one");
             for (draft, answer) in drafts.into_iter().zip(answers) {
-                let outcome = write_again(store, vec![draft]).await;
+                let outcome = write_again(pen, vec![draft]).await;
                 let _ = answer.send(outcome.map(|mut outcomes| outcomes.remove(0)));
             }
         }
@@ -198,8 +273,8 @@ async fn write(store: &dyn Store, drafts: Vec<Draft>, answers: Vec<Answer>) {
 
 /// Writes drafts of which it is not known whether they were written. That is safe: had they been, each finds
 /// its own entry by its request id.
-async fn write_again(store: &dyn Store, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
-    let outcomes = store.commit(drafts.clone()).await?;
+async fn write_again(pen: &Pen, drafts: Vec<Draft>) -> Result<Vec<Outcome>, StoreError> {
+    let outcomes = pen.commit(drafts.clone()).await?;
     let own = |(draft, outcome): (Draft, Outcome)| match outcome {
         // It was written, and its caller has yet to be told, of a secret for one.
         Outcome::Repeated(entry) if entry.change == *draft.change() => Outcome::Written(entry),

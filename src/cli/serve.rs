@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::{Failure, Outcome};
 use super::output;
 use super::store::StoreArgs;
-use crate::serve::{Options, Running, TlsOptions};
+use crate::serve::{Options, Running, TlsOptions, TraceOptions};
 use crate::telemetry::{self, LogFormat};
 use limits::LimitArgs;
 
@@ -33,6 +33,12 @@ pub(super) struct ServeArgs {
     /// Address and port to answer GET /metrics on, over plain HTTP [default: none]
     #[arg(long, env = "TOKENWARD_METRICS_LISTEN", value_name = "ADDRESS")]
     metrics_listen: Option<SocketAddr>,
+    /// The collector that traces are sent to, over OTLP and gRPC, such as http://127.0.0.1:4317 [default: none]
+    #[arg(long, env = "TOKENWARD_TRACE_ENDPOINT", value_name = "URL", value_parser = collector)]
+    trace_endpoint: Option<http::Uri>,
+    /// Of the calls that do not say themselves whether they are traced, the part that is: 0 to 1
+    #[arg(long, env = "TOKENWARD_TRACE_RATIO", value_name = "PART", default_value_t = 0.01, value_parser = part)]
+    trace_ratio: f64,
     /// Listen beyond loopback although calls and the credentials in them, or metrics, are not encrypted
     #[arg(long)]
     insecure: bool,
@@ -132,6 +138,18 @@ pub(super) async fn run(args: ServeArgs) -> Outcome {
     }
 }
 
+fn collector(text: &str) -> Result<http::Uri, &'static str> {
+    let url: Option<http::Uri> = text.parse().ok();
+    url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some())
+        .ok_or("must be a URL such as http://127.0.0.1:4317")
+}
+
+fn part(text: &str) -> Result<f64, &'static str> {
+    let part: Option<f64> = text.parse().ok();
+    part.filter(|part| (0.0..=1.0).contains(part))
+        .ok_or("must be a number from 0 to 1, such as 0.01")
+}
+
 fn signals() -> io::Result<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)> {
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
 }
@@ -141,6 +159,10 @@ impl ServeArgs {
         let default = Options::new(self.store.address()?, self.listen);
         let mut options = Options {
             metrics_listen: self.metrics_listen,
+            traces: self.trace_endpoint.clone().map(|endpoint| TraceOptions {
+                endpoint,
+                ratio: self.trace_ratio,
+            }),
             insecure: self.insecure,
             tls: TlsOptions {
                 certificate: self.tls.tls_cert.clone(),
@@ -172,6 +194,34 @@ mod tests {
     use clap::{Args, Command};
 
     use super::*;
+
+    #[test]
+    fn traces_go_to_a_collector_and_are_of_a_part_of_the_calls() {
+        let serve = ServeArgs::augment_args(Command::new("serve"));
+        let told = |option: &str, value: &str| serve.clone().try_get_matches_from(["serve", option, value]);
+        for (option, value) in [
+            ("--trace-endpoint", "http://127.0.0.1:4317"),
+            ("--trace-endpoint", "https://collector.example"),
+            ("--trace-ratio", "0"),
+            ("--trace-ratio", "0.5"),
+            ("--trace-ratio", "1"),
+        ] {
+            assert!(told(option, value).is_ok(), "{option} {value}");
+        }
+        for (option, value) in [
+            ("--trace-endpoint", "127.0.0.1:4317"),
+            ("--trace-endpoint", "collector"),
+            ("--trace-endpoint", "unix:///run/collector"),
+            ("--trace-endpoint", ""),
+            ("--trace-ratio", "-0.1"),
+            ("--trace-ratio", "1.1"),
+            ("--trace-ratio", "NaN"),
+            ("--trace-ratio", "all"),
+        ] {
+            let error = told(option, value).unwrap_err().to_string();
+            assert!(error.contains(option) && error.contains("must be"), "{error}");
+        }
+    }
 
     #[test]
     fn a_handshake_and_a_drain_may_take_some_time_and_not_for_ever() {

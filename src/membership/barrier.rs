@@ -1,6 +1,6 @@
 //! The barrier: returns when a change is in force wherever anything is accepted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -32,7 +32,11 @@ pub enum Reached {
 pub struct Barrier {
     queue: mpsc::Sender<Waiting>,
     clock: Arc<dyn Clock>,
+    oldest: Oldest,
 }
+
+/// Since when, in uptime, the one waits who has waited longest.
+type Oldest = Arc<Mutex<Option<Duration>>>;
 
 /// The task behind the barriers has ended: the process is going down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -56,6 +60,7 @@ impl Barrier {
         terms: Terms,
     ) -> (Barrier, impl Future<Output = ()> + Send) {
         let (queue, arriving) = mpsc::channel(QUEUE_MAX);
+        let oldest = Oldest::default();
         let keeper = Keeper {
             store,
             clock: Arc::clone(&clock),
@@ -63,8 +68,16 @@ impl Barrier {
             sightings: Sightings::default(),
             arriving,
             waiting: Vec::new(),
+            oldest: Arc::clone(&oldest),
         };
-        (Barrier { queue, clock }, keeper.run())
+        let barrier = Barrier { queue, clock, oldest };
+        (barrier, keeper.run())
+    }
+
+    /// How long the oldest change has waited that is not yet known to be in force everywhere.
+    pub fn oldest_wait(&self) -> Duration {
+        let oldest = *self.oldest.lock().unwrap_or_else(PoisonError::into_inner);
+        oldest.map_or(Duration::ZERO, |since| self.clock.uptime().saturating_sub(since))
     }
 
     /// Returns when everything up to `revision`, which is committed, is in force at every member, and within
@@ -88,6 +101,7 @@ struct Keeper {
     sightings: Sightings,
     arriving: mpsc::Receiver<Waiting>,
     waiting: Vec<Waiting>,
+    oldest: Oldest,
 }
 
 impl Keeper {
@@ -107,11 +121,18 @@ impl Keeper {
             while let Ok(waiting) = self.arriving.try_recv() {
                 self.waiting.push(waiting);
             }
+            self.tell_oldest();
             self.read().await;
+            self.tell_oldest();
             if self.waiting.is_empty() {
                 pause = self.terms.lease;
             }
         }
+    }
+
+    fn tell_oldest(&self) {
+        let oldest = self.waiting.iter().map(|waiting| waiting.since).min();
+        *self.oldest.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
     }
 
     async fn read(&mut self) {

@@ -73,6 +73,16 @@ pub enum InForce {
     Unawaited,
 }
 
+impl InForce {
+    /// How long the oldest change has waited that is not yet known to be in force wherever it has to be.
+    pub fn oldest_wait(&self) -> Duration {
+        match self {
+            InForce::Everywhere(barrier) => barrier.oldest_wait(),
+            InForce::Here | InForce::Unawaited => Duration::ZERO,
+        }
+    }
+}
+
 impl Api {
     pub fn new(
         authority: Arc<Authority>,

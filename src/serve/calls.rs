@@ -4,6 +4,7 @@
 //! only its beginning is timed, and only its beginning takes a place.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,22 +13,26 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::metrics::CallCounts;
 use super::occupancy::Occupancy;
+use super::traces::Traces;
 use crate::rpc::Problem;
 
 /// A call that was taken back sooner was not waited for, whatever its deadline.
 const PATIENCE_MIN: Duration = Duration::from_millis(10);
 
 /// Gives every call a place on its connection, and a deadline: its own, or at most this.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CallsLayer {
     pub(super) deadline_max: Duration,
+    pub(super) counts: Arc<CallCounts>,
+    pub(super) traces: Option<Traces>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Calls<S> {
     service: S,
-    deadline_max: Duration,
+    layer: CallsLayer,
 }
 
 impl<S> Layer<S> for CallsLayer {
@@ -36,7 +41,7 @@ impl<S> Layer<S> for CallsLayer {
     fn layer(&self, service: S) -> Calls<S> {
         Calls {
             service,
-            deadline_max: self.deadline_max,
+            layer: self.clone(),
         }
     }
 }
@@ -57,7 +62,13 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let asked = deadline_asked(request.headers());
-        let allowed = asked.map_or(self.deadline_max, |asked| asked.min(self.deadline_max));
+        let CallsLayer {
+            deadline_max,
+            counts,
+            traces,
+        } = &self.layer;
+        let allowed = asked.map_or(*deadline_max, |asked| asked.min(*deadline_max));
+        let call = counts.begin(request.uri().path(), request.headers(), traces.as_ref());
         let occupancy = request.extensions().get::<Occupancy>().cloned();
         if let Some(occupancy) = &occupancy {
             request.extensions_mut().insert(occupancy.peer());
@@ -82,7 +93,14 @@ where
             if let Some(unanswered) = &mut unanswered {
                 unanswered.answered = true;
             }
-            answer.unwrap_or_else(|_| Ok(Status::from(Problem::DeadlineExceeded { allowed }).into_http()))
+            match answer {
+                Ok(Ok(response)) => Ok(call.answered(response)),
+                Ok(Err(error)) => {
+                    call.failed();
+                    Err(error)
+                }
+                Err(_) => Ok(call.answered(Status::from(Problem::DeadlineExceeded { allowed }).into_http())),
+            }
         })
     }
 }

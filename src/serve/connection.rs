@@ -16,8 +16,10 @@ use tonic::transport::server::{Connected, TcpIncoming};
 
 use super::Limits;
 use super::entrance::{Entrance, Neighbours};
+use super::metrics::CallCounts;
 use super::occupancy::Occupancy;
 use super::tls::{Acceptor, Io};
+use super::traces::Traces;
 use crate::clock::Clock;
 use crate::limit::Place;
 
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     pub(super) entrance: Arc<Entrance>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) drain: CancellationToken,
+    pub(super) calls: Arc<CallCounts>,
+    pub(super) traces: Option<Traces>,
 }
 
 /// Accepted connections, as many at once as there are places.
@@ -63,6 +67,7 @@ impl Connections {
             entrance,
             clock,
             drain,
+            ..
         } = &self.shared;
         let place = entrance.take(Neighbours::from(address.ip()))?;
         let occupancy = Occupancy::new(address, limits, clock, entrance);

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::io;
 use std::iter;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -194,6 +195,11 @@ async fn serve(
         ..
     } = shared.limits;
     let drain = shared.drain.clone();
+    let calls = CallsLayer {
+        deadline_max,
+        counts: Arc::clone(&shared.calls),
+        traces: shared.traces.clone(),
+    };
     let connections = Connections::new(incoming, shared);
     Server::builder()
         .max_concurrent_streams(streams_max)
@@ -203,7 +209,7 @@ async fn serve(
         // With a grace of its own tonic would close it without a word; the connection sees to its end itself.
         .max_connection_age(connection_age_max)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(CallsLayer { deadline_max })
+        .layer(calls)
         .layer(admission)
         .add_routes(routes)
         .serve_with_incoming_shutdown(Handshakes::new(connections, acceptor), drain.cancelled_owned())

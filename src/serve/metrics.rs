@@ -1,7 +1,11 @@
-//! Metrics, over plain HTTP: what this server says of itself to whoever watches it. What is known elsewhere is
-//! looked up when it is asked for, so that nothing is kept twice and no call pays for it.
+//! Metrics and health, over plain HTTP: what this server says of itself to whoever watches it. What is known
+//! elsewhere is looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
+mod calls;
 mod load;
+mod standing;
+mod watchers;
+mod writing;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,19 +19,23 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::BindError;
+use super::engine::Engine;
 use super::entrance::Entrance;
-use crate::verify::{Following, NotJudging, Stop, Verifier};
+use crate::watch::Watch;
+pub(super) use calls::CallCounts;
+use calls::Calls;
 use load::Load;
+use standing::Standing;
+use watchers::Watchers;
+use writing::Writing;
 
 /// Connections served at once; a further one waits for one of them to end.
 const CONNECTIONS_MAX: usize = 16;
@@ -42,6 +50,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
+/// Whether calls are to be sent to this server; if not, why.
+pub(super) type Ready = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What is told.
+struct Told {
+    registry: Registry,
+    ready: Ready,
+}
+
 /// The listener that answers for the metrics.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -52,7 +69,11 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Binds the address, and answers on it from the current runtime until it is ended.
-    pub(super) async fn start(listen: SocketAddr, registry: Registry) -> Result<Metrics, BindError> {
+    pub(super) async fn start(
+        listen: SocketAddr,
+        registry: Registry,
+        ready: Ready,
+    ) -> Result<Metrics, BindError> {
         let failed = |source| BindError {
             address: listen,
             source,
@@ -60,9 +81,10 @@ impl Metrics {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         tracing::info!(%address, "metrics");
+        let told = Told { registry, ready };
         Ok(Metrics {
             address,
-            serving: AbortOnDropHandle::new(tokio::spawn(serve(listener, Arc::new(registry)))),
+            serving: AbortOnDropHandle::new(tokio::spawn(serve(listener, Arc::new(told)))),
         })
     }
 
@@ -75,73 +97,40 @@ impl Metrics {
 }
 
 /// Everything a server tells of itself.
-pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>) -> Registry {
+pub(super) fn registry(
+    engine: &Engine,
+    watch: &Arc<Watch>,
+    entrance: &Arc<Entrance>,
+    calls: &Arc<CallCounts>,
+) -> Registry {
+    let verifier = || Arc::clone(&engine.verifier);
     let mut registry = Registry::with_prefix("tokenward");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
-    registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
-    registry.register_collector(Box::new(Load { verifier, entrance }));
+    registry.register_collector(Box::new(Standing(verifier())));
+    registry.register_collector(Box::new(Load {
+        verifier: verifier(),
+        entrance: Arc::clone(entrance),
+    }));
+    registry.register_collector(Box::new(Calls(Arc::clone(calls))));
+    registry.register_collector(Box::new(Writing {
+        authority: Arc::clone(engine.authority()),
+        in_force: engine.in_force.clone(),
+    }));
+    registry.register_collector(Box::new(Watchers {
+        watch: Arc::clone(watch),
+        verifier: verifier(),
+    }));
     registry
 }
 
-/// Whether this server judges, why it does not, and how long it may go on.
-#[derive(Debug)]
-struct Standing(Arc<Verifier>);
-
-/// Why a server does not judge: each is there all the time, so that an alarm can name it.
-const REASONS: [&str; 4] = ["lease_lost", "store_forked", "store_corrupt", "ended"];
-
-fn reason(why: &NotJudging) -> &'static str {
-    let [lease_lost, store_forked, store_corrupt, ended] = REASONS;
-    match why {
-        NotJudging::LeaseLost(_) => lease_lost,
-        NotJudging::Stopped(Stop::Forked { .. }) => store_forked,
-        NotJudging::Stopped(Stop::Corrupt { .. }) => store_corrupt,
-        NotJudging::Stopped(Stop::Ended) => ended,
-    }
-}
-
-impl Collector for Standing {
-    fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
-        let Standing(verifier) = self;
-        let why = verifier.standing().err().map(|why| reason(&why));
-        let gauge = MetricType::Gauge;
-        to.encode_descriptor(
-            "judging",
-            "Whether Verify is answered (1) or not (0)",
-            None,
-            gauge,
-        )?
-        .encode_gauge(&u32::from(why.is_none()))?;
-        let help =
-            "Why Verify is not answered (1); all but lease_lost last until the server is started again";
-        let mut not_judging = to.encode_descriptor("not_judging", help, None, gauge)?;
-        for reason in REASONS {
-            not_judging
-                .encode_family(&[("reason", reason)])?
-                .encode_gauge(&u32::from(why == Some(reason)))?;
-        }
-        if let Following::Applied(revision) = &*verifier.following().borrow() {
-            let help = "The last revision of the journal that is in force here; absent once nothing is";
-            to.encode_descriptor("applied_revision", help, None, gauge)?
-                .encode_gauge(&revision.get())?;
-        }
-        if let Some(remaining) = verifier.lease_remaining() {
-            let help = "How long Verify may still be answered without hearing from the shared store";
-            to.encode_descriptor("lease_remaining", help, Some(&Unit::Seconds), gauge)?
-                .encode_gauge(&remaining.as_secs_f64())?;
-        }
-        Ok(())
-    }
-}
-
-async fn serve(listener: TcpListener, registry: Arc<Registry>) {
+async fn serve(listener: TcpListener, told: Arc<Told>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(scraped(stream, Arc::clone(&registry)))),
+                Ok((stream, _)) => drop(connections.spawn(scraped(stream, Arc::clone(&told)))),
                 Err(error) => {
                     tracing::warn!(%error, "a connection for metrics could not be taken");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -152,9 +141,9 @@ async fn serve(listener: TcpListener, registry: Arc<Registry>) {
 }
 
 /// One request, one answer: who keeps a connection open keeps it from others.
-async fn scraped(stream: TcpStream, registry: Arc<Registry>) {
+async fn scraped(stream: TcpStream, told: Arc<Told>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &registry);
+        let answer = answer(request.method(), request.uri().path(), &told);
         async { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
@@ -165,21 +154,40 @@ async fn scraped(stream: TcpStream, registry: Arc<Registry>) {
     let _ = tokio::time::timeout(SCRAPE_MAX, connection).await;
 }
 
-fn answer(method: &Method, path: &str, registry: &Registry) -> Response<String> {
-    let mut response = Response::new(String::new());
-    if path != "/metrics" {
-        *response.status_mut() = StatusCode::NOT_FOUND;
-    } else if method != Method::GET {
-        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET"));
-    } else if let Err(fmt::Error) = text::encode(response.body_mut(), registry) {
-        response = Response::new(String::new());
-        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    } else {
-        response.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
+fn answer(method: &Method, path: &str, told: &Told) -> Response<String> {
+    let body = match path {
+        "/metrics" | "/livez" | "/readyz" if method != Method::GET => {
+            let mut response = with_status(StatusCode::METHOD_NOT_ALLOWED, "");
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET"));
+            return response;
+        }
+        "/metrics" => return metrics(&told.registry),
+        // Whoever gets this answer knows all that there is to know.
+        "/livez" => Ok(()),
+        "/readyz" => (told.ready)(),
+        _ => return with_status(StatusCode::NOT_FOUND, ""),
+    };
+    match body {
+        Ok(()) => with_status(StatusCode::OK, "ok\n"),
+        Err(why) => with_status(StatusCode::SERVICE_UNAVAILABLE, &format!("{why}\n")),
     }
+}
+
+fn metrics(registry: &Registry) -> Response<String> {
+    let mut text = String::new();
+    if let Err(fmt::Error) = text::encode(&mut text, registry) {
+        return with_status(StatusCode::INTERNAL_SERVER_ERROR, "");
+    }
+    let mut response = Response::new(text);
+    response.headers_mut().insert(CONTENT_TYPE, OPEN_METRICS);
+    response
+}
+
+fn with_status(status: StatusCode, body: &str) -> Response<String> {
+    let mut response = Response::new(body.to_owned());
+    *response.status_mut() = status;
     response
 }
 

@@ -20,6 +20,7 @@ pub mod private_file;
 mod streams;
 mod supervise;
 mod tls;
+mod traces;
 mod writing;
 
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub use options::{Options, StoreAddress};
 pub use pepper::{PepperError, Retiring, Rotated, create as create_pepper, rotate as rotate_pepper};
 use supervise::supervise;
 pub use tls::{TlsError, TlsOptions};
+pub use traces::{TraceOptions, TracesError};
 
 /// Threads for the store, the follower and the streams. They wait more than they work.
 const STORE_THREADS: usize = 2;
@@ -62,6 +64,8 @@ pub enum ServeError {
     OpenPostgres(#[from] postgres::OpenError),
     #[error(transparent)]
     Pepper(#[from] PepperError),
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::limits::Limits;
 use super::private_file;
 use super::tls::TlsOptions;
+use super::traces::TraceOptions;
 use crate::limit::Allowance;
 use crate::rpc::PROGRESS_INTERVAL;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
@@ -27,6 +28,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where metrics are answered for, over plain HTTP. `None`: nowhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where traces are sent. `None`: there are none.
+    pub traces: Option<TraceOptions>,
     pub tls: TlsOptions,
     /// Listen beyond loopback although calls, and the credentials in them, are not encrypted.
     pub insecure: bool,
@@ -71,6 +74,7 @@ impl Options {
             store,
             listen,
             metrics_listen: None,
+            traces: None,
             tls: TlsOptions::default(),
             insecure: false,
             pepper_file: None,

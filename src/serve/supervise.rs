@@ -11,13 +11,15 @@ use super::bootstrap::{FirstAdminError, bootstrap};
 use super::connection::Shared;
 use super::engine::Engine;
 use super::entrance::Entrance;
-use super::metrics::{self, Metrics};
+use super::metrics::{self, CallCounts, Metrics, Ready};
 use super::options::Options;
 use super::tls::Acceptor;
+use super::traces::Traces;
 use super::{Bound, ServeError, drain, listen, tls};
 use crate::authority::Authority;
 use crate::clock::{Clock, Entropy, SystemClock, SystemEntropy};
 use crate::rpc::{AdmissionLayer, Api, Identities};
+use crate::verify::Verifier;
 use crate::watch::Watch;
 
 /// How long a start waits to know what is in its own store.
@@ -54,29 +56,36 @@ async fn serve(
     // come again.
     let _ = engine.verifier.applied(head.revision, KNOWN_WITHIN).await;
     let drain = CancellationToken::new();
-    let watch = Watch::new(
+    let watch = Arc::new(Watch::new(
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         runtime::Handle::current(),
         drain.clone(),
         engine.forked.clone(),
         options.watch,
-    );
+    ));
     let api = Api::new(
         Arc::clone(engine.authority()),
         Arc::clone(&engine.verifier),
         engine.in_force.clone(),
-        Arc::new(watch),
+        Arc::clone(&watch),
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         identities.clone(),
     )
     .with_progress_interval(options.progress_interval);
     let entrance = Arc::new(Entrance::new(&options.limits));
+    let traces = options
+        .traces
+        .as_ref()
+        .map(|traces| Traces::start(traces, &options.replica_name))
+        .transpose()?;
+    let calls = Arc::new(CallCounts::new(Arc::clone(&clock)));
     let metrics = match options.metrics_listen {
         Some(listen) => {
-            let registry = metrics::registry(Arc::clone(&engine.verifier), Arc::clone(&entrance));
-            Some(Metrics::start(listen, registry).await?)
+            let registry = metrics::registry(engine, &watch, &entrance, &calls);
+            let ready = ready_to_judge(Arc::clone(&engine.verifier), drain.clone());
+            Some(Metrics::start(listen, registry, ready).await?)
         }
         None => None,
     };
@@ -85,6 +94,8 @@ async fn serve(
         entrance,
         clock,
         drain: drain.clone(),
+        calls,
+        traces: traces.clone(),
     };
     let admission = AdmissionLayer::new(Arc::clone(&engine.verifier), identities);
     let serving = listen::Serving::start(options, api, admission, acceptor, shared).await?;
@@ -98,7 +109,20 @@ async fn serve(
     if let Some(metrics) = metrics {
         metrics.end().await;
     }
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     result
+}
+
+/// Whether calls are to be sent here: the same that health checks over gRPC are told.
+fn ready_to_judge(verifier: Arc<Verifier>, drain: CancellationToken) -> Ready {
+    Box::new(move || {
+        if drain.is_cancelled() {
+            return Err("draining".to_owned());
+        }
+        verifier.standing().map(|_| ()).map_err(|why| why.to_string())
+    })
 }
 
 /// Makes the first credential of an embedded store; a shared one is told to make it apart.

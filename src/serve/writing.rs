@@ -31,7 +31,7 @@ impl Writing {
         epoch: Epoch,
     ) -> Writing {
         let stop = CancellationToken::new();
-        let (queue, writer) = Writer::spawn(store, stop.clone());
+        let (queue, writer) = Writer::spawn(store, Arc::clone(&clock), stop.clone());
         let authority = Authority::new(reads, queue, clock, entropy, peppers, epoch);
         Writing {
             authority: Arc::new(authority),

@@ -125,6 +125,11 @@ impl Cache {
         }
     }
 
+    /// How many tokens it holds.
+    pub fn held(&self) -> usize {
+        self.tokens.len()
+    }
+
     /// Forgets every token. A fill that is under way is turned away by what is applied after it was read.
     pub fn clear(&self) {
         self.tokens.clear();

@@ -29,6 +29,7 @@ const OF_CALLER_MAX: usize = QUEUE_MAX / 4;
 pub(super) struct Misses {
     queue: mpsc::Sender<Miss>,
     budget: Arc<Budget>,
+    asked: AtomicU64,
     refused: AtomicU64,
     queries: Arc<AtomicU64>,
 }
@@ -101,6 +102,7 @@ impl Misses {
         let misses = Misses {
             queue,
             budget: Arc::new(Budget::new(allowance, OF_CALLER_MAX, clock)),
+            asked: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             queries: Arc::clone(&queries),
         };
@@ -112,6 +114,11 @@ impl Misses {
         self.queries.load(Ordering::Relaxed)
     }
 
+    /// Look-ups that were asked for, refused ones included.
+    pub(super) fn look_ups(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Look-ups that were refused: their caller, or all together, had asked for too many.
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -120,6 +127,7 @@ impl Misses {
     /// Looks a secret up for `caller`, who pays if there is none. While something has to be tried the charge is left
     /// to whoever tries it.
     pub(super) async fn look_up(&self, digests: Digests, caller: &str) -> Result<Looked, VerifyError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let found = self.queue(digests, caller).inspect_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);
         })?;

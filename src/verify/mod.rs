@@ -10,11 +10,13 @@ mod misses;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trials;
 mod under;
 mod uses;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -57,6 +59,8 @@ pub struct Verifier {
     /// Where secrets go that were used and are kept under an earlier pepper.
     redigests: mpsc::Sender<Redigest>,
     uses: Uses,
+    /// Secrets that were found in the cache, ever.
+    hits: AtomicU64,
     clock: Arc<dyn Clock>,
 }
 
@@ -159,6 +163,7 @@ impl Verifier {
                 peppers,
                 redigests,
                 uses,
+                hits: AtomicU64::new(0),
                 clock,
             },
             tasks,
@@ -228,6 +233,7 @@ impl Verifier {
         let may_cache = consistency != Consistency::Strong;
         let current = self.peppers.digest(&secret);
         if may_cache && let Some(token) = self.cached(&current) {
+            self.hit();
             return Ok(self.judged(token, (&namespace, &current), current, need, applied));
         }
         let other = self.peppers.other().map(|pepper| pepper.digest(&secret));
@@ -235,6 +241,7 @@ impl Verifier {
             && let Some(other) = other
             && let Some(token) = self.cached(&other)
         {
+            self.hit();
             return Ok(self.judged(token, (&namespace, &other), current, need, applied));
         }
         if !namespace.format.tag_holds(&secret, &self.peppers) {
@@ -246,6 +253,7 @@ impl Verifier {
             && let Some(token) = self.known.cache.get(&tried)
             && token.secret_with(&tried).is_some()
         {
+            self.hit();
             return Ok(self.judged(token, (&namespace, &tried), current, need, applied));
         }
         let may_be_imported = tried.is_none() && !namespace.format.is_tagged();
@@ -278,6 +286,10 @@ impl Verifier {
                 revision: fence,
             },
         })
+    }
+
+    fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The token that is known to have this digest. While there are two peppers, one that only had it before may have
@@ -362,21 +374,6 @@ impl Verifier {
     /// The namespaces as far as they have been applied here.
     pub fn directory(&self) -> Arc<Directory> {
         self.known.directory()
-    }
-
-    /// How long it may judge without hearing from the store; `None`: without end.
-    pub fn lease_remaining(&self) -> Option<Duration> {
-        self.lease.remaining()
-    }
-
-    /// Queries for what the cache did not hold, ever.
-    pub fn queries(&self) -> u64 {
-        self.misses.queries()
-    }
-
-    /// Look-ups that were refused because of a limit, ever.
-    pub fn look_ups_refused(&self) -> u64 {
-        self.misses.refused()
     }
 
     /// How far this verifier has come; it says so when it stops.

@@ -9,7 +9,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::journal::Revision;
 use crate::journal::cursor::Cursor;
 use crate::journal::narrowing::Narrowing;
 use crate::limit::{Full, Places};
@@ -62,6 +64,8 @@ pub struct Watch {
     drain: CancellationToken,
     forked: CancellationToken,
     places: Arc<Places<Arc<str>>>,
+    /// How far each stream has come.
+    sent: Mutex<Vec<Weak<AtomicU64>>>,
     stall_max: Duration,
 }
 
@@ -172,8 +176,31 @@ impl Watch {
             drain,
             forked,
             places: Places::new(watchers_max, watchers_per_caller_max),
+            sent: Mutex::default(),
             stall_max,
         }
+    }
+
+    /// Streams that are open.
+    pub fn watchers(&self) -> usize {
+        self.places.held()
+    }
+
+    /// How many revisions the slowest of them has yet to be sent of those up to `head`.
+    pub fn lag(&self, head: Revision) -> u64 {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = sent.iter().filter_map(Weak::upgrade);
+        let slowest = open.map(|sent| sent.load(Ordering::Relaxed)).min();
+        slowest.map_or(0, |slowest| head.get().saturating_sub(slowest))
+    }
+
+    /// Where a stream that begins at `start` notes how far it has come.
+    fn noted(&self, start: Cursor) -> Arc<AtomicU64> {
+        let noted = Arc::new(AtomicU64::new(start.revision.get()));
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.retain(|sent| sent.strong_count() > 0);
+        sent.push(Arc::downgrade(&noted));
+        noted
     }
 
     /// Opens a stream that takes one of the places of `caller`.
@@ -200,6 +227,7 @@ impl Watch {
             recognised,
             clock: Arc::clone(&self.clock),
             at: start,
+            sent: self.noted(start),
             messages,
             stall_max: self.stall_max,
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -28,6 +29,8 @@ pub(super) struct Tail {
     pub(super) clock: Arc<dyn Clock>,
     /// Everything up to here has been sent.
     pub(super) at: Cursor,
+    /// The same, for whoever watches the watchers.
+    pub(super) sent: Arc<AtomicU64>,
     pub(super) messages: mpsc::Sender<Message>,
     pub(super) stall_max: Duration,
 }
@@ -92,6 +95,7 @@ impl Tail {
             }
             self.deliver(entry).await?;
             self.at.revision = entry.revision;
+            self.sent.store(entry.revision.get(), Ordering::Relaxed);
             if !self.recognised.as_mut().is_none_or(|it| it.survives(entry)) {
                 return Err(Ended::CallerWithdrawn);
             }

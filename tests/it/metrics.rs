@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use tokenward::journal::cursor::Epoch;
+use tokenward::proto::v1;
 use tokenward::serve::{Options, Running, ServeError, StoreAddress};
 use tokenward::store::postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -111,35 +112,46 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
         "tokenward_build_info{{version=\"{}\"}} 1",
         env!("CARGO_PKG_VERSION")
     );
+    // Calls by method have a test of their own, and how long writing took depends on the machine.
+    let by_method = |line: &&str| line.starts_with("tokenward_rpc_");
+    let took = |line: &&str| line.starts_with("tokenward_commit_seconds_total ");
+    let told: Vec<_> = samples
+        .iter()
+        .filter(|line| !by_method(line) && !took(line))
+        .collect();
     // Nobody can change anything behind an embedded store: there is no lease.
     assert_eq!(
-        samples,
+        told,
         [
-            build.as_str(),
-            "tokenward_judging 1",
-            "tokenward_not_judging{reason=\"lease_lost\"} 0",
-            "tokenward_not_judging{reason=\"store_forked\"} 0",
-            "tokenward_not_judging{reason=\"store_corrupt\"} 0",
-            "tokenward_not_judging{reason=\"ended\"} 0",
-            "tokenward_applied_revision 3",
-            "tokenward_connections 1",
-            "tokenward_connections_turned_away_total 0",
-            "tokenward_connections_cut_total 0",
-            "tokenward_calls_total 1",
-            "tokenward_calls_cancelled_total 0",
-            "tokenward_look_up_queries_total 1",
-            "tokenward_look_ups_refused_total 0",
+            &build.as_str(),
+            &"tokenward_judging 1",
+            &"tokenward_not_judging{reason=\"lease_lost\"} 0",
+            &"tokenward_not_judging{reason=\"store_forked\"} 0",
+            &"tokenward_not_judging{reason=\"store_corrupt\"} 0",
+            &"tokenward_not_judging{reason=\"ended\"} 0",
+            &"tokenward_applied_revision 3",
+            &"tokenward_connections 1",
+            &"tokenward_cached_tokens 1",
+            &"tokenward_connections_turned_away_total 0",
+            &"tokenward_connections_cut_total 0",
+            &"tokenward_calls_total 1",
+            &"tokenward_calls_cancelled_total 0",
+            &"tokenward_cache_hits_total 0",
+            &"tokenward_look_ups_total 1",
+            &"tokenward_look_up_queries_total 1",
+            &"tokenward_look_ups_refused_total 0",
+            // The namespace of credentials and the first of them, in one each.
+            &"tokenward_commits_total 3",
+            &"tokenward_commit_changes_total 3",
+            &"tokenward_changes_waiting 0",
+            &"tokenward_oldest_unacknowledged_change_seconds 0.0",
+            &"tokenward_watchers 0",
+            &"tokenward_watcher_lag_revisions 0",
         ]
     );
-    for name in [
-        "build",
-        "judging",
-        "not_judging",
-        "applied_revision",
-        "connections",
-        "calls",
-    ] {
-        assert!(body.contains(&format!("# HELP tokenward_{name} ")), "{body}");
+    for family in body.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = family.split(' ').next().unwrap_or_default();
+        assert!(body.contains(&format!("# HELP {name} ")), "{name}: {body}");
     }
     assert!(body.ends_with("# EOF\n"), "{body}");
     stop(server).await
@@ -150,6 +162,9 @@ async fn what_is_not_there_or_not_a_get_is_refused() -> Outcome {
     let server = Running::start(embedded())?;
     for (request, status) in [
         ("GET /", 404),
+        ("GET /readyz/", 404),
+        ("POST /livez", 405),
+        ("POST /readyz", 405),
         ("GET /metrics/", 404),
         ("POST /", 404),
         ("POST /metrics", 405),
@@ -245,5 +260,90 @@ async fn a_lease_that_ran_out_is_told_until_the_store_is_heard_from_again() -> O
     renewals.rollback().await?;
     until(server, None).await?;
     other.close().await?;
+    fleet.stop().await
+}
+
+/// The value of `tokenward_rpc_calls_total` for a method of this package.
+fn calls(samples: &[String], method: &str, code: &str) -> Option<f64> {
+    let labels = format!("{{method=\"tokenward.v1.{method}\",code=\"{code}\"}}");
+    value(samples, &format!("tokenward_rpc_calls_total{labels}"))
+}
+
+#[tokio::test]
+async fn calls_are_told_by_method_and_code() -> Outcome {
+    let server = Running::start(embedded())?;
+    let mut client = Client::connect(server.address()).await?;
+    client.create_namespace("notes", "kn_", hex(40)).await?;
+    let (_, secret) = client.issue("notes", &[]).await?;
+    for _ in 0..3 {
+        client.verdict(&secret).await?;
+    }
+    client.revoke("nonsense").await.err().ok_or("revoked")?;
+    let channel = tonic::transport::Endpoint::new(format!("http://{}", server.address()))?
+        .connect()
+        .await?;
+    let nobody = v1::caller_service_client::CallerServiceClient::new(channel)
+        .get_caller(v1::GetCallerRequest {})
+        .await;
+    nobody.err().ok_or("recognised")?;
+    let samples = scrape(&server).await?;
+    for (method, code, count) in [
+        ("VerificationService/Verify", "OK", 3.0),
+        ("TokenService/Issue", "OK", 1.0),
+        ("TokenService/Revoke", "INVALID_ARGUMENT", 1.0),
+        ("TokenService/Revoke", "OK", 0.0),
+        ("CallerService/GetCaller", "UNAUTHENTICATED", 1.0),
+    ] {
+        assert_eq!(calls(&samples, method, code), Some(count), "{method} {code}");
+    }
+    let timed =
+        "tokenward_rpc_call_duration_seconds_count{method=\"tokenward.v1.VerificationService/Verify\"}";
+    assert_eq!(value(&samples, timed), Some(3.0));
+    stop(server).await
+}
+
+#[tokio::test]
+async fn watchers_are_told_and_none_is_behind_for_long() -> Outcome {
+    let server = Running::start(embedded())?;
+    let mut client = Client::connect(server.address()).await?;
+    client.create_namespace("notes", "kn_", hex(40)).await?;
+    let mut stream = client
+        .revocations
+        .watch_revocations(v1::WatchRevocationsRequest::default())
+        .await?
+        .into_inner();
+    stream.message().await?.ok_or("ended")?;
+    client.issue("notes", &[]).await?;
+    let told = async {
+        loop {
+            let samples = scrape(&server).await?;
+            assert_eq!(value(&samples, "tokenward_watchers"), Some(1.0));
+            // It may be looked at before it has read what was issued.
+            if value(&samples, "tokenward_watcher_lag_revisions") == Some(0.0) {
+                return Ok::<_, Failure>(());
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, told).await??;
+    stop(server).await
+}
+
+#[tokio::test]
+async fn readiness_is_what_health_says() -> Outcome {
+    let fleet = Fleet::start(1).await?;
+    let server = &fleet.servers[0];
+    until(server, None).await?;
+    let (head, body) = ask(server, "GET /readyz").await?;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(body, "ok\n");
+    postgres::recover(&fleet.store.database.url.parse()?, Epoch::new([2; 16])).await?;
+    until(server, Some("store_forked")).await?;
+    let (head, body) = ask(server, "GET /readyz").await?;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert!(body.contains("not the one"), "{body}");
+    // It lives, and can be asked why it is not ready.
+    let (head, body) = ask(server, "GET /livez").await?;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(body, "ok\n");
     fleet.stop().await
 }

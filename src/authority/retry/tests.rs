@@ -57,8 +57,12 @@ fn is_gone(answer: &Result<Changed<Minted>, AuthorityError>, id: TokenId) -> boo
 impl Scene {
     /// Another process on the same store.
     fn again_with(&self, pepper: Peppers) -> Authority {
-        let (writer, _) = Writer::spawn(Arc::<Faulty>::clone(&self.faulty), CancellationToken::new());
         let clock = Arc::<crate::clock::ManualClock>::clone(&self.clock);
+        let (writer, _) = Writer::spawn(
+            Arc::<Faulty>::clone(&self.faulty),
+            Arc::<crate::clock::ManualClock>::clone(&clock),
+            CancellationToken::new(),
+        );
         let entropy = Arc::new(ManualEntropy::seeded(2));
         Authority::new(
             Arc::clone(&self.store),

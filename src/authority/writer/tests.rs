@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::authority::samples::stores;
+use crate::clock::SystemClock;
 use crate::journal::samples::issue;
 use crate::journal::{Draft, Entry};
 use crate::store::faulty::{Call, Fault, Faulty, Gate};
@@ -30,7 +31,7 @@ impl Scene {
         let (store, faulty) = stores().await?;
         let stop = CancellationToken::new();
         let shared: Arc<dyn Store> = Arc::<Faulty>::clone(&faulty);
-        let (writer, writing) = Writer::spawn(shared, stop.clone());
+        let (writer, writing) = Writer::spawn(shared, Arc::new(SystemClock), stop.clone());
         Ok(Scene {
             store,
             faulty,

@@ -23,6 +23,8 @@ impl Collector for Load {
         let counts = &entrance.counts;
         to.encode_descriptor("connections", "Connections open now", None, MetricType::Gauge)?
             .encode_gauge(&u64::try_from(entrance.open()).unwrap_or(u64::MAX))?;
+        to.encode_descriptor("cached_tokens", "Tokens in memory", None, MetricType::Gauge)?
+            .encode_gauge(&u64::try_from(verifier.cached_tokens()).unwrap_or(u64::MAX))?;
         let ever = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         for (name, help, count) in [
             (
@@ -40,6 +42,12 @@ impl Collector for Load {
                 "calls_cancelled",
                 "Calls taken back before they were answered, or lost with their connection",
                 ever(&counts.cancelled),
+            ),
+            ("cache_hits", "Secrets whose token was in memory", verifier.hits()),
+            (
+                "look_ups",
+                "Secrets whose token had to be looked up, refused look-ups included",
+                verifier.look_ups(),
             ),
             (
                 "look_up_queries",

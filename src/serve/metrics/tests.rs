@@ -19,7 +19,12 @@ async fn scrape(address: SocketAddr) -> Result<String, Box<dyn Error>> {
 
 #[tokio::test(start_paused = true)]
 async fn connections_that_say_nothing_are_bounded_in_number_and_time() -> Result<(), Box<dyn Error>> {
-    let metrics = Metrics::start(SocketAddr::from(([127, 0, 0, 1], 0)), Registry::default()).await?;
+    let metrics = Metrics::start(
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        Registry::default(),
+        Box::new(|| Ok(())),
+    )
+    .await?;
     let mut silent = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         silent.push(TcpStream::connect(metrics.address).await?);

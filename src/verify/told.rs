@@ -1,0 +1,38 @@
+//! What a verifier tells of itself, for whoever watches it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Verifier;
+
+impl Verifier {
+    /// How long it may judge without hearing from the store; `None`: without end.
+    pub fn lease_remaining(&self) -> Option<Duration> {
+        self.lease.remaining()
+    }
+
+    /// Secrets whose token was in memory, ever.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Secrets whose token had to be looked up, ever.
+    pub fn look_ups(&self) -> u64 {
+        self.misses.look_ups()
+    }
+
+    /// Tokens that are in memory.
+    pub fn cached_tokens(&self) -> usize {
+        self.known.cache.held()
+    }
+
+    /// Queries for what the cache did not hold, ever.
+    pub fn queries(&self) -> u64 {
+        self.misses.queries()
+    }
+
+    /// Look-ups that were refused because of a limit, ever.
+    pub fn look_ups_refused(&self) -> u64 {
+        self.misses.refused()
+    }
+}

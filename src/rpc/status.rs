@@ -16,6 +16,7 @@ use crate::token::change::Refused;
 use crate::token::id::Slug;
 use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
+use crate::token::update::END;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
 
@@ -342,7 +343,7 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::OtherSubject | AuthorityError::SecretRetiring => Reason::NotGrantable.status(message),
         AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),
         AuthorityError::FormatTagged(slug) => Reason::FormatTagged.about(message, "namespace", &slug),
-        AuthorityError::Breach(breach) => fields(vec![(format!("token.{}", breach.field()), message)]),
+        AuthorityError::Breach(breach) => fields(vec![(format!("token.{}", breach.field(END)), message)]),
         AuthorityError::OverlapTooLong { asked, .. } => {
             let path = match asked {
                 Overlap::None | Overlap::For(_) => "overlap",

@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::breach::{self, Breach};
 use super::change::{Refused, TokenChange};
 use super::id::Slug;
 use super::network::Networks;
-use super::permission::{NotPermission, Permission};
 use super::policy::{Policy, RateLimit};
-use super::scope::{Labels, Scope, Scopes};
+use super::scope::{Labels, Scopes};
 use super::text::Name;
-use super::time::{Span, Timestamp};
+use super::time::Timestamp;
 use super::{State, Token};
+
+/// What an update calls the end of a token.
+pub const END: &str = "expire_time";
 
 /// What a field is to become that may also be nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,21 +53,6 @@ pub struct Updated {
     pub networks: Option<FromTo<Option<Networks>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<FromTo<Option<RateLimit>>>,
-}
-
-/// Which rule of its namespace a token would break.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Breach {
-    #[error("must not be empty: every token of the namespace has a name")]
-    Nameless,
-    #[error("must be set: every token of the namespace has an end")]
-    Endless,
-    #[error("must not be after {latest}: so long a token of the namespace may live")]
-    TooLong { latest: Timestamp },
-    #[error("{0} is not in the catalogue of the namespace")]
-    ScopeUnknown(Scope),
-    #[error("{0} {NotPermission}")]
-    ScopeNoPermission(Scope),
 }
 
 /// A token that is not revoked may be updated; `None`: it is just so already.
@@ -158,51 +146,25 @@ impl Updated {
             || end.is_some_and(|end| is_later(end.to, end.from))
     }
 
-    /// Whether what is new is as the namespace wants it; what was so before was let through then.
+    /// The first rule that what is new breaks; what was so before was let through then.
     pub fn check(&self, policy: &Policy, token: &Token) -> Result<(), Breach> {
-        let name = self.name.as_ref().filter(|name| name.from != name.to);
-        if policy.name_required && name.is_some_and(|name| name.to.as_str().is_empty()) {
-            return Err(Breach::Nameless);
+        fn new<T: PartialEq>(field: Option<&FromTo<T>>) -> Option<&T> {
+            field
+                .filter(|field| field.from != field.to)
+                .map(|field| &field.to)
         }
-        let end = self.expire_time.as_ref().filter(|end| end.from != end.to);
-        if let Some(FromTo { to: end, .. }) = end {
-            check_end(*end, policy, token.create_time)?;
-        }
-        let Some(scopes) = &self.scopes else {
-            return Ok(());
+        let name = new(self.name.as_ref()).and_then(|name| breach::of_name(policy, name));
+        let end = new(self.expire_time.as_ref());
+        let end = end.and_then(|end| breach::of_end(policy, token.create_time, *end));
+        let added = self.scopes.as_ref().map(|scopes| scopes.from.missing(&scopes.to));
+        let added = added.unwrap_or_default();
+        let scopes = if token.namespace.as_str() == Slug::SYSTEM {
+            breach::of_permissions(&added)
+        } else {
+            breach::of_scopes(policy, &added)
         };
-        let added = scopes.from.missing(&scopes.to);
-        if token.namespace.as_str() == Slug::SYSTEM {
-            let no_permission = |scope: &&Scope| Permission::parse(scope.as_str()).is_err();
-            if let Some(scope) = added.iter().find(no_permission) {
-                return Err(Breach::ScopeNoPermission(scope.clone()));
-            }
-        }
-        match added.missing_from(&policy.scope_catalogue) {
-            Some(scope) if !policy.scope_catalogue.is_empty() => Err(Breach::ScopeUnknown(scope)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Whether a token that was issued at `create_time` may end then.
-fn check_end(end: Option<Timestamp>, policy: &Policy, create_time: Timestamp) -> Result<(), Breach> {
-    let latest = |span: Span| create_time.after(span.duration()).unwrap_or(Timestamp::MAX);
-    match (end, policy.lifetime_max.map(latest)) {
-        (None, None) if policy.expiry_required => Err(Breach::Endless),
-        (end, Some(latest)) if end.is_none_or(|end| end > latest) => Err(Breach::TooLong { latest }),
-        _ => Ok(()),
-    }
-}
-
-impl Breach {
-    /// The field at fault.
-    pub fn field(&self) -> &'static str {
-        match self {
-            Breach::Nameless => "name",
-            Breach::Endless | Breach::TooLong { .. } => "expire_time",
-            Breach::ScopeUnknown(_) | Breach::ScopeNoPermission(_) => "scopes",
-        }
+        let breach = name.into_iter().chain(end).chain(scopes).next();
+        breach.map_or(Ok(()), Err)
     }
 }
 

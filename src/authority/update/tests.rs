@@ -7,13 +7,14 @@ use super::*;
 use crate::journal::{Change, Draft};
 use crate::store::faulty::{Call, Fault, Gate};
 use crate::store::samples::{Answer, change, write};
+use crate::token::breach::Breach;
 use crate::token::caller::Caller;
 use crate::token::change::Refused;
 use crate::token::samples::{instant, name, namespace, scopes, withdrawal};
 use crate::token::scope::{Scope, Scopes};
 use crate::token::text::Actor;
 use crate::token::time::Span;
-use crate::token::update::{Breach, To};
+use crate::token::update::To;
 
 fn named(text: &str) -> Update {
     Update {
@@ -202,7 +203,7 @@ async fn the_rules_of_the_namespace_hold_for_what_is_changed() -> Answer<()> {
     let update = |asked| scene.authority.update(&admin, id, None, asked);
     let refused = update(carrying(&["admin", "read"])).await;
     assert!(
-        matches!(&refused, Err(AuthorityError::Breach(Breach::ScopeUnknown(unknown))) if *unknown == scope("admin")),
+        matches!(&refused, Err(AuthorityError::Breach(Breach::UnknownScope { scope: unknown, .. })) if *unknown == scope("admin")),
         "{refused:?}"
     );
     update(carrying(&["read", "write"])).await?;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::token::samples::{any_token, instant, name, scopes, slug, token, withdrawal};
+use crate::token::time::Span;
 
 fn until(micros: i64) -> Token {
     Token {
@@ -125,36 +126,40 @@ fn what_takes_something_is_told_from_what_gives_something() {
 }
 
 #[test]
-fn what_is_new_is_as_the_namespace_wants_it() {
+fn what_is_new_is_as_the_namespace_wants_it_and_what_was_so_before_stays() {
     let policy = Policy {
-        lifetime_max: Some(Span::try_from(100).unwrap()),
+        lifetime_max: Some(Span::seconds(100)),
         scope_catalogue: scopes(&["admin", "read"]),
         name_required: true,
-        expiry_required: true,
         ..Policy::default()
     };
-    let check = |policy: &Policy, asked: &Update| {
-        let token = until(1000);
-        changed(&token, asked, 1).unwrap().check(policy, &token)
+    // Nameless, without an end, and it could write before there was a catalogue without that.
+    let before = Token {
+        name: name(""),
+        ..token(1)
     };
-    assert_eq!(check(&policy, &named("")), Err(Breach::Nameless));
-    let latest = instant(100);
-    for asked in [end(None), end(Some(101))] {
-        assert_eq!(check(&policy, &asked), Err(Breach::TooLong { latest }));
-    }
-    let unbounded = Policy {
-        lifetime_max: None,
-        ..policy.clone()
+    let wrong = |token: &Token, asked: &Update| {
+        let checked = changed(token, asked, 1).unwrap().check(&policy, token);
+        checked.err().map(|breach| breach.field(END))
     };
-    assert_eq!(check(&unbounded, &end(None)), Err(Breach::Endless));
-    assert_eq!(check(&policy, &end(Some(100))), Ok(()));
-    // It could write before there was a catalogue without that, and may go on.
-    assert_eq!(check(&policy, &carrying(&["admin", "write"])), Ok(()));
-    let unknown = Breach::ScopeUnknown(scopes(&["delete"]).iter().next().unwrap().clone());
-    assert_eq!(check(&policy, &carrying(&["delete", "read"])), Err(unknown));
-    for asked in [named(""), end(None), end(Some(101)), carrying(&["delete"])] {
-        assert_eq!(check(&Policy::default(), &asked), Ok(()));
+    let called = token(1);
+    for (token, asked, field) in [
+        (&called, named(""), Some("name")),
+        (&before, end(Some(100_000_001)), Some("expire_time")),
+        (&until(50), end(None), Some("expire_time")),
+        (&before, end(Some(100_000_000)), None),
+        (&before, carrying(&["delete", "read"]), Some("scopes")),
+        (&before, carrying(&["admin", "write"]), None),
+    ] {
+        assert_eq!(wrong(token, &asked), field, "{asked:?}");
     }
+    let elsewhere = Update {
+        name: Some(name("")),
+        expire_time: Some(To(None)),
+        networks: within(Some("10.0.0.0/8")).networks,
+        ..carrying(&["admin", "read", "write"])
+    };
+    assert_eq!(wrong(&before, &elsewhere), None);
 }
 
 #[test]
@@ -170,7 +175,7 @@ fn what_a_credential_gains_is_a_permission() {
     assert_eq!(check(&["tokens.list:notes"]), Ok(()));
     assert!(matches!(
         check(&["tokens.lits:notes"]),
-        Err(Breach::ScopeNoPermission(_))
+        Err(Breach::NoPermission { .. })
     ));
 }
 

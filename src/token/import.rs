@@ -2,6 +2,7 @@
 
 use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER_PERMISSIVE};
 
+use super::breach::{self, Breach};
 use super::caller::Beyond;
 use super::format::{Format, NotHint};
 use super::id::TokenId;
@@ -61,8 +62,8 @@ pub enum RowRefused {
     EndsBeforeItBegins,
     #[error("phc is of bcrypt, which reads {max} bytes of a text, and tokens of the namespace are longer", max = Phc::BCRYPT_TEXT_MAX)]
     Truncating,
-    #[error("scopes has {0}, which the namespace does not have")]
-    UnknownScope(Scope),
+    #[error("scopes {0}")]
+    UnknownScope(Breach),
     #[error("scopes has {0}, which the caller may not pass on")]
     NotGrantable(Scope),
     #[error("expire_time must not be after {0}, when the caller's own credential ends")]
@@ -137,11 +138,12 @@ pub fn import(
     if row.expire_time.is_some_and(|end| end <= create_time) {
         return Err(RowRefused::EndsBeforeItBegins);
     }
-    let catalogue = &namespace.policy.scope_catalogue;
-    if !catalogue.is_empty()
-        && let Some(scope) = row.scopes.missing_from(catalogue)
+    // Of the rules no more than the catalogue: a name and an end are as they were where the token comes from.
+    if let Some(breach) = breach::of_scopes(&namespace.policy, &row.scopes)
+        .into_iter()
+        .next()
     {
-        return Err(RowRefused::UnknownScope(scope));
+        return Err(RowRefused::UnknownScope(breach));
     }
     let format = &namespace.format;
     let (digest, pepper, phc, chars_min) = match row.digest {

@@ -184,7 +184,7 @@ fn scopes_are_those_of_the_catalogue_if_there_is_one() {
     let unknown = with(scopes(&["write"]));
     assert_eq!(
         unknown.map(|refused| refused.to_string()).as_deref(),
-        Some("scopes has read, which the namespace does not have")
+        Some("scopes must be of the namespace's catalogue, which has no read: write")
     );
 }
 

@@ -9,10 +9,10 @@ use crate::proto::v1;
 use crate::proto::v1::issue_request::Expiration;
 use crate::token::caller::Caller;
 use crate::token::id::Slug;
-use crate::token::permission::{NotPermission, Permission, Right};
-use crate::token::scope::Scopes;
+use crate::token::permission::Right;
 use crate::token::text::{Name, Subject};
 use crate::token::update::To;
+use crate::token::{breach, issuing};
 
 const TTL_MIN: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,9 @@ pub(super) async fn issue(
         .as_ref()
         .is_some_and(|slug| slug.as_str() == Slug::SYSTEM)
     {
-        permissions(&mut fields, scopes.as_ref());
+        for breach in scopes.iter().flat_map(breach::of_permissions) {
+            fields.wrong(breach.field(issuing::END), breach);
+        }
     }
     let labels = fields.labels(request.labels);
     let lifetime = match request.expiration {
@@ -76,13 +78,4 @@ pub(super) async fn issue(
         secret: issued.record.secret.expose().to_owned(),
         cursor: issued.cursor.to_string(),
     })
-}
-
-/// A credential with a scope that permits nothing would be found out when it is needed.
-fn permissions(fields: &mut Fields, scopes: Option<&Scopes>) {
-    for scope in scopes.into_iter().flat_map(Scopes::iter) {
-        if let Err(error @ NotPermission) = Permission::parse(scope.as_str()) {
-            fields.wrong("scopes", format_args!("{scope} {error}"));
-        }
-    }
 }

@@ -13,15 +13,12 @@ use super::status::Problem;
 use crate::proto::v1;
 use crate::token::id::{RequestId, Slug, TokenId};
 use crate::token::network::{Networks, NotNetworks};
-use crate::token::policy::RateLimit;
+use crate::token::overlap::Overlap;
+use crate::token::policy::{Policy, RateLimit};
 use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
 use crate::token::text::LabelValue;
 use crate::token::time::{Span, Timestamp};
 use crate::token::update::To;
-
-/// Of a rate limit.
-const PERIOD_MIN: Duration = Duration::from_secs(1);
-const PERIOD_MAX: Duration = Duration::from_hours(24);
 
 /// Collects what is wrong with the fields of a request, by path.
 #[derive(Debug, Default)]
@@ -163,16 +160,31 @@ impl Fields {
             return Some(To(None));
         };
         let requests = u32::try_from(limit.requests).ok().and_then(NonZeroU32::new);
-        let wanted = format!("must lie between 1 and {}", i32::MAX);
-        let requests = self.take(format!("{at}.requests"), requests.ok_or(wanted));
-        let path = format!("{at}.period");
+        let requests = self.take(format!("{at}.requests"), requests.ok_or("must be at least 1"));
+        let (min, max) = (Policy::SPAN_MIN, Policy::RATE_PERIOD_MAX);
         let period = limit.period.unwrap_or_default();
-        let period = self.duration(&path, period, PERIOD_MIN, Some(PERIOD_MAX));
-        let period = self.take(path, Span::try_from(period?))?;
+        let period = self.span(&format!("{at}.period"), period, min, Some(max));
         Some(To(Some(RateLimit {
             requests: requests?,
-            period,
+            period: period?,
         })))
+    }
+
+    /// How long an overlap lasts, whatever the policy says.
+    pub(super) fn overlap(&mut self, path: &str, span: prost_types::Duration) -> Option<Span> {
+        self.span(path, span, Duration::ZERO, Some(Overlap::MAX.duration()))
+    }
+
+    /// A span that is kept, within the same bounds as a [`Fields::duration`], and up to a hundred years.
+    pub(super) fn span(
+        &mut self,
+        path: &str,
+        span: prost_types::Duration,
+        min: Duration,
+        max: Option<Duration>,
+    ) -> Option<Span> {
+        let span = self.duration(path, span, min, max)?;
+        self.take(path, Span::try_from(span))
     }
 
     /// An instant, rounded down to a microsecond.

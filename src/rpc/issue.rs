@@ -1,7 +1,5 @@
 //! TokenService.Issue.
 
-use std::time::Duration;
-
 use super::decode::Fields;
 use super::{Api, Problem, ask, convert, guard};
 use crate::authority::{Issue, Lifetime};
@@ -10,11 +8,10 @@ use crate::proto::v1::issue_request::Expiration;
 use crate::token::caller::Caller;
 use crate::token::id::Slug;
 use crate::token::permission::Right;
+use crate::token::policy::Policy;
 use crate::token::text::{Name, Subject};
 use crate::token::update::To;
 use crate::token::{breach, issuing};
-
-const TTL_MIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn issue(
     api: &Api,
@@ -44,7 +41,9 @@ pub(super) async fn issue(
         Some(Expiration::ExpireTime(instant)) => {
             fields.timestamp("expire_time", instant).map(Lifetime::Until)
         }
-        Some(Expiration::Ttl(ttl)) => fields.duration("ttl", ttl, TTL_MIN, None).map(Lifetime::For),
+        Some(Expiration::Ttl(ttl)) => fields
+            .duration("ttl", ttl, Policy::SPAN_MIN, None)
+            .map(Lifetime::For),
     };
     let networks = fields.networks("networks", &request.networks);
     let rate_limit = fields.rate_limit("rate_limit", request.rate_limit);

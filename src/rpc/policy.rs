@@ -9,9 +9,10 @@ use super::decode::Fields;
 use crate::proto::v1;
 use crate::proto::v1::overlap::Overlap as Shape;
 use crate::token::overlap::Overlap;
-use crate::token::policy::{Field, Policy, PolicyUpdate, RateLimit, RetiredUse, SelfManagement};
+use crate::token::policy::{Field, Policy, PolicyUpdate, RetiredUse, SelfManagement};
 use crate::token::text::Plan;
 use crate::token::time::Span;
+use crate::token::update::To;
 
 /// Where the rules are in a request, and in a mask.
 const AT: &str = "namespace.policy";
@@ -39,15 +40,12 @@ pub(super) fn decode(fields: &mut Fields, policy: v1::NamespacePolicy) -> Policy
         overlap_default: overlap(fields, &at("overlap_default"), policy.overlap_default),
         overlap_max: policy
             .overlap_max
-            .and_then(|span| short(fields, &at("overlap_max"), span, OVERLAPS)),
+            .and_then(|span| fields.overlap(&at("overlap_max"), span)),
         retired_use: retired_use(fields, &at("retired_use"), policy.retired_use),
-        retired_tolerance: policy
-            .retired_tolerance
-            .and_then(|span| short(fields, &at("retired_tolerance"), span, TOLERANCES))
-            .unwrap_or_default(),
-        rate_limit_default: policy
-            .rate_limit_default
-            .and_then(|limit| rate_limit(fields, &at("rate_limit_default"), limit)),
+        retired_tolerance: tolerance(fields, &at("retired_tolerance"), policy.retired_tolerance),
+        rate_limit_default: fields
+            .rate_limit(&at("rate_limit_default"), policy.rate_limit_default)
+            .and_then(|To(limit)| limit),
     }
 }
 
@@ -79,22 +77,9 @@ fn rule(path: &str) -> Option<Field> {
     Policy::FIELDS.into_iter().find(|(field, _)| *field == name)
 }
 
-/// The least and the most that something may last.
-type Bounds = (Duration, Duration);
-
-const OVERLAPS: Bounds = (Duration::ZERO, Duration::from_hours(30 * 24));
-const TOLERANCES: Bounds = (Duration::ZERO, Policy::RETIRED_TOLERANCE_MAX);
-const PERIODS: Bounds = (Policy::SPAN_MIN, Policy::RATE_PERIOD_MAX);
-
-fn short(fields: &mut Fields, path: &str, span: prost_types::Duration, (min, max): Bounds) -> Option<Span> {
-    let span = fields.duration(path, span, min, Some(max))?;
-    fields.take(path, Span::try_from(span))
-}
-
 /// Something that lasts for up to a hundred years.
 fn life(fields: &mut Fields, path: &str, span: Option<prost_types::Duration>) -> Option<Span> {
-    let span = fields.duration(path, span?, Policy::SPAN_MIN, None)?;
-    fields.take(path, Span::try_from(span))
+    fields.span(path, span?, Policy::SPAN_MIN, None)
 }
 
 fn self_management(fields: &mut Fields, path: &str, value: i32) -> SelfManagement {
@@ -163,24 +148,14 @@ fn overlap(fields: &mut Fields, path: &str, overlap: Option<v1::Overlap>) -> Ove
             return Overlap::None;
         }
     };
-    short(fields, &format!("{path}.{field}"), span, OVERLAPS).map_or(Overlap::None, of)
+    let span = fields.overlap(&format!("{path}.{field}"), span);
+    span.map_or(Overlap::None, of)
 }
 
-fn rate_limit(fields: &mut Fields, path: &str, limit: v1::RateLimit) -> Option<RateLimit> {
-    let requests = u32::try_from(limit.requests).ok().and_then(NonZeroU32::new);
-    if requests.is_none() {
-        fields.wrong(format!("{path}.requests"), "must be at least 1");
-    }
-    let period = short(
-        fields,
-        &format!("{path}.period"),
-        limit.period.unwrap_or_default(),
-        PERIODS,
-    );
-    Some(RateLimit {
-        requests: requests?,
-        period: period?,
-    })
+fn tolerance(fields: &mut Fields, path: &str, span: Option<prost_types::Duration>) -> Span {
+    let max = Some(Policy::RETIRED_TOLERANCE_MAX);
+    let span = span.and_then(|span| fields.span(path, span, Duration::ZERO, max));
+    span.unwrap_or_default()
 }
 
 /// The rules as a message.

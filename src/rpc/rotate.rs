@@ -1,7 +1,5 @@
 //! TokenService.Rotate.
 
-use std::time::Duration;
-
 use super::decode::Fields;
 use super::{Api, Problem, ask, convert};
 use crate::proto::v1;
@@ -45,11 +43,4 @@ pub(super) async fn rotate(
         cursor: rotated.cursor.to_string(),
         propagation: convert::propagation(reached).into(),
     })
-}
-
-impl Fields {
-    fn overlap(&mut self, path: &str, span: prost_types::Duration) -> Option<Span> {
-        let span = self.duration(path, span, Duration::ZERO, Some(Overlap::MAX.duration()))?;
-        self.take(path, Span::try_from(span))
-    }
 }

@@ -71,7 +71,7 @@ impl Span {
         self.0
     }
 
-    pub fn duration(self) -> Duration {
+    pub const fn duration(self) -> Duration {
         Duration::from_micros(self.0.unsigned_abs())
     }
 }

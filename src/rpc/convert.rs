@@ -28,15 +28,11 @@ pub(super) fn token(token: &Token, clock: &dyn Clock) -> v1::Token {
         state: state(token.state(clock.now())).into(),
         create_time: Some(timestamp(token.create_time)),
         expire_time: token.expire_time.map(timestamp),
-        revoke_time: revocation.map(|revocation| timestamp(revocation.time)),
-        revoke_reason: revocation
-            .map(|revocation| reason(&revocation.reason))
-            .unwrap_or_default(),
+        revoke_time: time_of(revocation),
+        revoke_reason: reason_of(revocation),
         secrets: token.secrets.iter().map(secret_version).collect(),
-        suspend_time: suspension.map(|suspension| timestamp(suspension.time)),
-        suspend_reason: suspension
-            .map(|suspension| reason(&suspension.reason))
-            .unwrap_or_default(),
+        suspend_time: time_of(suspension),
+        suspend_reason: reason_of(suspension),
         networks: networks(token.networks.as_ref()),
         rate_limit: token.rate_limit.map(rate_limit),
         etag: token.etag(),
@@ -48,14 +44,14 @@ fn networks(networks: Option<&Networks>) -> Vec<String> {
     networks.map(ToString::to_string).collect()
 }
 
-fn rate_limit(limit: RateLimit) -> v1::RateLimit {
+pub(super) fn rate_limit(limit: RateLimit) -> v1::RateLimit {
     v1::RateLimit {
-        requests: i32::try_from(limit.requests.get()).unwrap_or(i32::MAX),
+        requests: signed(limit.requests.get()),
         period: Some(duration(limit.period)),
     }
 }
 
-fn duration(span: Span) -> prost_types::Duration {
+pub(super) fn duration(span: Span) -> prost_types::Duration {
     let micros = span.micros();
     prost_types::Duration {
         seconds: micros / 1_000_000,
@@ -78,7 +74,7 @@ pub(super) fn verified_token(
         scopes: scopes(&token.scopes),
         labels: labels(&token.labels),
         expire_time: token.expire_time.map(timestamp),
-        secret_version: version(secret_version),
+        secret_version: signed(secret_version),
         rate_limit: token.rate_limit.or(by_default).map(rate_limit),
     }
 }
@@ -169,8 +165,8 @@ pub(super) fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-pub(super) fn version(version: u32) -> i32 {
-    i32::try_from(version).unwrap_or(i32::MAX)
+pub(super) fn signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 pub(super) fn reason(reason: &Reason) -> String {
@@ -186,7 +182,7 @@ fn labels(labels: &Labels) -> std::collections::HashMap<String, String> {
 
 fn secret_version(kept: &KeptSecret) -> v1::SecretVersion {
     v1::SecretVersion {
-        version: version(kept.version),
+        version: signed(kept.version),
         hint: kept.hint.to_string(),
         create_time: Some(timestamp(kept.create_time)),
         retire_time: kept.retire_time.map(timestamp),

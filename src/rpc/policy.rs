@@ -172,42 +172,29 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
     };
     let overlap = match policy.overlap_default {
         Overlap::None => Shape::None(v1::NoOverlap {}),
-        Overlap::For(span) => Shape::Duration(duration(span)),
-        Overlap::FromFirstUse(span) => Shape::FromFirstUse(duration(span)),
+        Overlap::For(span) => Shape::Duration(convert::duration(span)),
+        Overlap::FromFirstUse(span) => Shape::FromFirstUse(convert::duration(span)),
     };
     let tolerance = Some(policy.retired_tolerance).filter(|span| *span != Span::ZERO);
     v1::NamespacePolicy {
         self_management: self_management.into(),
-        lifetime_default: policy.lifetime_default.map(duration),
-        lifetime_max: policy.lifetime_max.map(duration),
+        lifetime_default: policy.lifetime_default.map(convert::duration),
+        lifetime_max: policy.lifetime_max.map(convert::duration),
         expiry_required: policy.expiry_required,
         name_required: policy.name_required,
         scope_catalogue: convert::scopes(&policy.scope_catalogue),
-        tokens_per_subject_max: policy.tokens_per_subject_max.map_or(0, signed),
+        tokens_per_subject_max: policy
+            .tokens_per_subject_max
+            .map_or(0, |max| convert::signed(max.get())),
         entitled_plans: policy.entitled_plans.iter().map(Plan::to_string).collect(),
-        rotation_due_after: policy.rotation_due_after.map(duration),
+        rotation_due_after: policy.rotation_due_after.map(convert::duration),
         overlap_default: Some(v1::Overlap {
             overlap: Some(overlap),
         }),
-        overlap_max: policy.overlap_max.map(duration),
+        overlap_max: policy.overlap_max.map(convert::duration),
         retired_use: retired_use.into(),
-        retired_tolerance: tolerance.map(duration),
-        rate_limit_default: policy.rate_limit_default.map(|limit| v1::RateLimit {
-            requests: signed(limit.requests),
-            period: Some(duration(limit.period)),
-        }),
-    }
-}
-
-fn signed(number: NonZeroU32) -> i32 {
-    i32::try_from(number.get()).unwrap_or(i32::MAX)
-}
-
-fn duration(span: Span) -> prost_types::Duration {
-    let micros = span.micros();
-    prost_types::Duration {
-        seconds: micros / 1_000_000,
-        nanos: i32::try_from(micros % 1_000_000 * 1000).unwrap_or_default(),
+        retired_tolerance: tolerance.map(convert::duration),
+        rate_limit_default: policy.rate_limit_default.map(convert::rate_limit),
     }
 }
 

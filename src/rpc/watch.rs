@@ -191,7 +191,7 @@ fn narrowed(
         (Loss::SecretRetired { version, retire_time }, _) => Sent::SecretRetired(v1::SecretRetired {
             token_id,
             namespace,
-            version: convert::version(version),
+            version: convert::signed(version),
             retire_time: Some(convert::timestamp(retire_time)),
         }),
     }

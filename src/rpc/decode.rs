@@ -175,6 +175,25 @@ impl Fields {
         self.span(path, span, Duration::ZERO, Some(Overlap::MAX.duration()))
     }
 
+    /// The paths of a mask, which may be empty. One that is not `known` is wrong; `wanted` says what would be right.
+    pub(super) fn mask(
+        &mut self,
+        mask: Option<prost_types::FieldMask>,
+        known: impl Fn(&str) -> bool,
+        wanted: &str,
+    ) -> Vec<String> {
+        let paths = mask.unwrap_or_default().paths;
+        for (i, path) in paths.iter().enumerate() {
+            if !known(path) {
+                self.wrong(
+                    format!("update_mask.paths[{i}]"),
+                    format_args!("must be {wanted}: nothing else can change"),
+                );
+            }
+        }
+        paths
+    }
+
     /// A span that is kept, within the same bounds as a [`Fields::duration`], and up to a hundred years.
     pub(super) fn span(
         &mut self,

@@ -98,15 +98,11 @@ pub(super) async fn update_namespace(
     let mut fields = Fields::default();
     let ask = ask(caller, &mut fields, &request.request_id);
     let namespace = request.namespace.unwrap_or_default();
-    let mask = request.update_mask.unwrap_or_default().paths;
-    for (i, path) in mask.iter().enumerate() {
-        if path != NAME && !policy::is_masked(path) {
-            fields.wrong(
-                format!("update_mask.paths[{i}]"),
-                "must be display_name, policy or policy.<rule>: nothing else can change",
-            );
-        }
-    }
+    let mask = fields.mask(
+        request.update_mask,
+        |path| path == NAME || policy::is_masked(path),
+        "display_name, policy or policy.<rule>",
+    );
     let slug = fields.slug("namespace.slug", namespace.slug);
     let display_name = fields.take("namespace.display_name", Name::try_from(namespace.display_name));
     let display_name = display_name.filter(|_| mask.is_empty() || mask.iter().any(|path| path == NAME));

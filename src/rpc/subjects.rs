@@ -67,14 +67,8 @@ pub(super) async fn update_subject(
     let mut fields = Fields::default();
     let ask = ask(caller, &mut fields, &request.request_id);
     let subject = request.subject.unwrap_or_default();
-    for (i, path) in request.update_mask.unwrap_or_default().paths.iter().enumerate() {
-        if path != PLAN {
-            fields.wrong(
-                format!("update_mask.paths[{i}]"),
-                "must be plan: nothing else is changed so",
-            );
-        }
-    }
+    // Named or not, the plan is set: there is nothing else.
+    fields.mask(request.update_mask, |path| path == PLAN, PLAN);
     let plan = match subject.plan {
         text if text.is_empty() => None,
         text => fields.take("subject.plan", Plan::try_from(text)),

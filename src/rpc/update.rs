@@ -26,16 +26,8 @@ pub(super) async fn update(
     let token = request.token.unwrap_or_default();
     let token_id = fields.token_id_at("token.id", &token.id);
     let etag = Some(token.etag.clone()).filter(|etag| !etag.is_empty());
-    let mask = request.update_mask.unwrap_or_default().paths;
-    for (i, path) in mask.iter().enumerate() {
-        if !PATHS.contains(&path.as_str()) {
-            let wanted = PATHS.join(", ");
-            fields.wrong(
-                format!("update_mask.paths[{i}]"),
-                format_args!("must be one of {wanted}: nothing else can change"),
-            );
-        }
-    }
+    let wanted = format!("one of {}", PATHS.join(", "));
+    let mask = fields.mask(request.update_mask, |path| PATHS.contains(&path), &wanted);
     let asked = asked(&mut fields, token, &mask);
     let Some(token_id) = token_id else {
         return Err(fields.problem());

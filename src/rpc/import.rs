@@ -1,13 +1,11 @@
 //! ImportService.Import.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::decode::Fields;
@@ -28,8 +26,7 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 const ANSWERS_MAX: usize = 4;
 
 /// What a client is told of its rows. Dropped, it ends the import once what was begun is written.
-#[derive(Debug)]
-pub struct Answers(mpsc::Receiver<Result<v1::ImportResponse, Status>>);
+pub(super) type Answers = ReceiverStream<Result<v1::ImportResponse, Status>>;
 
 /// Answers at once, so that the deadline of a call is over before the rows begin.
 pub(super) fn import(api: &Api, caller: Arc<Caller>, requests: Streaming<v1::ImportRequest>) -> Answers {
@@ -42,7 +39,7 @@ pub(super) fn import(api: &Api, caller: Arc<Caller>, requests: Streaming<v1::Imp
         // Whoever asked may have left.
         let _ = answers.send(Err(status)).await;
     });
-    Answers(told)
+    ReceiverStream::new(told)
 }
 
 async fn take_all(
@@ -202,12 +199,4 @@ fn withdrawal(
         time: time?,
         reason: reason?,
     })
-}
-
-impl Stream for Answers {
-    type Item = Result<v1::ImportResponse, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
-    }
 }

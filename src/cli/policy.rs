@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::output::text;
 use super::spelling;
+use super::view::{self, span};
 use crate::proto::v1;
 use crate::proto::v1::overlap::Overlap as Shape;
 
@@ -53,7 +54,7 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
     retired_tolerance: Option<Duration>,
     /// How often a token may be used that has no limit of its own, such as 100/1m
-    #[arg(long, value_name = "N/DURATION", value_parser = rate_limit)]
+    #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
     rate_limit_default: Option<v1::RateLimit>,
 }
 
@@ -180,16 +181,6 @@ fn overlap(text: &str) -> Result<v1::Overlap, String> {
     })
 }
 
-/// `100/1m`.
-fn rate_limit(text: &str) -> Result<v1::RateLimit, String> {
-    let wanted = || "must be a number and a duration such as 100/1m".to_owned();
-    let (requests, period) = text.split_once('/').ok_or_else(wanted)?;
-    Ok(v1::RateLimit {
-        requests: requests.parse().map_err(|_| wanted())?,
-        period: Some(spelling::to_proto_duration(spelling::span(period)?)),
-    })
-}
-
 /// The rules as they are printed: the API's fields, spelt as the flags take them. What is off is left out.
 #[derive(Serialize, Default, Debug)]
 pub(super) struct Policy {
@@ -244,17 +235,9 @@ impl From<v1::NamespacePolicy> for Policy {
             },
             overlap_max: policy.overlap_max.map(span),
             retired_tolerance: policy.retired_tolerance.map(span),
-            rate_limit_default: policy.rate_limit_default.map(|limit| {
-                let period = span(limit.period.unwrap_or_default());
-                format!("{}/{period}", limit.requests)
-            }),
+            rate_limit_default: policy.rate_limit_default.map(view::rate_limit),
         }
     }
-}
-
-fn span(span: prost_types::Duration) -> String {
-    let told = Duration::try_from(span).map(|span| humantime::format_duration(span).to_string());
-    told.unwrap_or_else(|_| format!("{} s", span.seconds))
 }
 
 impl Policy {
@@ -316,15 +299,15 @@ mod tests {
             assert_eq!(Policy::from(policy).overlap_default, spelt);
         }
         let policy = v1::NamespacePolicy {
-            rate_limit_default: Some(rate_limit("100/1m")?),
+            rate_limit_default: Some(spelling::rate_limit("100/1m 30s")?),
             ..Default::default()
         };
-        assert_eq!(Policy::from(policy).rate_limit_default.as_deref(), Some("100/1m"));
+        assert_eq!(
+            Policy::from(policy).rate_limit_default.as_deref(),
+            Some("100/1m30s")
+        );
         for wrong in ["", "first-use", "first-use:", "soon"] {
             assert!(overlap(wrong).is_err(), "{wrong}");
-        }
-        for wrong in ["", "100", "/1m", "many/1m", "100/"] {
-            assert!(rate_limit(wrong).is_err(), "{wrong}");
         }
         Ok(())
     }

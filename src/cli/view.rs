@@ -319,7 +319,7 @@ pub(super) fn time(time: Timestamp) -> String {
 }
 
 /// As a person writes it: `1h`.
-fn span(span: prost_types::Duration) -> String {
+pub(super) fn span(span: prost_types::Duration) -> String {
     match std::time::Duration::try_from(span) {
         Ok(span) => humantime::format_duration(span).to_string(),
         Err(_) => span.to_string(),

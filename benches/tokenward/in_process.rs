@@ -109,7 +109,7 @@ async fn prepare() -> (Verifier, Vec<String>) {
             subject: Subject::try_from("ada".to_owned()).expect("a subject"),
             scopes: Scopes::default(),
             labels: Labels::default(),
-            lifetime: Lifetime::Unlimited,
+            lifetime: Lifetime::ByPolicy,
             networks: None,
             rate_limit: None,
         };

@@ -32,7 +32,7 @@ pub struct Issue {
 #[derive(Clone, Copy, Debug)]
 pub enum Lifetime {
     /// As the rules of the namespace have it; without any, never.
-    Unlimited,
+    ByPolicy,
     Until(Timestamp),
     For(Duration),
 }
@@ -41,7 +41,7 @@ impl Lifetime {
     /// When a token is asked to end that is issued at `now`; `None`: nobody asked for an end.
     fn end(self, now: Timestamp) -> Result<Option<Timestamp>, TimestampOutOfRange> {
         match self {
-            Lifetime::Unlimited => Ok(None),
+            Lifetime::ByPolicy => Ok(None),
             Lifetime::Until(instant) => Ok(Some(instant)),
             Lifetime::For(ttl) => now.after(ttl).map(Some),
         }

@@ -136,7 +136,7 @@ pub(super) fn laptop() -> Issue {
         subject: Subject::try_from("ann".to_owned()).unwrap(),
         scopes: scopes(&["read"]),
         labels: Labels::default(),
-        lifetime: Lifetime::Unlimited,
+        lifetime: Lifetime::ByPolicy,
         networks: None,
         rate_limit: None,
     }

@@ -37,7 +37,7 @@ pub(super) async fn issue(
     }
     let labels = fields.labels(request.labels);
     let lifetime = match request.expiration {
-        None => Some(Lifetime::Unlimited),
+        None => Some(Lifetime::ByPolicy),
         Some(Expiration::ExpireTime(instant)) => {
             fields.timestamp("expire_time", instant).map(Lifetime::Until)
         }

@@ -47,7 +47,7 @@ pub(crate) struct IssueArgs {
     /// A note of your own; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = spelling::label)]
     labels: Vec<(String, String)>,
-    /// How long it lives, such as 90d; without --ttl and --expires, for ever
+    /// How long it lives, such as 90d; without --ttl and --expires, as the namespace has it
     #[arg(long, value_name = "DURATION", value_parser = spelling::span, conflicts_with = "expires")]
     ttl: Option<Duration>,
     /// The instant it ends, in RFC 3339

@@ -40,7 +40,7 @@ async fn a_request_id_is_good_for_one_change_by_one_caller() -> Answer<()> {
             ..for_an_hour.clone()
         },
         Issue {
-            lifetime: Lifetime::Unlimited,
+            lifetime: Lifetime::ByPolicy,
             ..for_an_hour.clone()
         },
         Issue {

@@ -1,14 +1,13 @@
-//! What went wrong, as a gRPC status with `google.rpc` details: the only file that names status codes.
+//! What went wrong, as a gRPC status with `google.rpc` details.
 
 mod not_issued;
+mod reason;
 mod store;
 
-use std::collections::HashMap;
-use std::fmt::Display;
 use std::time::Duration;
 
-use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tonic::Status;
+use tonic_types::{FieldViolation, StatusExt};
 
 use crate::authority::AuthorityError;
 use crate::store::StoreError;
@@ -16,15 +15,10 @@ use crate::token::change::Refused;
 use crate::token::id::Slug;
 use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
-use crate::token::update;
+use crate::token::update::END;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
-
-/// `google.rpc.ErrorInfo.domain` of every error.
-const DOMAIN: &str = "tokenward.v1";
-
-/// What a caller is asked to wait where a retry makes sense.
-const RETRY_DELAY: Duration = Duration::from_millis(200);
+pub use reason::Reason;
 
 /// Fields at fault that one error names. It travels in headers, of which clients take 8 KiB.
 const VIOLATIONS_MAX: usize = 10;
@@ -57,163 +51,6 @@ pub enum Problem {
     },
     ConnectionTooOld,
     Panicked,
-}
-
-/// `google.rpc.ErrorInfo.reason`: stable, and documented in `error.proto`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason {
-    InvalidField,
-    PageTokenInvalid,
-    NamespaceNotFound,
-    TokenNotFound,
-    NamespaceExists,
-    PrefixOverlaps,
-    TooManyNamespaces,
-    TokenRevoked,
-    TokenExpired,
-    EtagMismatch,
-    RequestIdReused,
-    SecretAlreadyShown,
-    CursorExpired,
-    WatcherTooSlow,
-    Draining,
-    StoreUnavailable,
-    Overloaded,
-    Contention,
-    NotYetApplied,
-    DeadlineExceeded,
-    Internal,
-    LeaseLost,
-    ReplicaBehind,
-    StoreForked,
-    Unauthenticated,
-    PermissionDenied,
-    NotGrantable,
-    MissesExhausted,
-    FormatTagged,
-    CountMismatch,
-    PlanInvalid,
-    PlanExpired,
-    NotEntitled,
-    PolicyViolated,
-    TooManyTokens,
-    SubjectSuspended,
-}
-
-impl Reason {
-    pub const ALL: [Reason; 36] = [
-        Reason::InvalidField,
-        Reason::PageTokenInvalid,
-        Reason::NamespaceNotFound,
-        Reason::TokenNotFound,
-        Reason::NamespaceExists,
-        Reason::PrefixOverlaps,
-        Reason::TooManyNamespaces,
-        Reason::TokenRevoked,
-        Reason::TokenExpired,
-        Reason::EtagMismatch,
-        Reason::RequestIdReused,
-        Reason::SecretAlreadyShown,
-        Reason::CursorExpired,
-        Reason::WatcherTooSlow,
-        Reason::Draining,
-        Reason::StoreUnavailable,
-        Reason::Overloaded,
-        Reason::Contention,
-        Reason::NotYetApplied,
-        Reason::DeadlineExceeded,
-        Reason::Internal,
-        Reason::LeaseLost,
-        Reason::ReplicaBehind,
-        Reason::StoreForked,
-        Reason::Unauthenticated,
-        Reason::PermissionDenied,
-        Reason::NotGrantable,
-        Reason::MissesExhausted,
-        Reason::FormatTagged,
-        Reason::CountMismatch,
-        Reason::PlanInvalid,
-        Reason::PlanExpired,
-        Reason::NotEntitled,
-        Reason::PolicyViolated,
-        Reason::TooManyTokens,
-        Reason::SubjectSuspended,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        self.row().0
-    }
-
-    /// Its name, the code it comes with, and whether a retry as it is makes sense.
-    fn row(self) -> (&'static str, Code, bool) {
-        match self {
-            Reason::InvalidField => ("INVALID_FIELD", Code::InvalidArgument, false),
-            Reason::PageTokenInvalid => ("PAGE_TOKEN_INVALID", Code::InvalidArgument, false),
-            Reason::NamespaceNotFound => ("NAMESPACE_NOT_FOUND", Code::NotFound, false),
-            Reason::TokenNotFound => ("TOKEN_NOT_FOUND", Code::NotFound, false),
-            Reason::NamespaceExists => ("NAMESPACE_EXISTS", Code::AlreadyExists, false),
-            Reason::PrefixOverlaps => ("PREFIX_OVERLAPS", Code::AlreadyExists, false),
-            Reason::TooManyNamespaces => ("TOO_MANY_NAMESPACES", Code::ResourceExhausted, false),
-            Reason::TokenRevoked => ("TOKEN_REVOKED", Code::FailedPrecondition, false),
-            Reason::TokenExpired => ("TOKEN_EXPIRED", Code::FailedPrecondition, false),
-            Reason::EtagMismatch => ("ETAG_MISMATCH", Code::Aborted, false),
-            Reason::RequestIdReused => ("REQUEST_ID_REUSED", Code::AlreadyExists, false),
-            Reason::SecretAlreadyShown => ("SECRET_ALREADY_SHOWN", Code::AlreadyExists, false),
-            Reason::CursorExpired => ("CURSOR_EXPIRED", Code::OutOfRange, false),
-            Reason::WatcherTooSlow => ("WATCHER_TOO_SLOW", Code::ResourceExhausted, true),
-            Reason::Draining => ("DRAINING", Code::Unavailable, true),
-            Reason::StoreUnavailable => ("STORE_UNAVAILABLE", Code::Unavailable, true),
-            Reason::Overloaded => ("OVERLOADED", Code::ResourceExhausted, true),
-            Reason::Contention => ("CONTENTION", Code::Aborted, true),
-            Reason::NotYetApplied => ("NOT_YET_APPLIED", Code::Unavailable, true),
-            Reason::DeadlineExceeded => ("DEADLINE_EXCEEDED", Code::DeadlineExceeded, true),
-            Reason::Internal => ("INTERNAL", Code::Internal, false),
-            Reason::LeaseLost => ("LEASE_LOST", Code::Unavailable, true),
-            Reason::ReplicaBehind => ("REPLICA_BEHIND", Code::Unavailable, true),
-            Reason::StoreForked => ("STORE_FORKED", Code::Unavailable, false),
-            Reason::Unauthenticated => ("UNAUTHENTICATED", Code::Unauthenticated, false),
-            Reason::PermissionDenied => ("PERMISSION_DENIED", Code::PermissionDenied, false),
-            Reason::NotGrantable => ("NOT_GRANTABLE", Code::PermissionDenied, false),
-            Reason::MissesExhausted => ("MISSES_EXHAUSTED", Code::ResourceExhausted, true),
-            Reason::FormatTagged => ("FORMAT_TAGGED", Code::FailedPrecondition, false),
-            Reason::CountMismatch => ("COUNT_MISMATCH", Code::FailedPrecondition, false),
-            Reason::PlanInvalid => ("PLAN_INVALID", Code::InvalidArgument, false),
-            Reason::PlanExpired => ("PLAN_EXPIRED", Code::FailedPrecondition, false),
-            Reason::NotEntitled => ("NOT_ENTITLED", Code::FailedPrecondition, false),
-            Reason::PolicyViolated => ("POLICY_VIOLATED", Code::InvalidArgument, false),
-            Reason::TooManyTokens => ("TOO_MANY_TOKENS", Code::FailedPrecondition, false),
-            Reason::SubjectSuspended => ("SUBJECT_SUSPENDED", Code::FailedPrecondition, false),
-        }
-    }
-
-    fn status(self, message: impl Into<String>) -> Status {
-        self.with(message, &[], Vec::new())
-    }
-
-    fn about(self, message: impl Into<String>, key: &str, value: &dyn Display) -> Status {
-        self.with(message, &[(key, value.to_string())], Vec::new())
-    }
-
-    fn with(
-        self,
-        message: impl Into<String>,
-        metadata: &[(&str, String)],
-        violations: Vec<FieldViolation>,
-    ) -> Status {
-        let (reason, code, retry) = self.row();
-        let metadata: HashMap<String, String> = metadata
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect();
-        let mut details = ErrorDetails::with_error_info(reason, DOMAIN, metadata);
-        if !violations.is_empty() {
-            details.set_bad_request(violations);
-        }
-        if retry {
-            details.set_retry_info(Some(RETRY_DELAY));
-        }
-        Status::with_error_details(code, message, details)
-    }
 }
 
 impl From<Problem> for Status {
@@ -292,9 +129,10 @@ impl Problem {
 }
 
 fn exhausted(error: &VerifyError, wait: Duration) -> Status {
-    let mut details = Reason::MissesExhausted.status("").get_error_details();
+    let status = Reason::MissesExhausted.status("");
+    let mut details = status.get_error_details();
     details.set_retry_info(Some(wait));
-    Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
+    Status::with_error_details(status.code(), error.to_string(), details)
 }
 
 fn fields(mut violations: Vec<(String, String)>) -> Status {
@@ -343,9 +181,7 @@ fn authority(error: AuthorityError) -> Status {
         AuthorityError::OtherSubject | AuthorityError::SecretRetiring => Reason::NotGrantable.status(message),
         AuthorityError::Outlives(end) => Reason::NotGrantable.about(message, "expire_time", &end),
         AuthorityError::FormatTagged(slug) => Reason::FormatTagged.about(message, "namespace", &slug),
-        AuthorityError::Breach(breach) => {
-            fields(vec![(format!("token.{}", breach.field(update::END)), message)])
-        }
+        AuthorityError::Breach(breach) => fields(vec![(format!("token.{}", breach.field(END)), message)]),
         AuthorityError::OverlapTooLong { asked, .. } => {
             let path = match asked {
                 Overlap::None | Overlap::For(_) => "overlap",

@@ -244,20 +244,38 @@ async fn write(
         [issued, changed, rotated].map(|rows| rows.iter().map(TokenParameter::of).collect::<Vec<_>>());
     // Both tables are filled from the same text.
     let new = text(&issued)?;
-    execute(connection, INSERT_TOKENS, &new, Some(issued.len())).await?;
-    execute(connection, UPDATE_TOKENS, &text(&changed)?, Some(changed.len())).await?;
+    execute(connection, INSERT_TOKENS, new.as_deref(), Some(issued.len())).await?;
+    execute(
+        connection,
+        UPDATE_TOKENS,
+        text(&changed)?.as_deref(),
+        Some(changed.len()),
+    )
+    .await?;
     let rotated = text(&rotated)?;
-    execute(connection, DELETE_SECRETS, &rotated, None).await?;
+    execute(connection, DELETE_SECRETS, rotated.as_deref(), None).await?;
     for parameter in [&new, &rotated] {
-        execute(connection, INSERT_SECRETS, parameter, None).await?;
+        execute(connection, INSERT_SECRETS, parameter.as_deref(), None).await?;
     }
     let entries: Vec<_> = writes
         .iter()
         .map(|(_, entry)| EntryParameter::of(entry))
         .collect();
-    execute(connection, INSERT_ENTRIES, &text(&entries)?, Some(entries.len())).await?;
+    execute(
+        connection,
+        INSERT_ENTRIES,
+        text(&entries)?.as_deref(),
+        Some(entries.len()),
+    )
+    .await?;
     let answers: Vec<_> = answers.into_iter().map(AnswerParameter::of).collect();
-    execute(connection, INSERT_ANSWERS, &text(&answers)?, Some(answers.len())).await
+    execute(
+        connection,
+        INSERT_ANSWERS,
+        text(&answers)?.as_deref(),
+        Some(answers.len()),
+    )
+    .await
 }
 
 /// Rows as a statement takes them; `None`: there are none. Written as text at once: a tree of values in between would be
@@ -368,13 +386,13 @@ async fn put_namespace(connection: &mut SqliteConnection, row: &NamespaceRow<'_>
 async fn execute(
     connection: &mut SqliteConnection,
     statement: &'static str,
-    parameter: &Option<String>,
+    parameter: Option<&str>,
     wanted: Option<usize>,
 ) -> Result<(), StoreError> {
     let Some(rows) = parameter else {
         return Ok(());
     };
-    let query = sqlx::query(statement).bind(rows.as_str());
+    let query = sqlx::query(statement).bind(rows);
     let written = query.execute(connection).await?.rows_affected();
     wanted.map_or(Ok(()), |wanted| all_written(written, wanted))
 }

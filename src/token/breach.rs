@@ -11,8 +11,8 @@ use super::scope::{Scope, Scopes};
 use super::text::Name;
 use super::time::{Span, Timestamp};
 
-/// Scopes of a catalogue that are told: an error has to stay small.
-const SCOPES_TOLD_MAX: usize = 10;
+/// Scopes of one kind that are told: each is up to 100 bytes, an error is told three times over, and clients take 8 KiB.
+const SCOPES_TOLD_MAX: usize = 8;
 
 /// A rule that is broken, and what would be right.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,7 +20,7 @@ pub enum Breach {
     NameMissing,
     EndMissing { max: Option<Duration> },
     LivesTooLong { max: Duration, latest: Timestamp },
-    UnknownScope { scope: Scope, catalogue: Scopes },
+    UnknownScopes { scopes: Scopes, catalogue: Scopes },
     NoPermission { scope: Scope },
 }
 
@@ -43,18 +43,14 @@ pub fn of_end(policy: &Policy, create_time: Timestamp, end: Option<Timestamp>) -
     }
 }
 
-/// The scopes that no token may carry. An empty catalogue knows all.
-pub fn of_scopes(policy: &Policy, scopes: &Scopes) -> Vec<Breach> {
+/// Whether a token may carry these. An empty catalogue knows all.
+pub fn of_scopes(policy: &Policy, scopes: &Scopes) -> Option<Breach> {
     let catalogue = &policy.scope_catalogue;
-    if catalogue.is_empty() {
-        return Vec::new();
-    }
     let unknown = catalogue.missing(scopes);
-    let unknown = unknown.iter().map(|scope| Breach::UnknownScope {
-        scope: scope.clone(),
+    (!catalogue.is_empty() && !unknown.is_empty()).then(|| Breach::UnknownScopes {
+        scopes: unknown,
         catalogue: catalogue.clone(),
-    });
-    unknown.collect()
+    })
 }
 
 /// The scopes that are no permissions. A credential with one that permits nothing would be found out when it is needed.
@@ -73,7 +69,7 @@ impl Breach {
         match self {
             Breach::NameMissing => "name",
             Breach::EndMissing { .. } | Breach::LivesTooLong { .. } => end,
-            Breach::UnknownScope { .. } | Breach::NoPermission { .. } => "scopes",
+            Breach::UnknownScopes { .. } | Breach::NoPermission { .. } => "scopes",
         }
     }
 }
@@ -99,21 +95,25 @@ impl fmt::Display for Breach {
                     "must be no later than {latest}: a token of this namespace lives for {max} at most"
                 )
             }
-            Breach::UnknownScope { scope, catalogue } => {
-                write!(f, "must be of the namespace's catalogue, which has no {scope}: ")?;
-                let told: Vec<_> = catalogue
-                    .iter()
-                    .take(SCOPES_TOLD_MAX)
-                    .map(Scope::as_str)
-                    .collect();
-                f.write_str(&told.join(", "))?;
-                match catalogue.iter().count().saturating_sub(told.len()) {
-                    0 => Ok(()),
-                    more => write!(f, " and {more} more"),
-                }
+            Breach::UnknownScopes { scopes, catalogue } => {
+                let (scopes, catalogue) = (some(scopes), some(catalogue));
+                write!(
+                    f,
+                    "must be of the namespace's catalogue, which has no {scopes}: {catalogue}"
+                )
             }
             Breach::NoPermission { scope } => write!(f, "{scope} {NotPermission}"),
         }
+    }
+}
+
+/// The first of them, and how many more there are.
+fn some(scopes: &Scopes) -> String {
+    let told: Vec<_> = scopes.iter().take(SCOPES_TOLD_MAX).map(Scope::as_str).collect();
+    let text = told.join(", ");
+    match scopes.iter().count() - told.len() {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
 }
 

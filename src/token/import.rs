@@ -63,7 +63,7 @@ pub enum RowRefused {
     #[error("phc is of bcrypt, which reads {max} bytes of a text, and tokens of the namespace are longer", max = Phc::BCRYPT_TEXT_MAX)]
     Truncating,
     #[error("scopes {0}")]
-    UnknownScope(Breach),
+    UnknownScopes(Breach),
     #[error("scopes has {0}, which the caller may not pass on")]
     NotGrantable(Scope),
     #[error("expire_time must not be after {0}, when the caller's own credential ends")]
@@ -139,11 +139,8 @@ pub fn import(
         return Err(RowRefused::EndsBeforeItBegins);
     }
     // Of the rules no more than the catalogue: a name and an end are as they were where the token comes from.
-    if let Some(breach) = breach::of_scopes(&namespace.policy, &row.scopes)
-        .into_iter()
-        .next()
-    {
-        return Err(RowRefused::UnknownScope(breach));
+    if let Some(breach) = breach::of_scopes(&namespace.policy, &row.scopes) {
+        return Err(RowRefused::UnknownScopes(breach));
     }
     let format = &namespace.format;
     let (digest, pepper, phc, chars_min) = match row.digest {

@@ -159,7 +159,7 @@ impl Updated {
         let added = self.scopes.as_ref().map(|scopes| scopes.from.missing(&scopes.to));
         let added = added.unwrap_or_default();
         let scopes = if token.namespace.as_str() == Slug::SYSTEM {
-            breach::of_permissions(&added)
+            breach::of_permissions(&added).into_iter().next()
         } else {
             breach::of_scopes(policy, &added)
         };

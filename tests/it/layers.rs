@@ -251,7 +251,12 @@ fn forbidden_codes(file: &Source) -> Vec<String> {
         .filter(|(text, _)| {
             text.contains("tonic::Code") || roots(text).iter().any(|(_, root)| root == "Code")
         })
-        .map(|(_, line)| format!("{}:{line}: gRPC codes are for src/rpc/status/reason.rs", file.path))
+        .map(|(_, line)| {
+            format!(
+                "{}:{line}: gRPC codes are for src/rpc/status/reason.rs",
+                file.path
+            )
+        })
         .collect()
 }
 

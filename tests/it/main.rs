@@ -38,6 +38,7 @@ mod start;
 mod subjects;
 mod superuser;
 mod tls;
+mod traces;
 mod updates;
 #[path = "../support/wire.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]

@@ -201,7 +201,7 @@ async fn the_rules_of_the_namespace_hold_for_what_is_changed() -> Answer<()> {
     let update = |asked| scene.authority.update(&admin, id, None, asked);
     let refused = update(carrying(&["admin", "read"])).await;
     assert!(
-        matches!(&refused, Err(AuthorityError::Breach(Breach::UnknownScope { scope: unknown, .. })) if *unknown == scope("admin")),
+        matches!(&refused, Err(AuthorityError::Breach(Breach::UnknownScopes { scopes: unknown, .. })) if *unknown == scopes(&["admin"])),
         "{refused:?}"
     );
     update(carrying(&["read", "write"])).await?;

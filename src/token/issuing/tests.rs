@@ -29,7 +29,7 @@ proptest! {
         let entitled = policy.entitled_plans.is_empty() || plan.is_some();
         let keeps = breach::of_name(&policy, &token.name).is_none()
             && breach::of_end(&policy, token.create_time, token.expire_time).is_none()
-            && breach::of_scopes(&policy, &token.scopes).is_empty();
+            && breach::of_scopes(&policy, &token.scopes).is_none();
         prop_assert_eq!(issued, keeps && entitled && !suspended);
     }
 

@@ -151,12 +151,10 @@ impl Authority {
                 if outcome != Outcome::Conflict {
                     break;
                 }
-                let Some(stored) = self
-                    .store
-                    .token(id)
-                    .await?
-                    .filter(|stored| run.filter.matches(&stored.record))
-                else {
+                let used = self.store.usages(vec![id]).await?.into_iter().flatten().next();
+                let last_use = used.and_then(|usage| usage.last_use_time());
+                let is_meant = |stored: &Stored<Token>| run.filter.matches(&stored.record, last_use);
+                let Some(stored) = self.store.token(id).await?.filter(is_meant) else {
                     break;
                 };
                 let Some(draft) = revocation(origin(id), &stored, reason)? else {
@@ -187,6 +185,7 @@ impl Authority {
 
     /// What is meant at an instant: nothing that is revoked, or was issued later.
     async fn meant(&self, of: &Matching, at: Timestamp) -> Result<Filter, AuthorityError> {
+        self.knows_use(&of.selector).await?;
         let mut filter = match &of.namespace {
             None => of.selector.anywhere(at),
             Some(slug) => {

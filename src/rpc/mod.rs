@@ -22,6 +22,7 @@ mod status;
 mod suspend;
 mod update;
 mod subjects;
+mod usage;
 mod verify;
 mod watch;
 
@@ -37,6 +38,7 @@ use crate::membership::{Barrier, Reached};
 use crate::proto::v1;
 use crate::store::Store;
 use crate::token::caller::Caller;
+use crate::usage::Recorder;
 use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
 pub use admission::AdmissionLayer;
@@ -57,6 +59,7 @@ pub struct Api {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     identities: Identities,
+    recorder: Arc<Recorder>,
 }
 
 /// Where a change must be in force before it is answered.
@@ -80,6 +83,7 @@ impl Api {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         identities: Identities,
+        recorder: Arc<Recorder>,
     ) -> Api {
         Api {
             authority,
@@ -89,6 +93,7 @@ impl Api {
             store,
             clock,
             identities,
+            recorder,
         }
     }
 
@@ -194,6 +199,22 @@ impl v1::token_service_server::TokenService for Api {
     ) -> Result<Response<v1::ResumeResponse>, Status> {
         let (caller, request) = guard::caller_of(self, request).await?;
         answer(suspend::resume(self, &caller, request).await)
+    }
+
+    async fn get_usage(
+        &self,
+        request: Request<v1::GetUsageRequest>,
+    ) -> Result<Response<v1::GetUsageResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(usage::get_usage(self, &caller, &request).await)
+    }
+
+    async fn erase_usage(
+        &self,
+        request: Request<v1::EraseUsageRequest>,
+    ) -> Result<Response<v1::EraseUsageResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(usage::erase_usage(self, &caller, request).await)
     }
 }
 

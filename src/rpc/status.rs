@@ -1,5 +1,6 @@
 //! What went wrong, as a gRPC status with `google.rpc` details: the only file that names status codes.
 
+mod fields;
 mod not_issued;
 mod store;
 
@@ -18,6 +19,7 @@ use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
+use fields::fields;
 
 /// `google.rpc.ErrorInfo.domain` of every error.
 const DOMAIN: &str = "tokenward.v1";
@@ -97,10 +99,11 @@ pub enum Reason {
     PolicyViolated,
     TooManyTokens,
     SubjectSuspended,
+    UsageUnknown,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 36] = [
+    pub const ALL: [Reason; 37] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -137,6 +140,7 @@ impl Reason {
         Reason::PolicyViolated,
         Reason::TooManyTokens,
         Reason::SubjectSuspended,
+        Reason::UsageUnknown,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -182,6 +186,7 @@ impl Reason {
             Reason::PolicyViolated => ("POLICY_VIOLATED", Code::InvalidArgument, false),
             Reason::TooManyTokens => ("TOO_MANY_TOKENS", Code::FailedPrecondition, false),
             Reason::SubjectSuspended => ("SUBJECT_SUSPENDED", Code::FailedPrecondition, false),
+            Reason::UsageUnknown => ("USAGE_UNKNOWN", Code::FailedPrecondition, false),
         }
     }
 
@@ -296,22 +301,6 @@ fn exhausted(error: &VerifyError, wait: Duration) -> Status {
     Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
 }
 
-fn fields(mut violations: Vec<(String, String)>) -> Status {
-    let untold = violations.len().saturating_sub(VIOLATIONS_MAX);
-    violations.truncate(VIOLATIONS_MAX);
-    let message = violations
-        .iter()
-        .map(|(path, what)| format!("{path} {what}"))
-        .chain((untold > 0).then(|| format!("and {untold} more")))
-        .collect::<Vec<_>>()
-        .join("; ");
-    let violations = violations
-        .into_iter()
-        .map(|(path, what)| FieldViolation::new(path, what))
-        .collect();
-    Reason::InvalidField.with(message, &[], violations)
-}
-
 fn authority(error: AuthorityError) -> Status {
     let message = error.to_string();
     match error {
@@ -359,6 +348,10 @@ fn authority(error: AuthorityError) -> Status {
             let metadata = [("expected", expected.to_string()), ("found", found.to_string())];
             Reason::CountMismatch.with(message, &metadata, Vec::new())
         }
+        AuthorityError::UsageUnknown { recorded_since: None } => Reason::UsageUnknown.status(message),
+        AuthorityError::UsageUnknown {
+            recorded_since: Some(since),
+        } => Reason::UsageUnknown.about(message, "recorded_since", &since),
         AuthorityError::PlanInvalid => Reason::PlanInvalid.status(message),
         AuthorityError::PlanExpired => Reason::PlanExpired.status(message),
         AuthorityError::Overloaded | AuthorityError::TooManyImports { .. } => {

@@ -2,6 +2,7 @@
 //! looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
 mod load;
+mod usage;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -26,8 +27,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::BindError;
 use super::entrance::Entrance;
+use crate::clock::Clock;
+use crate::usage::Recorder;
 use crate::verify::{Following, NotJudging, Stop, Verifier};
 use load::Load;
+use usage::Recorded;
 
 /// Connections served at once; a further one waits for one of them to end.
 const CONNECTIONS_MAX: usize = 16;
@@ -75,12 +79,17 @@ impl Metrics {
 }
 
 /// Everything a server tells of itself.
-pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>) -> Registry {
+pub(super) fn registry(
+    verifier: Arc<Verifier>,
+    entrance: Arc<Entrance>,
+    (recorder, clock): (Arc<Recorder>, Arc<dyn Clock>),
+) -> Registry {
     let mut registry = Registry::with_prefix("tokenward");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
     registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
     registry.register_collector(Box::new(Load { verifier, entrance }));
+    registry.register_collector(Box::new(Recorded { recorder, clock }));
     registry
 }
 

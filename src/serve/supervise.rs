@@ -62,6 +62,7 @@ async fn serve(
         engine.forked.clone(),
         options.watch,
     );
+    let recorder = &engine.recording.recorder;
     let api = Api::new(
         Arc::clone(engine.authority()),
         Arc::clone(&engine.verifier),
@@ -70,11 +71,16 @@ async fn serve(
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         identities.clone(),
+        Arc::clone(recorder),
     );
     let entrance = Arc::new(Entrance::new(&options.limits));
     let metrics = match options.metrics_listen {
         Some(listen) => {
-            let registry = metrics::registry(Arc::clone(&engine.verifier), Arc::clone(&entrance));
+            let registry = metrics::registry(
+                Arc::clone(&engine.verifier),
+                Arc::clone(&entrance),
+                (Arc::clone(recorder), Arc::clone(&clock)),
+            );
             Some(Metrics::start(listen, registry).await?)
         }
         None => None,
@@ -85,7 +91,7 @@ async fn serve(
         clock,
         drain: drain.clone(),
     };
-    let admission = AdmissionLayer::new(Arc::clone(&engine.verifier), identities);
+    let admission = AdmissionLayer::new(Arc::clone(&engine.verifier), Arc::clone(recorder), identities);
     let serving = listen::Serving::start(options, api, admission, acceptor, shared).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.

@@ -1,6 +1,7 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
 mod members;
+mod usage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -47,6 +48,7 @@ struct Kept {
     standings: BTreeMap<SubjectKey, Stored<Standing>>,
     answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
+    usage: usage::KeptUsage,
 }
 
 impl MemoryStore {
@@ -70,6 +72,7 @@ impl MemoryStore {
             standings: BTreeMap::new(),
             answers: BTreeMap::new(),
             members: BTreeMap::new(),
+            usage: usage::KeptUsage::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),
@@ -240,10 +243,15 @@ impl Store for MemoryStore {
     async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
         let kept = self.kept();
         if !selection.filter.selector.ids.is_empty() {
-            return Ok(selection.slice_of(kept.tokens.values().cloned()));
+            return Ok(selection.slice_of(kept.tokens.values().cloned(), kept.last_use()));
         }
         let (mut rows, end) = kept.next_rows(&selection);
-        rows.retain(|stored| selection.filter.matches(&stored.record));
+        let last_use = kept.last_use();
+        rows.retain(|stored| {
+            selection
+                .filter
+                .matches(&stored.record, last_use(stored.record.id))
+        });
         rows.truncate(selection.limit as usize);
         Ok(selection.slice(rows, end))
     }
@@ -253,12 +261,12 @@ impl Store for MemoryStore {
         let kept = self.kept();
         if !selection.filter.selector.ids.is_empty() {
             let all: Vec<_> = kept.tokens.values().cloned().collect();
-            return Ok(selection.count_of_ids(&all));
+            return Ok(selection.count_of_ids(&all, kept.last_use()));
         }
         let (rows, next) = kept.next_rows(&selection);
-        let wanted = rows
-            .iter()
-            .filter(|stored| selection.filter.matches(&stored.record));
+        let last_use = kept.last_use();
+        let matches = |token: &Token| selection.filter.matches(token, last_use(token.id));
+        let wanted = rows.iter().filter(|stored| matches(&stored.record));
         Ok(Count {
             tokens: wanted.count() as u64,
             next,

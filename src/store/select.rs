@@ -1,5 +1,7 @@
 //! Reading tokens by what is known of them: in one order, a bounded number of rows a read.
 
+use std::collections::HashMap;
+
 use super::READ_MAX;
 use crate::journal::Stored;
 use crate::token::Token;
@@ -40,6 +42,9 @@ pub struct Count {
     /// As that of a [`Slice`].
     pub next: Option<Place>,
 }
+
+/// When tokens were last used; one that is not there never was.
+pub(super) type LastUses = HashMap<TokenId, Timestamp>;
 
 /// By which index a read goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -209,8 +214,13 @@ impl Selection {
     }
 
     /// How many of `named`, the tokens with the ids that were named, are wanted.
-    pub(super) fn count_of_ids(&self, named: &[Stored<Token>]) -> Count {
-        let wanted = named.iter().filter(|stored| self.filter.matches(&stored.record));
+    pub(super) fn count_of_ids(
+        &self,
+        named: &[Stored<Token>],
+        last_use: impl Fn(TokenId) -> Option<Timestamp>,
+    ) -> Count {
+        let matches = |token: &Token| self.filter.matches(token, last_use(token.id));
+        let wanted = named.iter().filter(|stored| matches(&stored.record));
         Count {
             tokens: wanted.count() as u64,
             next: None,
@@ -218,7 +228,12 @@ impl Selection {
     }
 
     /// What is answered out of `tokens`, which are all those whose ids were named.
-    pub(super) fn slice_of(&self, tokens: impl IntoIterator<Item = Stored<Token>>) -> Slice {
+    pub(super) fn slice_of(
+        &self,
+        tokens: impl IntoIterator<Item = Stored<Token>>,
+        last_use: impl Fn(TokenId) -> Option<Timestamp>,
+    ) -> Slice {
+        let matches = |token: &Token| self.filter.matches(token, last_use(token.id));
         let place = |stored: &Stored<Token>| self.order.place(&stored.record);
         let is_next = |stored: &Stored<Token>| {
             let after = self.after.as_ref();
@@ -226,7 +241,7 @@ impl Selection {
         };
         let mut tokens: Vec<_> = tokens
             .into_iter()
-            .filter(|stored| self.filter.matches(&stored.record) && is_next(stored))
+            .filter(|stored| matches(&stored.record) && is_next(stored))
             .collect();
         self.order.sort(&mut tokens, place);
         tokens.truncate(self.limit as usize);

@@ -34,6 +34,10 @@ pub enum Right {
     TokensImport,
     SubjectsList,
     SubjectsManage,
+    /// To learn from where tokens are used, and with what.
+    UsageRead,
+    /// To have that forgotten.
+    UsageErase,
 }
 
 /// One permission, read from the text of a scope.
@@ -84,7 +88,7 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 16] = [
+    pub const ALL: [Right; 18] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
@@ -101,6 +105,8 @@ impl Right {
         Right::TokensImport,
         Right::SubjectsList,
         Right::SubjectsManage,
+        Right::UsageRead,
+        Right::UsageErase,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -121,6 +127,8 @@ impl Right {
             Right::TokensImport => "tokens.import",
             Right::SubjectsList => "subjects.list",
             Right::SubjectsManage => "subjects.manage",
+            Right::UsageRead => "usage.read",
+            Right::UsageErase => "usage.erase",
         }
     }
 
@@ -143,7 +151,9 @@ impl Right {
             | Right::TokensVerifyReason
             | Right::TokensImport
             | Right::SubjectsList
-            | Right::SubjectsManage => true,
+            | Right::SubjectsManage
+            | Right::UsageRead
+            | Right::UsageErase => true,
             Right::RevocationsWatch
             | Right::NamespacesList
             | Right::NamespacesManage
@@ -356,7 +366,13 @@ impl Role {
             Role::Admin => return vec!["*".to_owned()],
             Role::Verifier => &["tokens.verify"],
             Role::Watcher => &["revocations.watch"],
-            Role::Auditor => &["audit.read", "namespaces.list", "subjects.list", "tokens.list"],
+            Role::Auditor => &[
+                "audit.read",
+                "namespaces.list",
+                "subjects.list",
+                "tokens.list",
+                "usage.read",
+            ],
             Role::Issuer => &[
                 "namespaces.list",
                 "subjects.list",

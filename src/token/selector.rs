@@ -30,6 +30,10 @@ pub struct Selector {
     pub expires: Period,
     /// Those in force or suspended whose current secret is due for rotation before this instant.
     pub rotation_due_before: Option<Timestamp>,
+    /// When it was last used. A token that was never used was so in no period.
+    pub used: Period,
+    /// Those that were not used at this instant or after it. One that was never used counts from its issue.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// A selector at one instant, in one namespace: all that is needed to tell whether a token is meant.
@@ -121,6 +125,16 @@ impl Selector {
         *self != Selector::default()
     }
 
+    /// Whether anything it says is of how tokens were used.
+    pub fn asks_for_use(&self) -> bool {
+        self.used.is_bounded() || self.unused_since.is_some()
+    }
+
+    /// From when on all uses must be known, for what it says of tokens that were not used to be so.
+    pub fn needs_use_since(&self) -> Option<Timestamp> {
+        [self.used.before, self.unused_since].into_iter().flatten().min()
+    }
+
     /// The order whose index leads to what is meant past the fewest others.
     pub fn order_of_search(&self) -> OrderBy {
         if self.name_prefix.is_some() && self.subject.is_none() {
@@ -170,8 +184,8 @@ impl Filter {
         self.selector.states == States::NONE
     }
 
-    /// Whether the token is meant: what every statement of a store is measured by.
-    pub fn matches(&self, token: &Token) -> bool {
+    /// Whether the token, used last at that instant, is meant: what every statement of a store is measured by.
+    pub fn matches(&self, token: &Token, last_use: Option<Timestamp>) -> bool {
         let Selector {
             ids,
             name_prefix,
@@ -183,6 +197,8 @@ impl Filter {
             created,
             expires,
             rotation_due_before: _,
+            used,
+            unused_since,
         } = &self.selector;
         let name = token.name.as_str();
         let current = token.current_secret().map(|kept| kept.create_time);
@@ -208,6 +224,8 @@ impl Filter {
             && self
                 .secret_before
                 .is_none_or(|before| current.is_some_and(|made| made < before))
+            && (!used.is_bounded() || last_use.is_some_and(|last| used.contains(last)))
+            && unused_since.is_none_or(|since| last_use.unwrap_or(token.create_time) < since)
     }
 }
 

@@ -39,6 +39,7 @@ mod subjects;
 mod superuser;
 mod tls;
 mod updates;
+mod usage;
 #[path = "../support/wire.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod wire;

@@ -106,7 +106,10 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
     assert!(head.lines().any(|line| line == form), "{head}");
     // Each request a connection of its own, so that nobody holds a place for long.
     assert!(head.lines().any(|line| line == "connection: close"), "{head}");
-    let samples: Vec<_> = body.lines().filter(|line| !line.starts_with('#')).collect();
+    let (usage, samples): (Vec<_>, Vec<_>) = body
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .partition(|line| line.starts_with("tokenward_usage_"));
     let build = format!(
         "tokenward_build_info{{version=\"{}\"}} 1",
         env!("CARGO_PKG_VERSION")
@@ -131,6 +134,18 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             "tokenward_look_ups_refused_total 0",
         ]
     );
+    // Of these the values depend on when they are asked for.
+    let names: Vec<_> = usage.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(
+        names,
+        [
+            "tokenward_usage_pending_tokens",
+            "tokenward_usage_tokens_written_total",
+            "tokenward_usage_dropped_total",
+            "tokenward_usage_flush_failures_total",
+            "tokenward_usage_flush_age_seconds",
+        ]
+    );
     for name in [
         "build",
         "judging",
@@ -138,6 +153,7 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
         "applied_revision",
         "connections",
         "calls",
+        "usage_dropped",
     ] {
         assert!(body.contains(&format!("# HELP tokenward_{name} ")), "{body}");
     }

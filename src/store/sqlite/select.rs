@@ -8,8 +8,9 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite};
 
 use super::super::StoreError;
-use super::super::select::{Count, Path, Selection, Slice, Stretch};
+use super::super::select::{Count, LastUses, Path, Selection, Slice, Stretch};
 use super::read::checked;
+use super::usage;
 use crate::journal::Stored;
 use crate::token::Token;
 use crate::token::id::{Slug, TokenId};
@@ -54,7 +55,12 @@ macro_rules! wanted {
     AND ($13 IS NULL OR +token.id <= $13)
     AND ($14 IS NULL OR $14 > (
         SELECT secret.create_time FROM secret WHERE secret.token_id = token.id ORDER BY secret.version DESC LIMIT 1
-    ))"
+    ))
+    AND ($15 IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) >= $15)
+    AND ($16 IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) < $16)
+    AND ($17 IS NULL OR coalesce(
+        (SELECT last_use_time FROM token_usage WHERE token_id = token.id), token.create_time
+    ) < $17)"
     };
 }
 
@@ -126,10 +132,10 @@ macro_rules! path {
                 stop!($key, "< ($3, $4)", ">= ($5, $6)", $backwards),
             ],
             page: [
-                page!($key, "> ($15, $16)", "<= ($17, $18)", $key, "$19"),
-                page!($key, "< ($15, $16)", ">= ($17, $18)", $backwards, "$19"),
+                page!($key, "> ($18, $19)", "<= ($20, $21)", $key, "$22"),
+                page!($key, "< ($18, $19)", ">= ($20, $21)", $backwards, "$22"),
             ],
-            count: count!($key, "> ($15, $16)", "<= ($17, $18)"),
+            count: count!($key, "> ($18, $19)", "<= ($20, $21)"),
         }
     };
 }
@@ -171,20 +177,20 @@ pub(super) const BY_NEVER: Statements = Statements {
     page: [
         never!(
             page,
-            "> ($15) AND token.expire_time IS NULL",
-            "<= ($16)",
+            "> ($18) AND token.expire_time IS NULL",
+            "<= ($19)",
             "token.expire_time, token.id",
-            "$17"
+            "$20"
         ),
         never!(
             page,
-            "< ($15) AND token.expire_time IS NULL",
-            ">= ($16)",
+            "< ($18) AND token.expire_time IS NULL",
+            ">= ($19)",
             "token.expire_time DESC, token.id DESC",
-            "$17"
+            "$20"
         ),
     ],
-    count: never!(count, "> ($15) AND token.expire_time IS NULL", "<= ($16)"),
+    count: never!(count, "> ($18) AND token.expire_time IS NULL", "<= ($19)"),
 };
 
 macro_rules! subject {
@@ -211,20 +217,20 @@ pub(super) const BY_SUBJECT: Statements = Statements {
     page: [
         subject!(
             page,
-            "> ($15, $16, $17)",
-            "<= ($18, $19, $20)",
+            "> ($18, $19, $20)",
+            "<= ($21, $22, $23)",
             "token.subject, token.create_time, token.id",
-            "$21"
+            "$24"
         ),
         subject!(
             page,
-            "< ($15, $16, $17)",
-            ">= ($18, $19, $20)",
+            "< ($18, $19, $20)",
+            ">= ($21, $22, $23)",
             "token.subject DESC, token.create_time DESC, token.id DESC",
-            "$21"
+            "$24"
         ),
     ],
-    count: subject!(count, "> ($15, $16, $17)", "<= ($18, $19, $20)"),
+    count: subject!(count, "> ($18, $19, $20)", "<= ($21, $22, $23)"),
 };
 
 pub(super) const BY_ID: &str = "
@@ -256,7 +262,8 @@ pub(super) async fn tokens(
     selection: &Selection,
 ) -> Result<Slice, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        return Ok(selection.slice_of(named(pool, key, selection).await?));
+        let (named, uses) = named(pool, key, selection).await?;
+        return Ok(selection.slice_of(named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
     let end = if selection.is_filtered() {
@@ -280,8 +287,8 @@ pub(super) async fn count(
     selection: &Selection,
 ) -> Result<Count, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        let named = named(pool, key, selection).await?;
-        return Ok(selection.count_of_ids(&named));
+        let (named, uses) = named(pool, key, selection).await?;
+        return Ok(selection.count_of_ids(&named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
     let end = stop(pool, selection, &stretch).await?;
@@ -301,10 +308,14 @@ async fn named(
     pool: &SqlitePool,
     key: &RowKey,
     selection: &Selection,
-) -> Result<Vec<Stored<Token>>, StoreError> {
+) -> Result<(Vec<Stored<Token>>, LastUses), StoreError> {
     let ids = serde_json::to_string(&selection.filter.selector.ids).map_err(StoreError::corrupt)?;
     let rows = sqlx::query(BY_ID).bind(ids).fetch_all(pool).await?;
-    rows.iter().map(|row| Ok(checked(key, row)??)).collect()
+    let tokens = rows
+        .iter()
+        .map(|row| Ok(checked(key, row)??))
+        .collect::<Result<_, StoreError>>()?;
+    Ok((tokens, usage::last_uses(pool, &selection.filter).await?))
 }
 
 /// The last place that a read may look at, if there is more in the span.
@@ -365,6 +376,9 @@ fn filtered<'q>(statement: &'static str, selection: &'q Selection) -> Statement<
                 .map(|until| TokenId::after_those_of(until).as_bytes().to_vec()),
         )
         .bind(micros(filter.secret_before))
+        .bind(micros(selector.used.from))
+        .bind(micros(selector.used.before))
+        .bind(micros(selector.unused_since))
 }
 
 fn within<'q>(query: Statement<'q>, stretch: &Stretch) -> Statement<'q> {

@@ -25,7 +25,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 fn means(selector: &Selector, token: &Token) -> bool {
     selector
         .within(&namespace("notes", "kn_"), instant(10))
-        .matches(token)
+        .matches(token, None)
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn each_criterion_narrows_by_itself() {
         ..it
     };
     assert!(!means(&Selector::default(), &elsewhere));
-    assert!(Selector::default().anywhere(instant(0)).matches(&elsewhere));
+    assert!(Selector::default().anywhere(instant(0)).matches(&elsewhere, None));
 }
 
 #[test]
@@ -113,7 +113,8 @@ fn a_rotation_is_due_where_the_namespace_says_when_and_the_token_still_counts() 
         rotation_due_before: Some(instant(at)),
         ..Selector::default()
     };
-    let is_due = |notes: &Namespace, at, token: &Token| due(at).within(notes, instant(at)).matches(token);
+    let is_due =
+        |notes: &Namespace, at, token: &Token| due(at).within(notes, instant(at)).matches(token, None);
     // Its secret was made at 0.
     assert!(!is_due(&notes, 99 * day, &token(1)));
     assert!(due(0).within(&notes, instant(0)).is_void());
@@ -160,7 +161,43 @@ fn what_is_issued_later_is_told_by_its_id() {
         id: TokenId::new(instant(micros), [7; 10]),
         ..token(1)
     };
-    assert!(filter(0).matches(&issued(0)));
-    assert!(filter(1999).matches(&issued(1000)));
-    assert!(!filter(999).matches(&issued(1000)));
+    assert!(filter(0).matches(&issued(0), None));
+    assert!(filter(1999).matches(&issued(1000), None));
+    assert!(!filter(999).matches(&issued(1000), None));
+}
+
+#[test]
+fn what_was_never_used_is_unused_since_its_issue_and_was_used_at_no_time() {
+    let issued = |micros| Token {
+        create_time: instant(micros),
+        ..token(1)
+    };
+    let meant = |selector: &Selector, last_use: Option<i64>| {
+        let filter = selector.anywhere(instant(100));
+        filter.matches(&issued(5), last_use.map(instant))
+    };
+    let unused_since = |micros| Selector {
+        unused_since: Some(instant(micros)),
+        ..Selector::default()
+    };
+    assert!(meant(&unused_since(6), None) && !meant(&unused_since(5), None));
+    assert!(meant(&unused_since(9), Some(8)) && !meant(&unused_since(8), Some(8)));
+    let used = |from, before| Selector {
+        used: Period { from, before },
+        ..Selector::default()
+    };
+    let (from, before) = (Some(instant(8)), Some(instant(9)));
+    assert!(meant(&used(from, before), Some(8)));
+    for (selector, last_use) in [
+        (used(from, None), None),
+        (used(None, before), None),
+        (used(None, before), Some(9)),
+        (used(from, None), Some(7)),
+    ] {
+        assert!(!meant(&selector, last_use), "{selector:?}");
+    }
+    assert!(used(from, None).asks_for_use() && used(from, None).needs_use_since().is_none());
+    assert_eq!(used(None, before).needs_use_since(), before);
+    assert_eq!(unused_since(3).needs_use_since(), Some(instant(3)));
+    assert!(!Selector::default().asks_for_use());
 }

@@ -246,12 +246,7 @@ impl Store for MemoryStore {
             return Ok(selection.slice_of(kept.tokens.values().cloned(), kept.last_use()));
         }
         let (mut rows, end) = kept.next_rows(&selection);
-        let last_use = kept.last_use();
-        rows.retain(|stored| {
-            selection
-                .filter
-                .matches(&stored.record, last_use(stored.record.id))
-        });
+        rows.retain(kept.is_meant(&selection.filter));
         rows.truncate(selection.limit as usize);
         Ok(selection.slice(rows, end))
     }
@@ -264,9 +259,8 @@ impl Store for MemoryStore {
             return Ok(selection.count_of_ids(&all, kept.last_use()));
         }
         let (rows, next) = kept.next_rows(&selection);
-        let last_use = kept.last_use();
-        let matches = |token: &Token| selection.filter.matches(token, last_use(token.id));
-        let wanted = rows.iter().filter(|stored| matches(&stored.record));
+        let is_meant = kept.is_meant(&selection.filter);
+        let wanted = rows.iter().filter(|stored| is_meant(stored));
         Ok(Count {
             tokens: wanted.count() as u64,
             next,

@@ -11,8 +11,7 @@ use super::super::StoreError;
 use super::super::select::{Count, LastUses, Path, Selection, Slice, Stretch};
 use super::fault::Fault;
 use super::read::{believed, checked, uuid};
-use super::rows::Statement;
-use super::usage;
+use super::{rows::Statement, usage};
 use crate::journal::Stored;
 use crate::token::Token;
 use crate::token::id::{Slug, TokenId};
@@ -55,9 +54,8 @@ macro_rules! wanted {
     ))
     AND ($15::bigint IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) >= $15)
     AND ($16::bigint IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) < $16)
-    AND ($17::bigint IS NULL OR coalesce(
-        (SELECT last_use_time FROM token_usage WHERE token_id = token.id), token.create_time
-    ) < $17)"
+    AND ($17::bigint IS NULL
+        OR coalesce((SELECT last_use_time FROM token_usage WHERE token_id = token.id), token.create_time) < $17)"
     };
 }
 

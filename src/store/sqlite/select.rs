@@ -58,9 +58,8 @@ macro_rules! wanted {
     ))
     AND ($15 IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) >= $15)
     AND ($16 IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) < $16)
-    AND ($17 IS NULL OR coalesce(
-        (SELECT last_use_time FROM token_usage WHERE token_id = token.id), token.create_time
-    ) < $17)"
+    AND ($17 IS NULL
+        OR coalesce((SELECT last_use_time FROM token_usage WHERE token_id = token.id), token.create_time) < $17)"
     };
 }
 

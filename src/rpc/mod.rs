@@ -77,13 +77,12 @@ pub enum InForce {
 impl Api {
     pub fn new(
         authority: Arc<Authority>,
-        verifier: Arc<Verifier>,
+        (verifier, recorder): (Arc<Verifier>, Arc<Recorder>),
         in_force: InForce,
         watch: Arc<Watch>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         identities: Identities,
-        recorder: Arc<Recorder>,
     ) -> Api {
         Api {
             authority,

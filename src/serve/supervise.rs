@@ -65,13 +65,12 @@ async fn serve(
     let recorder = &engine.recording.recorder;
     let api = Api::new(
         Arc::clone(engine.authority()),
-        Arc::clone(&engine.verifier),
+        (Arc::clone(&engine.verifier), Arc::clone(recorder)),
         engine.in_force.clone(),
         Arc::new(watch),
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         identities.clone(),
-        Arc::clone(recorder),
     );
     let entrance = Arc::new(Entrance::new(&options.limits));
     let metrics = match options.metrics_listen {

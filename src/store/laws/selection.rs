@@ -218,7 +218,7 @@ pub(super) async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner)
 fn last_use(token: &Token) -> Option<Timestamp> {
     let micros = token.create_time.micros();
     let after = micros.rem_euclid(3) * 1500;
-    (token.id.as_bytes()[15] % 3 > 0).then(|| Timestamp::from_micros(micros + after).unwrap())
+    (!token.id.as_bytes()[15].is_multiple_of(3)).then(|| Timestamp::from_micros(micros + after).unwrap())
 }
 
 fn usage_at(time: Timestamp) -> Usage {

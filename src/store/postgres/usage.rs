@@ -143,9 +143,9 @@ async fn try_to_add(connection: &mut PgConnection, flush: &Flush) -> Result<bool
     let (mut old, mut new) = (Vec::new(), Vec::new());
     for (usage, is_known) in flush.added_to(known).into_iter().zip(is_known) {
         if is_known {
-            old.push(usage)
+            old.push(usage);
         } else {
-            new.push(usage)
+            new.push(usage);
         }
     }
     if put(connection, INSERT_USAGES, &new).await? < new.len() {

@@ -48,11 +48,14 @@ const KEYS: [(&Statements, &str, &[&str], &[&str]); 5] = [
     ),
 ];
 
-/// `$2` to `$14`: nothing, everything, and what would tempt another index.
-const FILTERS: [[&str; 13]; 4] = [
+/// `$2` to `$17`: nothing, everything, and what would tempt another index.
+const FILTERS: [[&str; 16]; 4] = [
     [
         "1800000000000000",
         "15",
+        "NULL",
+        "NULL",
+        "NULL",
         "NULL",
         "NULL",
         "NULL",
@@ -79,6 +82,9 @@ const FILTERS: [[&str; 13]; 4] = [
         "1800000000006000",
         "'ffffffff-ffff-7fff-bfff-ffffffffffff'",
         "1800000000009000",
+        "1800000000005000",
+        "1800000000006000",
+        "1800000000009000",
     ],
     [
         "1800000000000000",
@@ -90,6 +96,9 @@ const FILTERS: [[&str; 13]; 4] = [
         "NULL",
         "1800000000005000",
         "1800000000005001",
+        "NULL",
+        "NULL",
+        "NULL",
         "NULL",
         "NULL",
         "NULL",
@@ -109,6 +118,9 @@ const FILTERS: [[&str; 13]; 4] = [
         "1800000000005001",
         "NULL",
         "NULL",
+        "NULL",
+        "NULL",
+        "1800000000009000",
     ],
 ];
 

@@ -11,6 +11,7 @@ pub mod membership;
 pub mod authority;
 pub mod verify;
 pub mod watch;
+pub mod usage;
 
 pub mod proto;
 pub mod rpc;

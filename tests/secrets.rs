@@ -257,7 +257,10 @@ async fn misplace(client: &mut Client, left: &mut Left, secret: &str) -> Outcome
     let [token_id, request_id, client_address] = [text(), text(), text()];
     let resume = v1::ResumeRequest { token_id, request_id };
     errors.push(client.tokens.resume(resume).await.err());
-    let context = Some(v1::RequestContext { client_address });
+    let context = Some(v1::RequestContext {
+        client_address,
+        ..Default::default()
+    });
     let list = v1::ListRequest {
         namespace: "notes".to_owned(),
         page_token: text(),

@@ -24,6 +24,7 @@ mod loopback;
 mod revoke;
 #[path = "../../tests/support/shared_store.rs"]
 mod shared_store;
+mod usage;
 
 use criterion::Criterion;
 
@@ -41,4 +42,8 @@ fn main() {
     issue::bench(&mut wall());
     revoke::bench(&mut wall());
     Criterion::default().final_summary();
+    // It lasts minutes, so it is run when it is asked for by name.
+    if std::env::args().any(|argument| argument == "usage") {
+        usage::bench();
+    }
 }

@@ -66,6 +66,7 @@ impl Authority {
         let Some(namespace) = directory.get(&namespace) else {
             return Err(AuthorityError::NamespaceNotFound(namespace));
         };
+        self.knows_use(&selector).await?;
         let filter = selector.within(namespace, self.clock.now());
         if filter.is_void() {
             return Ok(TokenPage {

@@ -196,7 +196,9 @@ impl Authority {
         let token = &stored.record;
         let standing = self.standing_of(&token.namespace, &token.subject).await?;
         let standing = standing.as_ref().map(|stored| &stored.record);
-        Ok(filter.matches(token, standing).then_some(stored))
+        let used = self.store.usages(vec![id]).await?.into_iter().flatten().next();
+        let last_use = used.and_then(|usage| usage.last_use_time());
+        Ok(filter.matches(token, standing, last_use).then_some(stored))
     }
 
     async fn read_on(&self, caller: &Caller, run: &mut Run) -> Result<(), AuthorityError> {
@@ -216,6 +218,7 @@ impl Authority {
     /// namespace.
     async fn meant(&self, of: &Matching, at: Timestamp) -> Result<Filter, AuthorityError> {
         let directory = self.store.directory().await?.record;
+        self.knows_use(&of.selector).await?;
         let mut filter = match &of.namespace {
             None => of.selector.anywhere(&directory, at),
             Some(slug) => {

@@ -19,6 +19,7 @@ mod surroundings;
 #[cfg(test)]
 mod tests;
 mod update;
+mod usage;
 mod uses;
 mod writer;
 
@@ -57,6 +58,7 @@ pub use plan::{Matching, PLAN_KEPT};
 pub use retry::ANSWER_KEPT;
 pub use subject::SubjectName;
 use surroundings::Surroundings;
+pub use usage::UsageOf;
 pub use writer::{Writer, WriterLoad};
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
@@ -157,6 +159,8 @@ pub enum AuthorityError {
     PlanExpired,
     #[error("{found} tokens would be revoked, not {expected}")]
     CountMismatch { expected: u64, found: u64 },
+    #[error("whether tokens were used then is not known, for that is not recorded since then")]
+    UsageUnknown { recorded_since: Option<Timestamp> },
     #[error("too many changes are waiting to be written")]
     Overloaded,
     #[error(transparent)]

@@ -187,6 +187,7 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         NotGrantable => Some("ask somebody who may do it"),
         FormatTagged => Some("create a namespace with --format, such as hex:40"),
         NotEntitled => Some("`tokenward subject set-plan` gives a subject another"),
+        UsageUnknown => Some("ask for a time since when it is: `tokenward usage get TOKEN_ID` says which"),
         SubjectSuspended => Some("`tokenward subject resume` does that"),
         Unspecified | InvalidField | PageTokenInvalid | TooManyNamespaces | PolicyViolated
         | TooManyTokens => None,

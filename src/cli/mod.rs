@@ -165,6 +165,9 @@ enum Command {
     RevokeMatching(Box<token::MatchingArgs>),
     /// Revoke the token that a leaked secret belongs to
     RevokeLeaked(token::LeakedArgs),
+    /// Show what a token was used for and from where, or have that forgotten
+    #[command(subcommand)]
+    Usage(token::UsageCommand),
     /// Give a token a new secret and show it, once
     Rotate(token::RotateArgs),
     /// Judge a token: exit 0 accepted, 1 refused, 2 could not be judged
@@ -318,6 +321,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Revoke(args) => wait(token::revoke(args, &caller)),
         Command::RevokeMatching(args) => wait(token::revoke_matching(*args, &caller)),
         Command::RevokeLeaked(args) => wait(token::revoke_leaked(args, &caller)),
+        Command::Usage(command) => wait(token::usage(command, &caller)),
         Command::Rotate(args) => wait(token::rotate(args, &caller)),
         Command::Verify(args) => wait(verify::run(args, &caller)),
         Command::Watch(args) => wait(watch::run(args, &caller)),
@@ -361,37 +365,4 @@ fn repeatable(status: Status, request_id: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_arguments_are_well_defined() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_password_may_not_be_an_argument() -> Result<(), clap::Error> {
-        let refused = |args: &[&str]| {
-            let matches = Cli::command().try_get_matches_from(args)?;
-            Ok::<_, clap::Error>(store::refuse_password(&matches).err())
-        };
-        for command in ["serve", "migrate", "recover", "pepper retire file"] {
-            let command: Vec<_> = command.split(' ').collect();
-            let refused = |url| refused(&[&["tokenward"], &command[..], &["--store", url]].concat());
-            for url in ["postgres://ann:s3cret@db/x", "postgresql://db/x?password=s3cret"] {
-                let failure = refused(url)?;
-                let line = failure.and_then(|failure| failure.line()).unwrap_or_default();
-                assert!(line.contains("PGPASSWORD") && !line.contains("s3cret"), "{line}");
-            }
-            assert!(refused("postgres://ann@db/x")?.is_none());
-        }
-        assert!(refused(&["tokenward", "demo"])?.is_none());
-        Ok(())
-    }
-
-    #[test]
-    fn a_cursor_may_begin_with_a_hyphen() {
-        let parsed = Cli::try_parse_from(["tokenward", "watch", "--cursor", "-sXb"]);
-        assert!(parsed.is_ok(), "{parsed:?}");
-    }
-}
+mod tests;

@@ -16,6 +16,8 @@ use super::output;
 use super::store::StoreArgs;
 use crate::serve::{Options, Running, TlsOptions, TraceOptions};
 use crate::telemetry::{self, LogFormat};
+use crate::token::context::Prefixes;
+use crate::usage::FLUSH_INTERVAL;
 use limits::LimitArgs;
 
 #[derive(clap::Args, Debug)]
@@ -63,6 +65,18 @@ pub(super) struct ServeArgs {
     /// How long calls under way may take to end after SIGTERM [default: 10s]
     #[arg(long, value_name = "SPAN", value_parser = limits::span)]
     drain_max: Option<humantime::Duration>,
+    /// How often it is written what tokens were used for: 1s to 60s; so much of it is lost with the process
+    #[arg(long, value_name = "SPAN", default_value_t = FLUSH_INTERVAL.into(), value_parser = limits::flush)]
+    usage_flush: humantime::Duration,
+    /// Do not record what tokens are used for; all servers of a store must agree
+    #[arg(long, conflicts_with = "usage_flush")]
+    no_usage: bool,
+    /// Bits of an IPv4 address that are kept of where a token was used from
+    #[arg(long, value_name = "BITS", default_value_t = Prefixes::DEFAULT.ipv4, value_parser = clap::value_parser!(u8).range(0..=32))]
+    usage_ipv4_prefix: u8,
+    /// The same, of an IPv6 address
+    #[arg(long, value_name = "BITS", default_value_t = Prefixes::DEFAULT.ipv6, value_parser = clap::value_parser!(u8).range(0..=128))]
+    usage_ipv6_prefix: u8,
     /// What people know this server by, where several share a store [default: host and process id]
     #[arg(long, env = "TOKENWARD_REPLICA_NAME", value_name = "NAME")]
     replica_name: Option<String>,
@@ -177,6 +191,11 @@ impl ServeArgs {
             threads: self.threads.unwrap_or(default.threads),
             cache_tokens: self.cache_tokens.unwrap_or(default.cache_tokens),
             drain_max: self.drain_max.map_or(default.drain_max, Into::into),
+            usage_flush: (!self.no_usage).then(|| self.usage_flush.into()),
+            usage_prefixes: Prefixes {
+                ipv4: self.usage_ipv4_prefix,
+                ipv6: self.usage_ipv6_prefix,
+            },
             replica_name: self
                 .replica_name
                 .clone()

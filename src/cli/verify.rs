@@ -81,6 +81,7 @@ pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
         consistency,
         context: args.client_address.map(|address| v1::RequestContext {
             client_address: address.to_string(),
+            ..Default::default()
         }),
     };
     let answer = VerificationServiceClient::new(channel)

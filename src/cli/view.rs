@@ -30,6 +30,9 @@ pub(super) struct Token {
     /// As `--rate-limit` takes it.
     pub rate_limit: Option<String>,
     pub etag: String,
+    pub first_use_time: Option<String>,
+    pub last_use_time: Option<String>,
+    pub use_count: i64,
     pub secrets: Vec<SecretVersion>,
 }
 
@@ -42,6 +45,7 @@ pub(super) struct SecretVersion {
     pub overlap: Option<String>,
     pub first_use_time: Option<String>,
     pub reuse_time: Option<String>,
+    pub last_use_time: Option<String>,
 }
 
 #[derive(Serialize, Debug)]
@@ -98,6 +102,9 @@ impl From<v1::Token> for Token {
             networks: token.networks,
             rate_limit: token.rate_limit.map(rate_limit),
             etag: token.etag,
+            first_use_time: token.first_use_time.map(time),
+            last_use_time: token.last_use_time.map(time),
+            use_count: token.use_count,
             secrets: token.secrets.into_iter().map(SecretVersion::from).collect(),
         }
     }
@@ -113,6 +120,7 @@ impl From<v1::SecretVersion> for SecretVersion {
             overlap: secret.overlap.map(span),
             first_use_time: secret.first_use_time.map(time),
             reuse_time: secret.reuse_time.map(time),
+            last_use_time: secret.last_use_time.map(time),
         }
     }
 }
@@ -168,7 +176,15 @@ impl From<v1::Entry> for Entry {
 
 impl Token {
     pub(super) const HEADER: &[&str] = &[
-        "ID", "NAME", "SUBJECT", "SCOPES", "STATE", "CREATED", "EXPIRES", "HINT",
+        "ID",
+        "NAME",
+        "SUBJECT",
+        "SCOPES",
+        "STATE",
+        "CREATED",
+        "EXPIRES",
+        "LAST USED",
+        "HINT",
     ];
 
     pub(super) fn row(&self) -> Vec<Cell> {
@@ -180,6 +196,7 @@ impl Token {
             self.state_cell(),
             moment(self.create_time.as_deref()),
             moment(self.expire_time.as_deref()),
+            moment(self.last_use_time.as_deref()),
             text(self.secrets.last().map_or("", |secret| &secret.hint)),
         ]
     }
@@ -213,6 +230,10 @@ impl Token {
         add("reason", &self.suspend_reason);
         add("networks", &self.networks.join(" "));
         add("rate limit", self.rate_limit.as_deref().unwrap_or_default());
+        add("first used", self.first_use_time.as_deref().unwrap_or_default());
+        if let Some(last) = &self.last_use_time {
+            add("last used", &format!("{last}, {} times in all", self.use_count));
+        }
         for secret in &self.secrets {
             add("secret", &secret.told());
         }
@@ -236,9 +257,11 @@ impl SecretVersion {
             None => (self.version > 1).then(|| "never used".to_owned()),
         };
         let overlap = self.overlap.as_ref();
+        let last = self.last_use_time.as_ref();
         let facts = [
             Some(format!("{} version {}, made {made}", self.hint, self.version)),
             used,
+            last.map(|time| format!("last used {time}")),
             overlap.map(|overlap| format!("ends the one before {overlap} after its first use")),
             self.retire_time.as_ref().map(|time| format!("retires {time}")),
             self.reuse_time
@@ -355,42 +378,4 @@ fn worded(name: &str, prefix: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::Kind;
-
-    #[test]
-    fn kinds_are_named_as_in_the_journal() {
-        use v1::EntryKind::*;
-        let kinds = [
-            NamespaceCreated,
-            NamespaceUpdated,
-            TokenIssued,
-            TokenRotated,
-            TokenRevoked,
-            TokenSuspended,
-            TokenResumed,
-            TokenRedigested,
-            TokenImported,
-            TokenUpdated,
-            TokenFirstUsed,
-            TokenRetiredSecretUsed,
-            SubjectPlanSet,
-            SubjectSuspended,
-            SubjectResumed,
-            SubjectIssuedRevoked,
-            NamespaceIssuedRevoked,
-        ];
-        let named: Vec<_> = kinds.into_iter().map(kind).collect();
-        let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();
-        assert_eq!(named, wanted);
-    }
-
-    #[test]
-    fn times_are_rfc_3339_with_the_digits_they_have() {
-        let at = |seconds, nanos| time(Timestamp { seconds, nanos });
-        assert_eq!(at(0, 0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(1_700_000_000, 120_000_000), "2023-11-14T22:13:20.12Z");
-        assert_eq!(at(i64::MAX, 0), format!("{} s", i64::MAX));
-    }
-}
+mod tests;

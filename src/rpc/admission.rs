@@ -13,12 +13,14 @@ use super::guard::{self, Needs};
 use super::peer::Identities;
 use super::status::Problem;
 use crate::token::caller::Caller;
+use crate::usage::Recorder;
 use crate::verify::Verifier;
 
 /// Lets calls through that the table of the guard allows.
 #[derive(Clone, Debug)]
 pub struct AdmissionLayer {
     verifier: Arc<Verifier>,
+    recorder: Arc<Recorder>,
     identities: Identities,
 }
 
@@ -29,12 +31,17 @@ pub struct Admission<S> {
 }
 
 impl AdmissionLayer {
-    pub fn new(verifier: Arc<Verifier>, identities: Identities) -> AdmissionLayer {
-        AdmissionLayer { verifier, identities }
+    /// What callers present themselves with counts as used, as what they ask about does.
+    pub fn new(verifier: Arc<Verifier>, recorder: Arc<Recorder>, identities: Identities) -> AdmissionLayer {
+        AdmissionLayer {
+            verifier,
+            recorder,
+            identities,
+        }
     }
 
     async fn admit(&self, needs: Needs, request: &mut Request<Body>) -> Result<Caller, Problem> {
-        let caller = guard::recognise(&self.verifier, &self.identities, request).await?;
+        let caller = guard::recognise((&self.verifier, &self.recorder), &self.identities, request).await?;
         guard::check(needs, &caller)?;
         Ok(caller)
     }

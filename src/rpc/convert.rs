@@ -16,6 +16,7 @@ use crate::token::text::{Plan, Reason, Subject};
 use crate::token::time::{Span, Timestamp};
 use crate::token::{KeptSecret, State, Token, Withdrawal};
 
+/// The token as a change leaves it; where one is read, what it was used for is told as well.
 pub(super) fn token(token: &Token, clock: &dyn Clock) -> v1::Token {
     let (revocation, suspension) = (token.revocation.as_ref(), token.suspension.as_ref());
     v1::Token {
@@ -36,6 +37,9 @@ pub(super) fn token(token: &Token, clock: &dyn Clock) -> v1::Token {
         networks: networks(token.networks.as_ref()),
         rate_limit: token.rate_limit.map(rate_limit),
         etag: token.etag(),
+        first_use_time: None,
+        last_use_time: None,
+        use_count: 0,
     }
 }
 
@@ -189,6 +193,7 @@ fn secret_version(kept: &KeptSecret) -> v1::SecretVersion {
         overlap: kept.overlap.map(duration),
         first_use_time: kept.first_use_time.map(timestamp),
         reuse_time: kept.reuse_time.map(timestamp),
+        last_use_time: None,
     }
 }
 

@@ -25,6 +25,9 @@ pub(super) fn selector(fields: &mut Fields, path: &str, filter: v1::TokenFilter)
         expires_after,
         expires_before,
         rotation_due_before,
+        last_used_after,
+        last_used_before,
+        unused_since,
     } = filter;
     let mut instant = |field: &str, instant: Option<prost_types::Timestamp>| -> Option<Timestamp> {
         instant.and_then(|instant| fields.timestamp(&at(field), instant))
@@ -38,6 +41,11 @@ pub(super) fn selector(fields: &mut Fields, path: &str, filter: v1::TokenFilter)
         before: instant("expires_before", expires_before),
     };
     let rotation_due_before = instant("rotation_due_before", rotation_due_before);
+    let used = Period {
+        from: instant("last_used_after", last_used_after),
+        before: instant("last_used_before", last_used_before),
+    };
+    let unused_since = instant("unused_since", unused_since);
     let ids = if token_ids.len() > Selector::IDS_MAX {
         let count = token_ids.len();
         fields.wrong(
@@ -69,6 +77,8 @@ pub(super) fn selector(fields: &mut Fields, path: &str, filter: v1::TokenFilter)
         created,
         expires,
         rotation_due_before,
+        used,
+        unused_since,
     }
 }
 

@@ -3,20 +3,22 @@
 //! The table says what a call needs at least. Which namespace it concerns is known only once its message is
 //! read: that is asked where the message is, with `named`, or in `authority`, of the token that was found.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, USER_AGENT};
 
 use super::Api;
 use super::peer::{Identities, Peer};
 use super::status::Problem;
 use crate::token::caller::Caller;
+use crate::token::context::{Context, UserAgent};
 use crate::token::id::Slug;
 use crate::token::permission::Right;
 use crate::token::secret::Secret;
+use crate::token::usage::{Outcome, Use};
 use crate::token::verdict::{Need, Verdict};
+use crate::usage::Recorder;
 use crate::verify::{Consistency, Verifier};
 
 /// What a call needs at least.
@@ -79,6 +81,14 @@ pub const TABLE: &[(&str, Needs)] = &[
     (
         "/tokenward.v1.TokenService/Resume",
         Needs::Right(Right::TokensUpdate),
+    ),
+    (
+        "/tokenward.v1.TokenService/GetUsage",
+        Needs::Right(Right::UsageRead),
+    ),
+    (
+        "/tokenward.v1.TokenService/EraseUsage",
+        Needs::Right(Right::UsageErase),
     ),
     (
         "/tokenward.v1.RevocationService/WatchRevocations",
@@ -190,7 +200,7 @@ pub(super) fn everywhere(caller: &Caller, right: Right) -> Result<(), Problem> {
 /// Recognises who calls, by the credential in the headers, else by the certificate of the connection. The
 /// text of the credential is taken out of the headers: nobody behind this has a use for it.
 pub(super) async fn recognise<B>(
-    verifier: &Verifier,
+    (verifier, recorder): (&Verifier, &Recorder),
     identities: &Identities,
     request: &mut http::Request<B>,
 ) -> Result<Caller, Problem> {
@@ -199,7 +209,12 @@ pub(super) async fn recognise<B>(
     if let Some(secret) = bearer {
         let origin = peer.map_or("", |peer| &*peer.origin);
         let address = peer.and_then(|peer| peer.address);
-        return holder_of(verifier, (origin, address), secret).await;
+        let context = Context {
+            address,
+            user_agent: user_agent(request.headers()),
+            ..Context::default()
+        };
+        return holder_of((verifier, recorder), (origin, context), secret).await;
     }
     let names = peer.and_then(|peer| peer.names.as_deref());
     let (Some(peer), Some(names)) = (peer, names) else {
@@ -234,6 +249,13 @@ fn bearer(headers: &mut HeaderMap) -> Result<Option<Secret>, Problem> {
     Ok(Some(Secret::new(text.trim_start_matches(' ').to_owned())))
 }
 
+fn user_agent(headers: &HeaderMap) -> UserAgent {
+    let text = headers
+        .get(USER_AGENT)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    text.map(|text| text.into_owned().into()).unwrap_or_default()
+}
+
 const UNREADABLE: Problem = Problem::Unauthenticated {
     what: "the authorization metadata is not one value of the form `Bearer <credential>`",
 };
@@ -244,8 +266,8 @@ const NOT_GOOD: Problem = Problem::Unauthenticated {
 };
 
 async fn holder_of(
-    verifier: &Verifier,
-    (origin, address): (&str, Option<IpAddr>),
+    (verifier, recorder): (&Verifier, &Recorder),
+    (origin, context): (&str, Context),
     secret: Secret,
 ) -> Result<Caller, Problem> {
     // A product's token that can call nothing is not even looked up.
@@ -258,12 +280,22 @@ async fn holder_of(
     // What it may do depends on the namespace, so it must be of that one.
     let need = Need {
         namespace: Some(namespace.slug.clone()),
-        address,
+        context,
         ..Need::default()
     };
     let judged = verifier
         .verify(secret, &need, Consistency::Leased, &origin)
         .await?;
+    if let (Some(token), Some(secret_version)) = (&judged.token, judged.secret_version) {
+        recorder.note(Use {
+            token_id: token.id,
+            secret_version,
+            outcome: Outcome::of(&judged.verdict),
+            time: judged.time,
+            caller: None,
+            context: need.context,
+        });
+    }
     let (Verdict::Accepted { secret_version, .. }, Some(token)) = (judged.verdict, judged.token) else {
         return Err(NOT_GOOD);
     };

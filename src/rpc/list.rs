@@ -2,7 +2,7 @@
 
 use super::decode::Fields;
 use super::page::{self, ListKey};
-use super::{Api, Problem, convert, filter, guard};
+use super::{Api, Problem, convert, filter, guard, usage};
 use crate::authority::{TokenQuery, Total};
 use crate::proto::v1;
 use crate::token::caller::Caller;
@@ -21,7 +21,7 @@ pub(super) async fn get(
     };
     let token = api.authority.token(caller, token_id).await?;
     Ok(v1::GetResponse {
-        token: Some(convert::token(&token, &*api.clock)),
+        token: usage::with_usage(api, [&token]).await?.pop(),
     })
 }
 
@@ -67,11 +67,7 @@ pub(super) async fn list(
     };
     let next = page.next.map(|place| serde_json::json!(place).to_string());
     Ok(v1::ListResponse {
-        tokens: page
-            .tokens
-            .iter()
-            .map(|token| convert::token(token, &*api.clock))
-            .collect(),
+        tokens: usage::with_usage(api, &page.tokens).await?,
         next_page_token: next.map(|place| list.token(place.as_bytes())).unwrap_or_default(),
         total_estimate: convert::count(total),
         total_is_exact,

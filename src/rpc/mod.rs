@@ -22,6 +22,7 @@ mod status;
 mod suspend;
 mod update;
 mod subjects;
+mod usage;
 mod verify;
 mod watch;
 
@@ -37,6 +38,7 @@ use crate::membership::{Barrier, Reached};
 use crate::proto::v1;
 use crate::store::Store;
 use crate::token::caller::Caller;
+use crate::usage::Recorder;
 use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
 pub use admission::AdmissionLayer;
@@ -59,6 +61,7 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     identities: Identities,
     progress_interval: Duration,
+    recorder: Arc<Recorder>,
 }
 
 /// Where a change must be in force before it is answered.
@@ -86,7 +89,7 @@ impl InForce {
 impl Api {
     pub fn new(
         authority: Arc<Authority>,
-        verifier: Arc<Verifier>,
+        (verifier, recorder): (Arc<Verifier>, Arc<Recorder>),
         in_force: InForce,
         watch: Arc<Watch>,
         store: Arc<dyn Store>,
@@ -101,6 +104,7 @@ impl Api {
             store,
             clock,
             identities,
+            recorder,
             progress_interval: PROGRESS_INTERVAL,
         }
     }
@@ -216,6 +220,22 @@ impl v1::token_service_server::TokenService for Api {
     ) -> Result<Response<v1::ResumeResponse>, Status> {
         let (caller, request) = guard::caller_of(self, request).await?;
         answer(suspend::resume(self, &caller, request).await)
+    }
+
+    async fn get_usage(
+        &self,
+        request: Request<v1::GetUsageRequest>,
+    ) -> Result<Response<v1::GetUsageResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(usage::get_usage(self, &caller, &request).await)
+    }
+
+    async fn erase_usage(
+        &self,
+        request: Request<v1::EraseUsageRequest>,
+    ) -> Result<Response<v1::EraseUsageResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(usage::erase_usage(self, &caller, request).await)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::decode::Fields;
-use super::{Api, Problem, convert, filter, guard};
+use super::{Api, Problem, convert, filter, guard, usage};
 use crate::authority::{Matching, Run};
 use crate::proto::v1;
 use crate::proto::v1::revoke_matching_response::Event;
@@ -131,11 +131,7 @@ async fn carry_out(
         let preview = api.authority.preview(caller, &of).await?;
         return Ok(Event::Preview(v1::MatchingPreview {
             count: convert::count(preview.tokens),
-            sample: preview
-                .sample
-                .iter()
-                .map(|token| convert::token(token, &*api.clock))
-                .collect(),
+            sample: usage::with_usage(api, &preview.sample).await?,
             plan_token: preview.plan,
             expire_time: Some(convert::timestamp(preview.expire_time)),
         }));

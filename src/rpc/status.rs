@@ -1,5 +1,6 @@
 //! What went wrong, as a gRPC status with `google.rpc` details.
 
+mod fields;
 mod not_issued;
 mod reason;
 mod store;
@@ -18,6 +19,7 @@ use crate::token::permission::Right;
 use crate::token::update::END;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
+use fields::fields;
 pub use reason::Reason;
 
 /// Fields at fault that one error names. It travels in headers, of which clients take 8 KiB.
@@ -135,22 +137,6 @@ fn exhausted(error: &VerifyError, wait: Duration) -> Status {
     Status::with_error_details(status.code(), error.to_string(), details)
 }
 
-fn fields(mut violations: Vec<(String, String)>) -> Status {
-    let untold = violations.len().saturating_sub(VIOLATIONS_MAX);
-    violations.truncate(VIOLATIONS_MAX);
-    let message = violations
-        .iter()
-        .map(|(path, what)| format!("{path} {what}"))
-        .chain((untold > 0).then(|| format!("and {untold} more")))
-        .collect::<Vec<_>>()
-        .join("; ");
-    let violations = violations
-        .into_iter()
-        .map(|(path, what)| FieldViolation::new(path, what))
-        .collect();
-    Reason::InvalidField.with(message, &[], violations)
-}
-
 fn authority(error: AuthorityError) -> Status {
     let message = error.to_string();
     match error {
@@ -198,6 +184,10 @@ fn authority(error: AuthorityError) -> Status {
             let metadata = [("expected", expected.to_string()), ("found", found.to_string())];
             Reason::CountMismatch.with(message, &metadata, Vec::new())
         }
+        AuthorityError::UsageUnknown { recorded_since: None } => Reason::UsageUnknown.status(message),
+        AuthorityError::UsageUnknown {
+            recorded_since: Some(since),
+        } => Reason::UsageUnknown.about(message, "recorded_since", &since),
         AuthorityError::PlanInvalid => Reason::PlanInvalid.status(message),
         AuthorityError::PlanExpired => Reason::PlanExpired.status(message),
         AuthorityError::Overloaded | AuthorityError::TooManyImports { .. } => {

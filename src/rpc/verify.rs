@@ -9,10 +9,12 @@ use crate::journal::cursor::Cursor;
 use crate::proto::v1;
 use crate::proto::v1::consistency::Requirement;
 use crate::token::caller::Caller;
+use crate::token::context::Context;
 use crate::token::id::Slug;
 use crate::token::permission::Right;
 use crate::token::scope::Scopes;
 use crate::token::secret::Secret;
+use crate::token::usage::{Outcome, Use};
 use crate::token::verdict::{Need, Refusal, Verdict};
 use crate::verify::{Consistency, Judged};
 
@@ -20,7 +22,7 @@ const BATCH_MAX: usize = 100;
 
 pub(super) async fn verify(
     api: &Api,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     request: v1::VerifyRequest,
 ) -> Result<v1::VerifyResponse, Problem> {
     let mut fields = Fields::default();
@@ -82,7 +84,8 @@ fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
             .unwrap_or_default(),
     };
     let consistency = consistency(fields, at, request.consistency);
-    let address = match request.context.unwrap_or_default().client_address {
+    let told = request.context.unwrap_or_default();
+    let address = match told.client_address {
         text if text.is_empty() => None,
         text => {
             let parsed: Option<IpAddr> = text.parse().ok();
@@ -93,7 +96,12 @@ fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
     let need = Need {
         namespace,
         scopes,
-        address,
+        context: Context {
+            address,
+            user_agent: told.user_agent.into(),
+            method: told.method.into(),
+            path: told.path.into(),
+        },
     };
     (secret, need, consistency)
 }
@@ -124,7 +132,7 @@ fn permitted(caller: &Caller, (_, need, _): &Asked) -> Result<(), Problem> {
 
 async fn judge(
     api: &Api,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     (secret, need, consistency): Asked,
 ) -> Result<v1::VerifyResponse, Problem> {
     let found = api.verifier.namespace_of(&secret);
@@ -143,8 +151,20 @@ async fn judge(
     let Judged {
         verdict,
         token,
+        secret_version,
+        time,
         revision,
     } = api.verifier.verify(secret, &need, consistency, caller).await?;
+    if let (Some(token), Some(secret_version)) = (&token, secret_version) {
+        api.recorder.note(Use {
+            token_id: token.id,
+            secret_version,
+            outcome: Outcome::of(&verdict),
+            time,
+            caller: Some(Arc::clone(caller)),
+            context: need.context,
+        });
+    }
     let mut response = v1::VerifyResponse {
         revision: convert::revision(revision),
         ..Default::default()

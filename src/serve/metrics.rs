@@ -4,6 +4,7 @@
 mod calls;
 mod load;
 mod standing;
+mod usage;
 mod watchers;
 mod writing;
 
@@ -29,11 +30,13 @@ use tokio_util::task::AbortOnDropHandle;
 use super::BindError;
 use super::engine::Engine;
 use super::entrance::Entrance;
+use crate::clock::Clock;
 use crate::watch::Watch;
 pub(super) use calls::CallCounts;
 use calls::Calls;
 use load::Load;
 use standing::Standing;
+use usage::Recorded;
 use watchers::Watchers;
 use writing::Writing;
 
@@ -102,6 +105,7 @@ pub(super) fn registry(
     watch: &Arc<Watch>,
     entrance: &Arc<Entrance>,
     calls: &Arc<CallCounts>,
+    clock: &Arc<dyn Clock>,
 ) -> Registry {
     let verifier = || Arc::clone(&engine.verifier);
     let mut registry = Registry::with_prefix("tokenward");
@@ -120,6 +124,10 @@ pub(super) fn registry(
     registry.register_collector(Box::new(Watchers {
         watch: Arc::clone(watch),
         verifier: verifier(),
+    }));
+    registry.register_collector(Box::new(Recorded {
+        recorder: Arc::clone(&engine.recording.recorder),
+        clock: Arc::clone(clock),
     }));
     registry
 }

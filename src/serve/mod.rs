@@ -17,6 +17,7 @@ mod open;
 mod options;
 mod pepper;
 pub mod private_file;
+mod recording;
 mod streams;
 mod supervise;
 mod tls;

@@ -15,6 +15,8 @@ use super::traces::TraceOptions;
 use crate::limit::Allowance;
 use crate::rpc::PROGRESS_INTERVAL;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
+use crate::token::context::Prefixes;
+use crate::usage::FLUSH_INTERVAL;
 use crate::verify::MISSES;
 use crate::watch::WatchLimits;
 
@@ -47,6 +49,10 @@ pub struct Options {
     pub misses: Allowance,
     /// How long calls under way may take to end after the server was told to.
     pub drain_max: Duration,
+    /// How often it is written what tokens were used for; `None`: that is not recorded.
+    pub usage_flush: Option<Duration>,
+    /// How much of the addresses that they are used from is kept.
+    pub usage_prefixes: Prefixes,
     /// What people know this server by, where several share a store.
     pub replica_name: String,
     /// Answer a change without waiting for it to be in force. For tests, which must see what comes of it.
@@ -85,6 +91,8 @@ impl Options {
             watch: WatchLimits::default(),
             misses: MISSES,
             drain_max: DRAIN_MAX,
+            usage_flush: Some(FLUSH_INTERVAL),
+            usage_prefixes: Prefixes::DEFAULT,
             replica_name: host_and_process(),
             in_force_nowhere: false,
             progress_interval: PROGRESS_INTERVAL,

@@ -64,9 +64,10 @@ async fn serve(
         engine.forked.clone(),
         options.watch,
     ));
+    let recorder = &engine.recording.recorder;
     let api = Api::new(
         Arc::clone(engine.authority()),
-        Arc::clone(&engine.verifier),
+        (Arc::clone(&engine.verifier), Arc::clone(recorder)),
         engine.in_force.clone(),
         Arc::clone(&watch),
         Arc::clone(&engine.detached),
@@ -83,7 +84,7 @@ async fn serve(
     let calls = Arc::new(CallCounts::new(Arc::clone(&clock)));
     let metrics = match options.metrics_listen {
         Some(listen) => {
-            let registry = metrics::registry(engine, &watch, &entrance, &calls);
+            let registry = metrics::registry(engine, &watch, &entrance, &calls, &clock);
             let ready = ready_to_judge(Arc::clone(&engine.verifier), drain.clone());
             Some(Metrics::start(listen, registry, ready).await?)
         }
@@ -97,7 +98,7 @@ async fn serve(
         calls,
         traces: traces.clone(),
     };
-    let admission = AdmissionLayer::new(Arc::clone(&engine.verifier), identities);
+    let admission = AdmissionLayer::new(Arc::clone(&engine.verifier), Arc::clone(recorder), identities);
     let serving = listen::Serving::start(options, api, admission, acceptor, shared).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.

@@ -1,6 +1,7 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
 mod members;
+mod usage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -47,6 +48,7 @@ struct Kept {
     standings: BTreeMap<SubjectKey, Stored<Standing>>,
     answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
+    usage: usage::KeptUsage,
 }
 
 impl MemoryStore {
@@ -70,6 +72,7 @@ impl MemoryStore {
             standings: BTreeMap::new(),
             answers: BTreeMap::new(),
             members: BTreeMap::new(),
+            usage: usage::KeptUsage::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),
@@ -152,10 +155,6 @@ impl Kept {
     fn standing_of(&self, token: &Token) -> Option<&Standing> {
         let key = (token.namespace.clone(), token.subject.clone());
         Some(&self.standings.get(&key)?.record)
-    }
-
-    fn is_wanted(&self, filter: &Filter, token: &Token) -> bool {
-        filter.matches(token, self.standing_of(token))
     }
 
     /// All tokens: a filter knows which of them it names.
@@ -248,10 +247,10 @@ impl Store for MemoryStore {
     async fn tokens(&self, selection: Selection) -> Result<Slice, StoreError> {
         let kept = self.kept();
         if !selection.filter.selector.ids.is_empty() {
-            return Ok(selection.slice_of(kept.named()));
+            return Ok(selection.slice_of(kept.named(), kept.last_use()));
         }
         let (mut rows, end) = kept.next_rows(&selection);
-        rows.retain(|stored| kept.is_wanted(&selection.filter, &stored.record));
+        rows.retain(kept.is_meant(&selection.filter));
         rows.truncate(selection.limit as usize);
         Ok(selection.slice(rows, end))
     }
@@ -260,12 +259,11 @@ impl Store for MemoryStore {
         let selection = Selection::to_count(filter, by, after);
         let kept = self.kept();
         if !selection.filter.selector.ids.is_empty() {
-            return Ok(selection.count_of_ids(&kept.named()));
+            return Ok(selection.count_of_ids(&kept.named(), kept.last_use()));
         }
         let (rows, next) = kept.next_rows(&selection);
-        let wanted = rows
-            .iter()
-            .filter(|stored| kept.is_wanted(&selection.filter, &stored.record));
+        let is_meant = kept.is_meant(&selection.filter);
+        let wanted = rows.iter().filter(|stored| is_meant(stored));
         Ok(Count {
             tokens: wanted.count() as u64,
             next,

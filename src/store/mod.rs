@@ -20,6 +20,7 @@ pub(crate) mod samples;
 pub mod select;
 pub mod spawned;
 pub mod sqlite;
+pub mod usage;
 
 use std::fmt;
 
@@ -42,13 +43,14 @@ use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 use roll::Roll;
 use select::{Count, Selection, Slice};
+use usage::UsageStore;
 
 /// The keeper of tokens and their journal.
 ///
 /// There is one way to write, [`Store::commit`], and it always writes the journal: what the journal does
 /// not say did not happen. Every sentence here is a law in `store/laws`, stamped on every store.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync {
+pub trait Store: UsageStore + fmt::Debug + Send + Sync {
     /// Writes drafts in one transaction, each with its entry, and answers for each in order.
     ///
     /// Entries are dense and in commit order. A draft whose guard is stale conflicts and writes nothing; a

@@ -1,5 +1,7 @@
 //! Reading tokens by what is known of them: in one order, a bounded number of rows a read.
 
+use std::collections::HashMap;
+
 use super::READ_MAX;
 use crate::journal::Stored;
 use crate::token::Token;
@@ -44,6 +46,9 @@ pub struct Count {
 
 /// A token that was named by its id, and what is said of its subject.
 pub(super) type Named = (Stored<Token>, Option<Standing>);
+
+/// When tokens were last used; one that is not there never was.
+pub(super) type LastUses = HashMap<TokenId, Timestamp>;
 
 /// By which index a read goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -212,11 +217,18 @@ impl Selection {
         }
     }
 
+    fn names(&self, (stored, standing): &Named, last_use: impl Fn(TokenId) -> Option<Timestamp>) -> bool {
+        let token = &stored.record;
+        self.filter.matches(token, standing.as_ref(), last_use(token.id))
+    }
+
     /// How many of `named`, the tokens with the ids that were named, are wanted.
-    pub(super) fn count_of_ids(&self, named: &[Named]) -> Count {
-        let wanted = named
-            .iter()
-            .filter(|(stored, standing)| self.filter.matches(&stored.record, standing.as_ref()));
+    pub(super) fn count_of_ids(
+        &self,
+        named: &[Named],
+        last_use: impl Fn(TokenId) -> Option<Timestamp>,
+    ) -> Count {
+        let wanted = named.iter().filter(|named| self.names(named, &last_use));
         Count {
             tokens: wanted.count() as u64,
             next: None,
@@ -224,7 +236,11 @@ impl Selection {
     }
 
     /// What is answered out of `named`, which are all those whose ids were named.
-    pub(super) fn slice_of(&self, named: Vec<Named>) -> Slice {
+    pub(super) fn slice_of(
+        &self,
+        named: Vec<Named>,
+        last_use: impl Fn(TokenId) -> Option<Timestamp>,
+    ) -> Slice {
         let place = |stored: &Stored<Token>| self.order.place(&stored.record);
         let is_next = |stored: &Stored<Token>| {
             let after = self.after.as_ref();
@@ -232,9 +248,7 @@ impl Selection {
         };
         let mut tokens: Vec<_> = named
             .into_iter()
-            .filter(|(stored, standing)| {
-                self.filter.matches(&stored.record, standing.as_ref()) && is_next(stored)
-            })
+            .filter(|named| self.names(named, &last_use) && is_next(&named.0))
             .map(|(stored, _)| stored)
             .collect();
         self.order.sort(&mut tokens, place);

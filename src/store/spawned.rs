@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::roll::Roll;
 use super::select::{Count, Selection, Slice};
+use super::usage::{Flush, UsageStore};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Room, Stored};
 use crate::token::Token;
@@ -22,6 +23,7 @@ use crate::token::selector::Filter;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+use crate::token::usage::Usage;
 
 /// Runs every call of a store in a task of its own, on a runtime of the store's own.
 ///
@@ -176,5 +178,35 @@ impl Store for Spawned {
 
     async fn close(&self) {
         self.store.close().await;
+    }
+}
+
+#[async_trait]
+impl UsageStore for Spawned {
+    async fn add_usage(&self, flush: Arc<Flush>) -> Result<(), StoreError> {
+        self.run(|store| async move { store.add_usage(flush).await })
+            .await
+    }
+
+    async fn usages(&self, ids: Vec<TokenId>) -> Result<Vec<Option<Usage>>, StoreError> {
+        self.run(|store| async move { store.usages(ids).await }).await
+    }
+
+    async fn erase_usage(&self, ids: Vec<TokenId>) -> Result<u64, StoreError> {
+        self.run(|store| async move { store.erase_usage(ids).await })
+            .await
+    }
+
+    async fn usage_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.run(|store| async move { store.usage_since().await }).await
+    }
+
+    async fn begin_usage(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.run(move |store| async move { store.begin_usage(now).await })
+            .await
+    }
+
+    async fn end_usage(&self) -> Result<(), StoreError> {
+        self.run(|store| async move { store.end_usage().await }).await
     }
 }

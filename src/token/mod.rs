@@ -4,6 +4,7 @@ pub mod answer;
 pub mod breach;
 pub mod caller;
 pub mod change;
+pub mod context;
 pub mod format;
 pub mod id;
 pub mod import;
@@ -25,6 +26,7 @@ pub mod standing;
 pub mod text;
 pub mod time;
 pub mod update;
+pub mod usage;
 pub mod verdict;
 
 use data_encoding::HEXLOWER;

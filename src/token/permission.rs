@@ -4,11 +4,13 @@
 //! `tokens.issue:notes`, `revocations.watch:*`. A few rights concern no namespace: `namespaces.manage`. What
 //! scopes an issuer may hand out is a permission too: `tokens.grant:notes:read`, `tokens.grant:notes:api/*`.
 
+mod role;
+
 use std::fmt;
-use std::str::FromStr;
 
 use super::id::Slug;
 use super::scope::{Scope, Scopes};
+pub use role::{NotRole, Role};
 
 /// Something that can be permitted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +36,10 @@ pub enum Right {
     TokensImport,
     SubjectsList,
     SubjectsManage,
+    /// To learn from where tokens are used, and with what.
+    UsageRead,
+    /// To have that forgotten.
+    UsageErase,
 }
 
 /// One permission, read from the text of a scope.
@@ -58,16 +64,6 @@ pub enum Reach<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Permissions<'a>(&'a Scopes);
 
-/// Ready-made sets of permissions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    Verifier,
-    Issuer,
-    Watcher,
-    Auditor,
-    Admin,
-}
-
 /// A text that is no permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
@@ -76,15 +72,10 @@ pub enum Role {
 )]
 pub struct NotPermission;
 
-/// A text that is no role.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("must be verifier, issuer, watcher, auditor or admin")]
-pub struct NotRole;
-
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 16] = [
+    pub const ALL: [Right; 18] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
@@ -101,6 +92,8 @@ impl Right {
         Right::TokensImport,
         Right::SubjectsList,
         Right::SubjectsManage,
+        Right::UsageRead,
+        Right::UsageErase,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -121,6 +114,8 @@ impl Right {
             Right::TokensImport => "tokens.import",
             Right::SubjectsList => "subjects.list",
             Right::SubjectsManage => "subjects.manage",
+            Right::UsageRead => "usage.read",
+            Right::UsageErase => "usage.erase",
         }
     }
 
@@ -143,7 +138,9 @@ impl Right {
             | Right::TokensVerifyReason
             | Right::TokensImport
             | Right::SubjectsList
-            | Right::SubjectsManage => true,
+            | Right::SubjectsManage
+            | Right::UsageRead
+            | Right::UsageErase => true,
             Right::RevocationsWatch
             | Right::NamespacesList
             | Right::NamespacesManage
@@ -328,59 +325,6 @@ impl<'a> Permissions<'a> {
             }
             Permission::Over(_) | Permission::In(..) => false,
         })
-    }
-}
-
-impl Role {
-    pub const ALL: [Role; 5] = [
-        Role::Verifier,
-        Role::Issuer,
-        Role::Watcher,
-        Role::Auditor,
-        Role::Admin,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Verifier => "verifier",
-            Role::Issuer => "issuer",
-            Role::Watcher => "watcher",
-            Role::Auditor => "auditor",
-            Role::Admin => "admin",
-        }
-    }
-
-    /// What it permits in `namespace`; `*` for every one. An admin is one everywhere.
-    pub fn permissions(self, namespace: &str) -> Vec<String> {
-        let rights: &[&str] = match self {
-            Role::Admin => return vec!["*".to_owned()],
-            Role::Verifier => &["tokens.verify"],
-            Role::Watcher => &["revocations.watch"],
-            Role::Auditor => &["audit.read", "namespaces.list", "subjects.list", "tokens.list"],
-            Role::Issuer => &[
-                "namespaces.list",
-                "subjects.list",
-                "tokens.issue",
-                "tokens.list",
-                "tokens.revoke",
-                "tokens.rotate",
-                "tokens.update",
-            ],
-        };
-        let grant = (self == Role::Issuer).then(|| format!("{GRANT}:{namespace}:*"));
-        let rights = rights.iter().map(|right| format!("{right}:{namespace}"));
-        rights.chain(grant).collect()
-    }
-}
-
-impl FromStr for Role {
-    type Err = NotRole;
-
-    fn from_str(text: &str) -> Result<Role, NotRole> {
-        Role::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(NotRole)
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Selector {
     pub expires: Period,
     /// Those in force or suspended whose current secret is due for rotation before this instant.
     pub rotation_due_before: Option<Timestamp>,
+    /// When it was last used. A token that was never used was so in no period.
+    pub used: Period,
+    /// Those that were not used at this instant or after it. One that was never used counts from its issue.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// A selector at one instant, in one namespace: with what is said of a token's subject, all that is needed to tell whether
@@ -126,6 +130,16 @@ impl Selector {
         *self != Selector::default()
     }
 
+    /// Whether anything it says is of how tokens were used.
+    pub fn asks_for_use(&self) -> bool {
+        self.used.is_bounded() || self.unused_since.is_some()
+    }
+
+    /// From when on all uses must be known, for what it says of tokens that were not used to be so.
+    pub fn needs_use_since(&self) -> Option<Timestamp> {
+        [self.used.before, self.unused_since].into_iter().flatten().min()
+    }
+
     /// The order whose index leads to what is meant past the fewest others.
     pub fn order_of_search(&self) -> OrderBy {
         if self.name_prefix.is_some() && self.subject.is_none() {
@@ -197,8 +211,9 @@ impl Filter {
         }
     }
 
-    /// Whether the token is meant, given what is said of its subject: what every statement of a store is measured by.
-    pub fn matches(&self, token: &Token, standing: Option<&Standing>) -> bool {
+    /// Whether the token, used last at that instant, is meant, given what is said of its subject: what every statement of a
+    /// store is measured by.
+    pub fn matches(&self, token: &Token, standing: Option<&Standing>, last_use: Option<Timestamp>) -> bool {
         let Selector {
             ids,
             name_prefix,
@@ -210,6 +225,8 @@ impl Filter {
             created,
             expires,
             rotation_due_before: _,
+            used,
+            unused_since,
         } = &self.selector;
         let name = token.name.as_str();
         let current = token.current_secret().map(|kept| kept.create_time);
@@ -235,6 +252,8 @@ impl Filter {
             && self
                 .secret_before
                 .is_none_or(|before| current.is_some_and(|made| made < before))
+            && (!used.is_bounded() || last_use.is_some_and(|last| used.contains(last)))
+            && unused_since.is_none_or(|since| last_use.unwrap_or(token.create_time) < since)
     }
 }
 

@@ -51,7 +51,8 @@ fn check(text: &str, min: usize, max: usize) -> Result<(), TextError> {
     }
 }
 
-fn forbidden(c: char) -> Option<&'static str> {
+/// What a character is that no honest text has.
+pub(super) fn forbidden(c: char) -> Option<&'static str> {
     match c {
         '\0' => Some("NUL"),
         c if c.is_control() => Some("control characters"),

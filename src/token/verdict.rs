@@ -1,8 +1,8 @@
 //! The answer of Verify, from facts, an instant and what was asked.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::context::Context;
 use super::id::Slug;
 use super::network::Networks;
 use super::scope::Scopes;
@@ -19,8 +19,8 @@ pub struct Need {
     /// The namespace the token must be of, if the caller insists on one.
     pub namespace: Option<Slug>,
     pub scopes: Scopes,
-    /// Where it is used from, as far as the caller knows.
-    pub address: Option<IpAddr>,
+    /// The request that the token came with.
+    pub context: Context,
 }
 
 /// An answer: the token is good for what was asked, or it is refused for a reason. That a token could
@@ -74,7 +74,11 @@ pub fn judge(token: &Token, presented: &Digest, need: &Need, now: Timestamp) -> 
     if !secret.live(now) {
         return Verdict::Refused(Refusal::SecretRetired);
     }
-    let is_allowed = |networks: &Networks| need.address.is_some_and(|address| networks.contain(address));
+    let is_allowed = |networks: &Networks| {
+        need.context
+            .address
+            .is_some_and(|address| networks.contain(address))
+    };
     if !token.networks.as_ref().is_none_or(is_allowed) {
         return Verdict::Refused(Refusal::AddressNotAllowed);
     }

@@ -5,6 +5,7 @@ mod budget;
 mod cache;
 mod error;
 mod follower;
+mod judged;
 mod misses;
 #[cfg(test)]
 mod samples;
@@ -41,6 +42,7 @@ pub use cache::Cache;
 pub use error::{NotJudging, NotYetApplied, VerifyError};
 use follower::Follower;
 pub use follower::{Following, Stop};
+pub use judged::Judged;
 use misses::{Digests, Found, Misses, older};
 use trials::Trials;
 use uses::Uses;
@@ -89,16 +91,6 @@ pub enum Consistency {
     AtLeast(Cursor),
     /// Every change that was committed before the call is taken into account: the store is asked.
     Strong,
-}
-
-/// A verdict, and what it rests on.
-#[derive(Debug)]
-pub struct Judged {
-    pub verdict: Verdict,
-    /// The token, once one was found.
-    pub token: Option<Arc<Token>>,
-    /// Every change up to this revision was taken into account.
-    pub revision: Revision,
 }
 
 /// The tasks behind a verifier, and what it leaves to others.
@@ -221,11 +213,7 @@ impl Verifier {
         caller: &(dyn fmt::Display + Sync),
         applied: Revision,
     ) -> Result<Judged, VerifyError> {
-        let refused = |refusal| Judged {
-            verdict: Verdict::Refused(refusal),
-            token: None,
-            revision: applied,
-        };
+        let refused = |refusal| Judged::refused(refusal, applied, self.clock.now());
         let namespace = match self.parse(&secret, need) {
             Ok(namespace) => namespace,
             Err(refusal) => return Ok(refused(refusal)),
@@ -280,11 +268,7 @@ impl Verifier {
         let namespace = directory.get(&namespace.slug).cloned().unwrap_or(namespace);
         Ok(match token {
             Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
-            None => Judged {
-                verdict: Verdict::Refused(Refusal::Unknown),
-                token: None,
-                revision: fence,
-            },
+            None => Judged::refused(Refusal::Unknown, fence, self.clock.now()),
         })
     }
 
@@ -309,20 +293,17 @@ impl Verifier {
         need: &Need,
         revision: Revision,
     ) -> Judged {
+        let now = self.clock.now();
         // What a text may do depends on the namespace that its prefix names.
         if token.namespace != namespace.slug {
-            return Judged {
-                verdict: Verdict::Refused(Refusal::Unknown),
-                token: None,
-                revision,
-            };
+            return Judged::refused(Refusal::Unknown, revision, now);
         }
         let token = under::namespace(namespace, token);
-        let now = self.clock.now();
         let verdict = judge(&token, digest, need, now);
         self.uses.note((&token, namespace), digest, &verdict, now);
+        let presented = token.secret_with(digest);
         if matches!(verdict, Verdict::Accepted { .. })
-            && let Some(kept) = token.secret_with(digest)
+            && let Some(kept) = presented
             && kept.pepper < self.peppers.current().id()
         {
             // No verdict waits for it, or fails with it: where there is no room, the next use asks again.
@@ -335,7 +316,9 @@ impl Verifier {
         }
         Judged {
             verdict,
+            secret_version: presented.map(|kept| kept.version),
             token: Some(token),
+            time: now,
             revision,
         }
     }

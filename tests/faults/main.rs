@@ -30,6 +30,7 @@ mod restarted;
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
 mod stale;
+mod usage;
 #[path = "../support/wire.rs"]
 mod wire;
 

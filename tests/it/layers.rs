@@ -70,6 +70,11 @@ const TABLE: &[Row] = &[
         imports: &["token", "journal", "clock", "limit", "store"],
         crates: &["tokio"],
     },
+    Row {
+        module: "usage",
+        imports: &["token", "clock", "store"],
+        crates: &["tokio"],
+    },
     // 3: the wire
     Row {
         module: "proto",
@@ -87,6 +92,7 @@ const TABLE: &[Row] = &[
             "authority",
             "verify",
             "watch",
+            "usage",
             "proto",
         ],
         crates: &["prost", "tokio", "tonic"],
@@ -109,6 +115,7 @@ const TABLE: &[Row] = &[
             "authority",
             "verify",
             "watch",
+            "usage",
             "proto",
             "rpc",
             "telemetry",
@@ -126,6 +133,8 @@ const TABLE: &[Row] = &[
             "store",
             "verify",
             "watch",
+            // how often, and how much of an address
+            "usage",
             "proto",
             "telemetry",
             "serve",

@@ -40,6 +40,7 @@ mod superuser;
 mod tls;
 mod traces;
 mod updates;
+mod usage;
 #[path = "../support/wire.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod wire;

@@ -107,7 +107,10 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
     assert!(head.lines().any(|line| line == form), "{head}");
     // Each request a connection of its own, so that nobody holds a place for long.
     assert!(head.lines().any(|line| line == "connection: close"), "{head}");
-    let samples: Vec<_> = body.lines().filter(|line| !line.starts_with('#')).collect();
+    let (usage, samples): (Vec<_>, Vec<_>) = body
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .partition(|line| line.starts_with("tokenward_usage_"));
     let build = format!(
         "tokenward_build_info{{version=\"{}\"}} 1",
         env!("CARGO_PKG_VERSION")

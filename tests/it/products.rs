@@ -30,7 +30,10 @@ struct Scene {
 
 impl Scene {
     async fn start(place: Place) -> Fallible<Scene> {
-        let running = place.start()?;
+        let mut options = place.options()?;
+        // As often as can be told: what was used shows a moment later.
+        options.usage_flush = Some(std::time::Duration::from_secs(1));
+        let running = Running::start(options)?;
         let client = Client::connect(running.address()).await?;
         Ok(Scene {
             running,

@@ -35,6 +35,7 @@ fn from(secret: &str, address: &str) -> v1::VerifyRequest {
         secret: secret.to_owned(),
         context: Some(v1::RequestContext {
             client_address: address.to_owned(),
+            ..Default::default()
         }),
         ..Default::default()
     }

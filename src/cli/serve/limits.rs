@@ -48,6 +48,16 @@ pub(super) fn span(text: &str) -> Result<humantime::Duration, String> {
     }
 }
 
+/// How often uses are written: often enough for whoever looks, and not so often that the journal waits for it.
+pub(super) fn flush(text: &str) -> Result<humantime::Duration, String> {
+    let span = humantime::Duration::from_str(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_mins(1)).contains(&*span) {
+        Ok(span)
+    } else {
+        Err("must be from 1s to 60s".to_owned())
+    }
+}
+
 #[derive(clap::Args, Debug)]
 pub(super) struct LimitArgs {
     /// Connections open at once; a further one is closed

@@ -66,6 +66,15 @@ pub(super) struct FilterArgs {
     /// Only those that are due for rotation before this instant
     #[arg(long, value_name = "TIME", value_parser = spelling::instant, help_heading = "Which tokens")]
     rotation_due_before: Option<jiff::Timestamp>,
+    /// Only those that were last used at this instant or after it
+    #[arg(long, value_name = "TIME", value_parser = spelling::instant, help_heading = "Which tokens")]
+    last_used_after: Option<jiff::Timestamp>,
+    /// Only those that were used, and last before this instant
+    #[arg(long, value_name = "TIME", value_parser = spelling::instant, help_heading = "Which tokens")]
+    last_used_before: Option<jiff::Timestamp>,
+    /// Only those that were not used since this instant, and not issued since
+    #[arg(long, value_name = "TIME", value_parser = spelling::instant, help_heading = "Which tokens")]
+    unused_since: Option<jiff::Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -104,6 +113,9 @@ impl FilterArgs {
             expires_after: instant(self.expires_after),
             expires_before: instant(self.expires_before),
             rotation_due_before: instant(self.rotation_due_before),
+            last_used_after: instant(self.last_used_after),
+            last_used_before: instant(self.last_used_before),
+            unused_since: instant(self.unused_since),
         })
     }
 }

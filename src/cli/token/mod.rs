@@ -8,6 +8,7 @@ mod list;
 mod matching;
 mod revoke;
 mod update;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ pub(super) use list::{ListArgs, list};
 pub(super) use matching::{MatchingArgs, revoke_matching};
 pub(super) use revoke::{RevokeArgs, revoke};
 pub(super) use update::{ResumeArgs, SuspendArgs, UpdateArgs, resume, suspend, update};
+pub(super) use usage::{UsageCommand, usage};
 
 use super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::failure::{Failure, Outcome};

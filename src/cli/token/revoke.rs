@@ -35,7 +35,7 @@ pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
         let token = super::read(&mut client, args.token_id.clone()).await?;
         let question = question(&token, SystemClock.now().micros());
         output::note_table(output::facts(view::Token::from(token).facts()))?;
-        if !confirm::confirmed(question)? {
+        if !confirm::confirmed(&question)? {
             return Err(Failure::new("nothing was revoked"));
         }
     }
@@ -55,19 +55,26 @@ pub(crate) async fn revoke(args: RevokeArgs, caller: &Caller) -> Outcome {
 }
 
 /// What is asked before `token` is revoked. Whoever uses the older secret of a token has not taken up the newer one.
-fn question(token: &v1::Token, now: i64) -> &'static str {
+fn question(token: &v1::Token, now: i64) -> String {
     let is_good = |secret: &v1::SecretVersion| {
         let end = secret.retire_time;
         end.is_none_or(|end| end.seconds * 1_000_000 + i64::from(end.nanos) / 1000 > now)
     };
     let (newest, older) = token.secrets.split_last().unzip();
     let is_unused = newest.is_some_and(|newest| newest.version > 1 && newest.first_use_time.is_none());
-    if is_unused && older.is_some_and(|older| older.iter().any(is_good)) {
-        "Its newest secret was never used, and an older one still works: whoever uses that is cut off. Revoke this \
-         token, for ever?"
-    } else {
-        "Revoke this token, for ever?"
-    }
+    let older = older.unwrap_or_default().iter().rfind(|older| is_good(older));
+    let Some(older) = older.filter(|_| is_unused) else {
+        return "Revoke this token, for ever?".to_owned();
+    };
+    let used = match older.last_use_time {
+        Some(time) => format!("and was last used {}", view::time(time)),
+        None => "though it is not known to have been used".to_owned(),
+    };
+    format!(
+        "Its newest secret was never used. Version {} still works, {used}: whoever uses it is cut off. Revoke this \
+         token, for ever?",
+        older.version
+    )
 }
 
 /// The token as revoked, and how that became true everywhere.
@@ -113,6 +120,15 @@ mod tests {
             assert!(!asked(&[older.clone(), secret(2, None, at(4))]).contains("cut off"));
             assert!(!asked(&[older]).contains("cut off"));
         }
+        let used = v1::SecretVersion {
+            last_use_time: at(0),
+            ..secret(1, at(6), None)
+        };
+        let told = asked(&[used, unused.clone()]);
+        assert!(
+            told.contains("Version 1 still works, and was last used 1970-01-01T00:00:00Z"),
+            "{told}"
+        );
         assert!(!asked(&[secret(1, at(5), None), unused]).contains("cut off"));
         assert!(!asked(&[]).contains("cut off"));
     }

@@ -71,6 +71,7 @@ reasons! {
     PolicyViolated: "POLICY_VIOLATED", InvalidArgument, false;
     TooManyTokens: "TOO_MANY_TOKENS", FailedPrecondition, false;
     SubjectSuspended: "SUBJECT_SUSPENDED", FailedPrecondition, false;
+    UsageUnknown: "USAGE_UNKNOWN", FailedPrecondition, false;
 }
 
 impl Reason {

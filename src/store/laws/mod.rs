@@ -12,6 +12,7 @@ mod roll;
 mod selection;
 mod states;
 mod subjects;
+mod usage;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -82,6 +83,11 @@ macro_rules! every_law {
             subjects::there_are_no_more_tokens_than_there_is_room_for,
             subjects::the_newest_token_is_told_by_its_id,
             subjects::a_namespace_keeps_its_rules_and_its_not_before,
+            usage::uses_add_up,
+            usage::a_flush_is_added_once_however_often_it_is_sent,
+            usage::recorders_that_see_the_same_tokens_lose_nothing,
+            usage::what_is_erased_is_from_where_and_nothing_else,
+            usage::since_when_uses_are_recorded_is_said_once,
             roll::who_joins_has_acknowledged_nothing,
             roll::an_id_joins_once,
             roll::a_renewal_is_heard_and_answers_with_the_head,

@@ -15,6 +15,8 @@ use crate::journal::Draft;
 use crate::journal::samples::{issue, origin};
 use crate::store::Store;
 use crate::store::select::Selection;
+use crate::store::usage::{Flush, RecorderId};
+use crate::token::context::UserAgent;
 use crate::token::id::TokenId;
 use crate::token::order::{Order, OrderBy, Place};
 use crate::token::samples::{
@@ -25,6 +27,7 @@ use crate::token::selector::{Filter, Period, Selector, States};
 use crate::token::standing::{Standing, SubjectChange};
 use crate::token::text::{LabelValue, Name, Subject};
 use crate::token::time::Timestamp;
+use crate::token::usage::{Outcome, Seen, Usage};
 use crate::token::{KeptSecret, State, Token};
 
 const TOKENS: u64 = 150;
@@ -155,9 +158,18 @@ fn any_filter() -> impl Strategy<Value = Filter> {
         option::weighted(0.2, any_time()),
         option::weighted(0.2, any_time()),
         option::weighted(0.3, any_time()),
+        any_period(),
+        option::weighted(0.2, any_time()),
     );
     (said, states, any_period(), any_period(), any_time(), limits).prop_map(
-        |(said, states, created, expires, at, (issued_until, secret_before, not_before))| {
+        |(
+            said,
+            states,
+            created,
+            expires,
+            at,
+            (issued_until, secret_before, not_before, used, unused_since),
+        )| {
             let (name_prefix, name_contains, scope, subject, labels) = said;
             let selector = Selector {
                 name_prefix,
@@ -168,6 +180,8 @@ fn any_filter() -> impl Strategy<Value = Filter> {
                 states,
                 created,
                 expires,
+                used,
+                unused_since,
                 ..Selector::default()
             };
             Filter {
@@ -217,6 +231,17 @@ async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner) -> Answer<
     for some in tokens.chunks(100) {
         store.commit(some.iter().cloned().map(issue).collect()).await?;
     }
+    let used = tokens
+        .iter()
+        .filter_map(|token| Some((token.id, last_use(token)?)));
+    let usages = used.map(|(id, time)| (id, usage_at(time)));
+    let flush = Flush {
+        recorder: RecorderId::new([7; 16]),
+        sequence: 1,
+        time: instant(0),
+        usages: usages.collect(),
+    };
+    store.add_usage(Arc::new(flush)).await?;
     let subjects: Vec<_> = texts().into_iter().map(subject).collect();
     let mut told = BTreeMap::new();
     for namespace in ["notes", "tasks"].map(slug) {
@@ -238,9 +263,30 @@ async fn with_tokens(store: &Arc<dyn Store>, runner: &mut TestRunner) -> Answer<
     Ok(tokens.into_iter().map(with_standing).collect())
 }
 
+/// When a token was last used: two of three were, some of them refused alone.
+fn last_use(token: &Token) -> Option<Timestamp> {
+    let micros = token.create_time.micros();
+    let after = micros.rem_euclid(3) * 1500;
+    (!token.id.as_bytes()[15].is_multiple_of(3)).then(|| Timestamp::from_micros(micros + after).unwrap())
+}
+
+fn usage_at(time: Timestamp) -> Usage {
+    Usage {
+        last_use: Some(Seen {
+            time,
+            outcome: Outcome::Accepted,
+            secret_version: 1,
+            caller: None,
+            address_prefix: None,
+            user_agent: UserAgent::default(),
+        }),
+        ..Usage::default()
+    }
+}
+
 /// What the filter itself says.
 fn wanted(tokens: &[Told], filter: &Filter, order: Order) -> Vec<TokenId> {
-    let is_wanted = |(token, standing): &&Told| filter.matches(token, standing.as_ref());
+    let is_wanted = |(token, standing): &&Told| filter.matches(token, standing.as_ref(), last_use(token));
     let wanted = tokens.iter().filter(is_wanted);
     let mut wanted: Vec<&Token> = wanted.map(|(token, _)| token).collect();
     order.sort(&mut wanted, |token| order.place(token));
@@ -312,7 +358,11 @@ pub(super) async fn counts_are_of_what_the_filter_lets_through(store: Arc<dyn St
 pub(super) async fn what_is_named_by_id_is_found_wherever_it_is(store: Arc<dyn Store>) -> Law {
     let mut runner = TestRunner::deterministic();
     let tokens = with_tokens(&store, &mut runner).await?;
-    for namespace in [None, Some(slug("tasks"))] {
+    for (namespace, unused_since) in [
+        (None, None),
+        (Some(slug("tasks")), None),
+        (None, Some(instant(0))),
+    ] {
         for order in [Order::default(), drawn(&mut runner, &any_order())?] {
             // One of them is nobody's.
             let named = (0..20).map(|n| token(n * 8 + 3).id);
@@ -321,6 +371,7 @@ pub(super) async fn what_is_named_by_id_is_found_wherever_it_is(store: Arc<dyn S
             filter.selector.ids = named.collect();
             filter.selector.states = States::UNREVOKED;
             filter.not_before = [(slug("tasks"), withdrawal(instant(-1_500)))].into();
+            filter.selector.unused_since = unused_since;
             let selection = Selection {
                 filter: filter.clone(),
                 order,

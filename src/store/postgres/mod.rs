@@ -13,6 +13,7 @@ mod rows;
 mod schema;
 mod select;
 mod subjects;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub use options::{NotPostgresUrl, PostgresOptions};
 use refusal::Refusal;
 pub use refusal::Shaky;
 pub use schema::{OpenError, migrate, recover, secrets_under};
+use usage::EVIDENCE;
 
 /// What a lease hangs on: its renewal, the news it has to live up to, and the roll. One task does the first two,
 /// another the third, so nobody waits here. A lease is short, and so are the bounds.
@@ -94,6 +96,7 @@ pub struct PostgresStore {
     writer: Lane,
     misses: Lane,
     lists: Lane,
+    evidence: Lane,
     ground: Arc<Ground>,
     rows: RowKey,
     committed: watch::Sender<Revision>,
@@ -118,6 +121,7 @@ macro_rules! ask {
         .await
     }};
 }
+use ask;
 
 impl PostgresStore {
     /// Opens a database that has been migrated; it is never migrated here. Of its rows those are believed that
@@ -139,6 +143,7 @@ impl PostgresStore {
             writer: lane(WRITER),
             misses: lane(MISSES),
             lists: lane(LISTS),
+            evidence: lane(EVIDENCE),
             ground,
             rows,
             committed,
@@ -346,7 +351,8 @@ impl Store for PostgresStore {
             self.renewals.close(),
             self.writer.close(),
             self.misses.close(),
-            self.lists.close()
+            self.lists.close(),
+            self.evidence.close()
         );
     }
 }

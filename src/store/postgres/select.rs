@@ -8,10 +8,11 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::StoreError;
-use super::super::select::{Count, Path, Selection, Slice, Stretch};
+use super::super::select::{Count, LastUses, Named, Path, Selection, Slice, Stretch};
 use super::fault::Fault;
 use super::read::{self, believed, checked, uuid};
 use super::rows::Statement;
+use super::usage;
 use crate::token::id::{Slug, TokenId};
 use crate::token::order::{End, Place};
 use crate::token::scope::Scope;
@@ -56,7 +57,11 @@ macro_rules! wanted {
             FROM (SELECT 1) AS token_itself
             LEFT JOIN subject ON subject.namespace = token.namespace AND subject.subject = token.subject
         )
-    END) & $3) <> 0)"
+    END) & $3) <> 0)
+    AND ($16::bigint IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) >= $16)
+    AND ($17::bigint IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) < $17)
+    AND ($18::bigint IS NULL
+        OR coalesce((SELECT last_use_time FROM token_usage WHERE token_id = token.id), token.create_time) < $18)"
     };
 }
 
@@ -128,10 +133,10 @@ macro_rules! path {
                 stop!($key, "< ($3, $4)", ">= ($5, $6)", $backwards),
             ],
             page: [
-                page!($key, "> ($16, $17)", "<= ($18, $19)", $key, "$20"),
-                page!($key, "< ($16, $17)", ">= ($18, $19)", $backwards, "$20"),
+                page!($key, "> ($19, $20)", "<= ($21, $22)", $key, "$23"),
+                page!($key, "< ($19, $20)", ">= ($21, $22)", $backwards, "$23"),
             ],
-            count: count!($key, "> ($16, $17)", "<= ($18, $19)"),
+            count: count!($key, "> ($19, $20)", "<= ($21, $22)"),
         }
     };
 }
@@ -176,20 +181,20 @@ pub(super) const BY_NEVER: Statements = Statements {
     page: [
         never!(
             page,
-            "> ($16) AND token.expire_time IS NULL",
-            "<= ($17)",
+            "> ($19) AND token.expire_time IS NULL",
+            "<= ($20)",
             "token.expire_time, token.id",
-            "$18"
+            "$21"
         ),
         never!(
             page,
-            "< ($16) AND token.expire_time IS NULL",
-            ">= ($17)",
+            "< ($19) AND token.expire_time IS NULL",
+            ">= ($20)",
             "token.expire_time DESC, token.id DESC",
-            "$18"
+            "$21"
         ),
     ],
-    count: never!(count, "> ($16) AND token.expire_time IS NULL", "<= ($17)"),
+    count: never!(count, "> ($19) AND token.expire_time IS NULL", "<= ($20)"),
 };
 
 macro_rules! subject {
@@ -216,20 +221,20 @@ pub(super) const BY_SUBJECT: Statements = Statements {
     page: [
         subject!(
             page,
-            "> ($16, $17, $18)",
-            "<= ($19, $20, $21)",
+            "> ($19, $20, $21)",
+            "<= ($22, $23, $24)",
             "token.subject COLLATE \"C\", token.create_time, token.id",
-            "$22"
+            "$25"
         ),
         subject!(
             page,
-            "< ($16, $17, $18)",
-            ">= ($19, $20, $21)",
+            "< ($19, $20, $21)",
+            ">= ($22, $23, $24)",
             "token.subject COLLATE \"C\" DESC, token.create_time DESC, token.id DESC",
-            "$22"
+            "$25"
         ),
     ],
-    count: subject!(count, "> ($16, $17, $18)", "<= ($19, $20, $21)"),
+    count: subject!(count, "> ($19, $20, $21)", "<= ($22, $23, $24)"),
 };
 
 /// Those of every order.
@@ -257,7 +262,8 @@ pub(super) async fn tokens(
     selection: &Selection,
 ) -> Result<Slice, Fault> {
     if !selection.filter.selector.ids.is_empty() {
-        return Ok(selection.slice_of(read::named(connection, key, &selection.filter.selector.ids).await?));
+        let (named, uses) = named(connection, key, selection).await?;
+        return Ok(selection.slice_of(named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
     let end = if selection.is_filtered() {
@@ -281,8 +287,8 @@ pub(super) async fn count(
     selection: &Selection,
 ) -> Result<Count, Fault> {
     if !selection.filter.selector.ids.is_empty() {
-        let named = read::named(connection, key, &selection.filter.selector.ids).await?;
-        return Ok(selection.count_of_ids(&named));
+        let (named, uses) = named(connection, key, selection).await?;
+        return Ok(selection.count_of_ids(&named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
     let end = stop(connection, selection, &stretch).await?;
@@ -296,6 +302,15 @@ pub(super) async fn count(
         tokens: count.unsigned_abs(),
         next: end.or(stretch.then).map(|end| selection.in_order(end)),
     })
+}
+
+async fn named(
+    connection: &mut PgConnection,
+    key: &RowKey,
+    selection: &Selection,
+) -> Result<(Vec<Named>, LastUses), Fault> {
+    let named = read::named(connection, key, &selection.filter.selector.ids).await?;
+    Ok((named, usage::last_uses(connection, &selection.filter).await?))
 }
 
 /// The last place that a read may look at, if there is more in the span.
@@ -365,6 +380,9 @@ fn filtered<'q>(statement: &'static str, selection: &'q Selection) -> Statement<
                 .not_before_of_namespace()
                 .map(|not_before| not_before.time.micros()),
         )
+        .bind(micros(selector.used.from))
+        .bind(micros(selector.used.before))
+        .bind(micros(selector.unused_since))
 }
 
 fn within<'q>(query: Statement<'q>, stretch: &Stretch) -> Statement<'q> {

@@ -8,8 +8,9 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite};
 
 use super::super::StoreError;
-use super::super::select::{Count, Path, Selection, Slice, Stretch};
+use super::super::select::{Count, LastUses, Named, Path, Selection, Slice, Stretch};
 use super::read::{self, checked};
+use super::usage;
 use crate::token::id::{Slug, TokenId};
 use crate::token::order::{End, Place};
 use crate::token::scope::Scope;
@@ -59,7 +60,11 @@ macro_rules! wanted {
             FROM (SELECT 1) AS token_itself
             LEFT JOIN subject ON subject.namespace = token.namespace AND subject.subject = token.subject
         )
-    END) & $3) <> 0)"
+    END) & $3) <> 0)
+    AND ($16 IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) >= $16)
+    AND ($17 IS NULL OR (SELECT last_use_time FROM token_usage WHERE token_id = token.id) < $17)
+    AND ($18 IS NULL
+        OR coalesce((SELECT last_use_time FROM token_usage WHERE token_id = token.id), token.create_time) < $18)"
     };
 }
 
@@ -131,10 +136,10 @@ macro_rules! path {
                 stop!($key, "< ($3, $4)", ">= ($5, $6)", $backwards),
             ],
             page: [
-                page!($key, "> ($16, $17)", "<= ($18, $19)", $key, "$20"),
-                page!($key, "< ($16, $17)", ">= ($18, $19)", $backwards, "$20"),
+                page!($key, "> ($19, $20)", "<= ($21, $22)", $key, "$23"),
+                page!($key, "< ($19, $20)", ">= ($21, $22)", $backwards, "$23"),
             ],
-            count: count!($key, "> ($16, $17)", "<= ($18, $19)"),
+            count: count!($key, "> ($19, $20)", "<= ($21, $22)"),
         }
     };
 }
@@ -176,20 +181,20 @@ pub(super) const BY_NEVER: Statements = Statements {
     page: [
         never!(
             page,
-            "> ($16) AND token.expire_time IS NULL",
-            "<= ($17)",
+            "> ($19) AND token.expire_time IS NULL",
+            "<= ($20)",
             "token.expire_time, token.id",
-            "$18"
+            "$21"
         ),
         never!(
             page,
-            "< ($16) AND token.expire_time IS NULL",
-            ">= ($17)",
+            "< ($19) AND token.expire_time IS NULL",
+            ">= ($20)",
             "token.expire_time DESC, token.id DESC",
-            "$18"
+            "$21"
         ),
     ],
-    count: never!(count, "> ($16) AND token.expire_time IS NULL", "<= ($17)"),
+    count: never!(count, "> ($19) AND token.expire_time IS NULL", "<= ($20)"),
 };
 
 macro_rules! subject {
@@ -216,20 +221,20 @@ pub(super) const BY_SUBJECT: Statements = Statements {
     page: [
         subject!(
             page,
-            "> ($16, $17, $18)",
-            "<= ($19, $20, $21)",
+            "> ($19, $20, $21)",
+            "<= ($22, $23, $24)",
             "token.subject, token.create_time, token.id",
-            "$22"
+            "$25"
         ),
         subject!(
             page,
-            "< ($16, $17, $18)",
-            ">= ($19, $20, $21)",
+            "< ($19, $20, $21)",
+            ">= ($22, $23, $24)",
             "token.subject DESC, token.create_time DESC, token.id DESC",
-            "$22"
+            "$25"
         ),
     ],
-    count: subject!(count, "> ($16, $17, $18)", "<= ($19, $20, $21)"),
+    count: subject!(count, "> ($19, $20, $21)", "<= ($22, $23, $24)"),
 };
 
 /// Those of every order.
@@ -257,7 +262,8 @@ pub(super) async fn tokens(
     selection: &Selection,
 ) -> Result<Slice, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        return Ok(selection.slice_of(read::named(pool, key, &selection.filter.selector.ids).await?));
+        let (named, uses) = named(pool, key, selection).await?;
+        return Ok(selection.slice_of(named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
     let end = if selection.is_filtered() {
@@ -281,8 +287,8 @@ pub(super) async fn count(
     selection: &Selection,
 ) -> Result<Count, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        let named = read::named(pool, key, &selection.filter.selector.ids).await?;
-        return Ok(selection.count_of_ids(&named));
+        let (named, uses) = named(pool, key, selection).await?;
+        return Ok(selection.count_of_ids(&named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
     let end = stop(pool, selection, &stretch).await?;
@@ -296,6 +302,15 @@ pub(super) async fn count(
         tokens: count.unsigned_abs(),
         next: end.or(stretch.then).map(|end| selection.in_order(end)),
     })
+}
+
+async fn named(
+    pool: &SqlitePool,
+    key: &RowKey,
+    selection: &Selection,
+) -> Result<(Vec<Named>, LastUses), StoreError> {
+    let named = read::named(pool, key, &selection.filter.selector.ids).await?;
+    Ok((named, usage::last_uses(pool, &selection.filter).await?))
 }
 
 /// The last place that a read may look at, if there is more in the span.
@@ -361,6 +376,9 @@ fn filtered<'q>(statement: &'static str, selection: &'q Selection) -> Statement<
                 .not_before_of_namespace()
                 .map(|not_before| not_before.time.micros()),
         )
+        .bind(micros(selector.used.from))
+        .bind(micros(selector.used.before))
+        .bind(micros(selector.unused_since))
 }
 
 fn within<'q>(query: Statement<'q>, stretch: &Stretch) -> Statement<'q> {

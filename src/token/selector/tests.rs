@@ -86,7 +86,7 @@ fn each_criterion_narrows_by_itself() {
     };
     assert!(!means(&Selector::default(), &elsewhere));
     let anywhere = Selector::default().anywhere(&Directory::default(), instant(0));
-    assert!(anywhere.matches(&elsewhere, None));
+    assert!(anywhere.matches(&elsewhere, None, None));
 }
 
 #[test]
@@ -181,12 +181,51 @@ fn the_state_that_is_asked_for_is_the_one_it_is_shown_in() {
     };
     for (until, is_meant) in [(4, true), (5, false)] {
         let notes = revoked("notes", until);
-        assert_eq!(active.within(&notes, instant(10)).matches(&it, None), is_meant);
+        assert_eq!(
+            active.within(&notes, instant(10)).matches(&it, None, None),
+            is_meant
+        );
         let mut directory = Directory::default();
         directory.put(notes.clone());
         directory.put(revoked("tasks", 9));
         let anywhere = active.anywhere(&directory, instant(10));
-        assert_eq!(anywhere.matches(&it, None), is_meant);
-        assert!(!anywhere.matches(&it, Some(&suspended)));
+        assert_eq!(anywhere.matches(&it, None, None), is_meant);
+        assert!(!anywhere.matches(&it, Some(&suspended), None));
     }
+}
+
+#[test]
+fn what_was_never_used_is_unused_since_its_issue_and_was_used_at_no_time() {
+    let issued = |micros| Token {
+        create_time: instant(micros),
+        ..token(1)
+    };
+    let meant = |selector: &Selector, last_use: Option<i64>| {
+        let filter = selector.anywhere(&Directory::default(), instant(100));
+        filter.matches(&issued(5), None, last_use.map(instant))
+    };
+    let unused_since = |micros| Selector {
+        unused_since: Some(instant(micros)),
+        ..Selector::default()
+    };
+    assert!(meant(&unused_since(6), None) && !meant(&unused_since(5), None));
+    assert!(meant(&unused_since(9), Some(8)) && !meant(&unused_since(8), Some(8)));
+    let used = |from, before| Selector {
+        used: Period { from, before },
+        ..Selector::default()
+    };
+    let (from, before) = (Some(instant(8)), Some(instant(9)));
+    assert!(meant(&used(from, before), Some(8)));
+    for (selector, last_use) in [
+        (used(from, None), None),
+        (used(None, before), None),
+        (used(None, before), Some(9)),
+        (used(from, None), Some(7)),
+    ] {
+        assert!(!meant(&selector, last_use), "{selector:?}");
+    }
+    assert!(used(from, None).asks_for_use() && used(from, None).needs_use_since().is_none());
+    assert_eq!(used(None, before).needs_use_since(), before);
+    assert_eq!(unused_since(3).needs_use_since(), Some(instant(3)));
+    assert!(!Selector::default().asks_for_use());
 }

@@ -1,5 +1,7 @@
 //! A verdict changes exactly at the instant, and names the gravest reason.
 
+use std::net::IpAddr;
+
 use proptest::option;
 use proptest::prelude::*;
 
@@ -134,7 +136,10 @@ fn a_token_with_networks_is_good_from_there_and_from_nowhere_else() {
     };
     let from = |token: &Token, address: Option<&str>| {
         let need = Need {
-            address: address.map(|address| address.parse().unwrap()),
+            context: Context {
+                address: address.map(|address| address.parse().unwrap()),
+                ..Context::default()
+            },
             ..Need::default()
         };
         refused(&judge(token, &token.secrets[0].digest, &need, instant(1))).cloned()
@@ -155,7 +160,8 @@ proptest! {
         address in option::of(any::<IpAddr>()),
     ) {
         let good = Token { suspension: None, revocation: None, expire_time: None, ..token };
-        let need = Need { address, ..Need::default() };
+        let context = Context { address, ..Context::default() };
+        let need = Need { context, ..Need::default() };
         let Some(kept) = good.secrets.iter().find(|kept| kept.retire_time.is_none()) else { return Ok(()) };
         let verdict = judge(&good, &kept.digest, &need, Timestamp::MIN);
         let allowed = match (&good.networks, address) {

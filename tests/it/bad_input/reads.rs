@@ -38,6 +38,7 @@ pub(crate) fn verify_rows() -> Vec<Row> {
             Call::Verify(v1::VerifyRequest {
                 context: Some(v1::RequestContext {
                     client_address: "192.0.2.7:443".to_owned(),
+                    ..Default::default()
                 }),
                 ..verify("notes", Vec::new())
             }),

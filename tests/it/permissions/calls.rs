@@ -105,6 +105,17 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
             };
             client.tokens.resume(request).await.map(drop)
         }
+        "GetUsage" => {
+            let request = v1::GetUsageRequest { token_id };
+            client.tokens.get_usage(request).await.map(drop)
+        }
+        "EraseUsage" => {
+            let request = v1::EraseUsageRequest {
+                token_id,
+                ..Default::default()
+            };
+            client.tokens.erase_usage(request).await.map(drop)
+        }
         "WatchRevocations" => {
             let request = v1::WatchRevocationsRequest {
                 namespaces: vec![namespace],

@@ -71,6 +71,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("Update", &["issuer", "admin"]),
     ("Suspend", &["issuer", "admin"]),
     ("Resume", &["issuer", "admin"]),
+    ("GetUsage", &["auditor", "admin"]),
+    ("EraseUsage", &["admin"]),
     ("WatchRevocations", &["watcher", "admin"]),
     ("CreateNamespace", &["admin"]),
     ("GetNamespace", &["issuer", "auditor", "admin"]),
@@ -122,7 +124,17 @@ fn method(path: &str) -> &str {
 
 /// Whether the guard stood in the way. What one may not know of is not there.
 fn refused(path: &str, answer: &Result<(), Status>) -> bool {
-    let over_token = ["Get", "Revoke", "Rotate", "Update", "Suspend", "Resume"].contains(&method(path));
+    let over_token = [
+        "Get",
+        "Revoke",
+        "Rotate",
+        "Update",
+        "Suspend",
+        "Resume",
+        "GetUsage",
+        "EraseUsage",
+    ]
+    .contains(&method(path));
     match answer {
         Ok(()) => false,
         Err(status) => match status.code() {

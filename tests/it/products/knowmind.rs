@@ -125,6 +125,20 @@ async fn walk(place: Place) -> Outcome {
         "KM7"
     );
 
+    // KM7, KM8: last used, by the clock of the server and well within the minute that knowmind promises.
+    assert_eq!(
+        scene.client.verdict(&phone_secret).await?,
+        Verdict::Accepted,
+        "KM8"
+    );
+    let used = scene
+        .until(&phone.id, |token| token.last_use_time.is_some())
+        .await?;
+    assert!(
+        used.use_count > 0 && used.secrets[0].last_use_time == used.last_use_time,
+        "KM7, KM8"
+    );
+
     // KM16, KM17: a new secret, all else as it was; the old one goes when the new one has arrived. KM18: and every 90
     // days it is time.
     let (rotated, new) = scene.rotate(&phone.id, at_first_use()).await?;

@@ -108,6 +108,26 @@ async fn walk(place: Place) -> Outcome {
         "KN15, KN16"
     );
 
+    // KN5: and when it was last used. KN16: those that never were show as well.
+    assert_eq!(scene.client.verdict(&secret).await?, Verdict::Accepted, "KN5");
+    let used = scene
+        .until(&token.id, |token| token.last_use_time.is_some())
+        .await?;
+    let listed = scene.list(active("notes")).await?;
+    let shown = listed.iter().find(|listed| listed.id == token.id);
+    assert_eq!(
+        shown.and_then(|shown| shown.last_use_time),
+        used.last_use_time,
+        "KN5"
+    );
+    let unused = v1::TokenFilter {
+        unused_since: used.last_use_time,
+        ..Default::default()
+    };
+    let unused = scene.list(matching("notes", unused)).await?;
+    assert!(unused.iter().any(|unused| unused.id == third.id), "KN16");
+    assert!(unused.iter().all(|unused| unused.id != token.id), "KN16");
+
     // KN12: a hundred a minute, which whoever counts is told with every verdict.
     let judged = scene.client.verify(&secret, &[]).await?.token.unwrap_or_default();
     assert_eq!(judged.rate_limit, Some(per_minute(100)), "KN12");

@@ -191,6 +191,46 @@ async fn walk(place: Place) -> Outcome {
         "TK10: another environment"
     );
 
+    // TK18: what nobody uses is found, looked at and revoked; what is in use is not among it.
+    let (_, busy) = scene
+        .issue(asked("tooken-live", "attic", "attic-busy", &[]))
+        .await?;
+    let (old, _) = scene
+        .issue(asked("tooken-live", "attic", "attic-old", &[]))
+        .await?;
+    assert_eq!(scene.client.verdict(&busy).await?, Verdict::Accepted, "TK18");
+    let used = v1::TokenFilter {
+        name_prefix: "attic-busy".to_owned(),
+        ..Default::default()
+    };
+    let since = loop {
+        let listed = scene.list(matching("tooken-live", used.clone())).await?;
+        if let Some(time) = listed.first().and_then(|token| token.last_use_time) {
+            break time;
+        }
+        tokio::task::yield_now().await;
+    };
+    let mut unused = named("tooken-live", "attic-");
+    if let Some(filter) = &mut unused.filter {
+        filter.unused_since = Some(since);
+    }
+    let request = v1::RevokeMatchingRequest {
+        selector: Some(unused.clone()),
+        validate_only: true,
+        ..Default::default()
+    };
+    let mut events = scene.client.tokens.revoke_matching(request).await?.into_inner();
+    let Some(Matching::Preview(plan)) = events.message().await?.and_then(|message| message.event) else {
+        return Err("no preview".into());
+    };
+    assert_eq!(
+        (plan.count, plan.sample[0].id.as_str()),
+        (1, old.id.as_str()),
+        "TK18"
+    );
+    assert_eq!(scene.carry_out(unused, &plan.plan_token, 1).await?, 1, "TK18");
+    assert_eq!(scene.client.verdict(&busy).await?, Verdict::Accepted, "TK18");
+
     // TK20: many at once; each answers for itself.
     let mut calls = tokio::task::JoinSet::new();
     let mut secrets = Vec::new();

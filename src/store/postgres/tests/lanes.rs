@@ -21,6 +21,7 @@ async fn sessions_are_set_up_as_asked_and_durable_as_the_server_is() -> Tested {
         (&store.writer, "tokenward/writer", "1500ms"),
         (&store.misses, "tokenward/misses", "500ms"),
         (&store.lists, "tokenward/lists", "500ms"),
+        (&store.evidence, "tokenward/evidence", "1500ms"),
     ] {
         let mut connection = lane.pool.acquire().await?;
         for (setting_name, wanted) in [

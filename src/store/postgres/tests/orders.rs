@@ -50,11 +50,14 @@ const KEYS: [(&Statements, &str, &[&str], &[&str]); 5] = [
 
 const ALL_STATES: &str = "15";
 
-/// `$2` to `$15`: nothing, everything, and what would tempt another index.
-const FILTERS: [[&str; 14]; 4] = [
+/// `$2` to `$18`: nothing, everything, and what would tempt another index.
+const FILTERS: [[&str; 17]; 4] = [
     [
         "1800000000000000",
         ALL_STATES,
+        "NULL",
+        "NULL",
+        "NULL",
         "NULL",
         "NULL",
         "NULL",
@@ -83,6 +86,9 @@ const FILTERS: [[&str; 14]; 4] = [
         "'ffffffff-ffff-7fff-bfff-ffffffffffff'",
         "1800000000009000",
         "1800000000006000",
+        "1800000000005000",
+        "1800000000006000",
+        "1800000000009000",
     ],
     [
         "1800000000000000",
@@ -94,6 +100,9 @@ const FILTERS: [[&str; 14]; 4] = [
         "NULL",
         "1800000000005000",
         "1800000000005001",
+        "NULL",
+        "NULL",
+        "NULL",
         "NULL",
         "NULL",
         "NULL",
@@ -115,6 +124,9 @@ const FILTERS: [[&str; 14]; 4] = [
         "NULL",
         "NULL",
         "NULL",
+        "NULL",
+        "NULL",
+        "1800000000009000",
     ],
 ];
 

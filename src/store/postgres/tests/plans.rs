@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, ground, read, roll, rows, schema, select, subjects};
+use super::super::{commit, ground, read, roll, rows, schema, select, subjects, usage};
 use super::*;
 
-const STATEMENTS: [&str; 47] = [
+const STATEMENTS: [&str; 58] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -53,6 +53,17 @@ const STATEMENTS: [&str; 47] = [
     subjects::SUBJECTS,
     subjects::NEWEST_TOKEN,
     subjects::NEWEST_TOKEN_OF_SUBJECT,
+    usage::SEQUENCE,
+    usage::PUT_FLUSH,
+    usage::FORGET_FLUSHES,
+    usage::USAGES,
+    usage::LOCK_USAGES,
+    usage::LAST_USES,
+    usage::INSERT_USAGES,
+    usage::UPDATE_USAGES,
+    usage::SINCE,
+    usage::BEGIN_RECORDING,
+    usage::END_RECORDING,
 ];
 
 /// Whoever retires a pepper reads all there is, once in a long while.
@@ -125,7 +136,7 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
             continue;
         }
         let plan = plan(&mut connection, statement).await?;
-        for table in ["token", "secret", "journal", "answer", "subject"] {
+        for table in ["token", "secret", "journal", "answer", "subject", "token_usage"] {
             for walk in [format!("Seq Scan on {table}\n"), format!("Seq Scan on {table} ")] {
                 assert!(!format!("{plan}\n").contains(&walk), "{statement}: {plan}");
             }

@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
-use super::super::{commit, read, select, snapshot, subjects};
+use super::super::{commit, read, select, snapshot, subjects, usage};
 use super::*;
 
-const STATEMENTS: [&str; 34] = [
+const STATEMENTS: [&str; 43] = [
     commit::PUT_PEPPER,
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
@@ -40,6 +40,15 @@ const STATEMENTS: [&str; 34] = [
     subjects::SUBJECTS,
     subjects::NEWEST_TOKEN,
     subjects::NEWEST_TOKEN_OF_SUBJECT,
+    usage::SEQUENCE,
+    usage::PUT_FLUSH,
+    usage::FORGET_FLUSHES,
+    usage::USAGES,
+    usage::LAST_USES,
+    usage::PUT_USAGES,
+    usage::SINCE,
+    usage::BEGIN_RECORDING,
+    usage::END_RECORDING,
 ];
 
 /// An audit reads all there is, and so does whoever retires a pepper: these may walk.
@@ -76,6 +85,7 @@ fn no_statement_is_left_out() {
         include_str!("../select.rs"),
         include_str!("../snapshot.rs"),
         include_str!("../subjects.rs"),
+        include_str!("../usage.rs"),
     ];
     let count: usize = written
         .iter()
@@ -114,6 +124,7 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
                 "answer",
                 "subject",
                 "subject_record",
+                "token_usage",
             ]
             .iter()
             .any(|table| step.split(' ').take(2).eq(["SCAN", table]));
@@ -201,6 +212,15 @@ async fn each_read_goes_by_its_index() -> Tested {
         (
             subjects::NEWEST_TOKEN,
             "SEARCH token USING COVERING INDEX token_by_create_time (namespace=?)",
+        ),
+        (usage::USAGES, "SEARCH token_usage USING PRIMARY KEY (token_id=?)"),
+        (
+            usage::LAST_USES,
+            "SEARCH token_usage USING PRIMARY KEY (token_id=?)",
+        ),
+        (
+            select::BY_CREATE_TIME.page[0],
+            "SEARCH token_usage USING PRIMARY KEY (token_id=?)",
         ),
         (commit::TRIM, "SEARCH journal USING INTEGER PRIMARY KEY (rowid<?)"),
     ] {

@@ -380,6 +380,7 @@ mod tests {
             SubjectResumed,
             SubjectIssuedRevoked,
             NamespaceIssuedRevoked,
+            SubjectRateLimitSet,
         ];
         let named: Vec<_> = kinds.into_iter().map(kind).collect();
         let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

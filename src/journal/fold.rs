@@ -176,6 +176,7 @@ pub fn standing(
             plan: None,
             suspension: None,
             not_before: None,
+            rate_limit: None,
             create_time: time,
             update_time: time,
         },
@@ -192,6 +193,12 @@ pub fn standing(
                 return Err(Misfit::NotBeforeGoesBack);
             }
             after.not_before = Some(not_before.clone());
+        }
+        SubjectChange::RateLimitSet(FromTo { from, to }) => {
+            if after.rate_limit != *from {
+                return Err(Misfit::NotWhatItWas);
+            }
+            after.rate_limit = *to;
         }
     }
     Ok(after)

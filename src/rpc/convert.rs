@@ -48,7 +48,7 @@ fn networks(networks: Option<&Networks>) -> Vec<String> {
     networks.map(ToString::to_string).collect()
 }
 
-fn rate_limit(limit: RateLimit) -> v1::RateLimit {
+pub(super) fn rate_limit(limit: RateLimit) -> v1::RateLimit {
     v1::RateLimit {
         requests: i32::try_from(limit.requests.get()).unwrap_or(i32::MAX),
         period: Some(duration(limit.period)),
@@ -113,6 +113,7 @@ pub(super) fn subject((namespace, subject): &SubjectName, standing: Option<&Stan
         suspend_reason: reason_of(standing.suspension.as_ref()),
         not_before_time: time_of(standing.not_before.as_ref()),
         not_before_reason: reason_of(standing.not_before.as_ref()),
+        rate_limit: standing.rate_limit.map(rate_limit),
         create_time: Some(timestamp(standing.create_time)),
         update_time: Some(timestamp(standing.update_time)),
         etag: standing.etag(),
@@ -240,6 +241,7 @@ fn kind(kind: Kind) -> v1::EntryKind {
         Kind::TokenFirstUsed => v1::EntryKind::TokenFirstUsed,
         Kind::TokenRetiredSecretUsed => v1::EntryKind::TokenRetiredSecretUsed,
         Kind::SubjectPlanSet => v1::EntryKind::SubjectPlanSet,
+        Kind::SubjectRateLimitSet => v1::EntryKind::SubjectRateLimitSet,
         Kind::SubjectSuspended => v1::EntryKind::SubjectSuspended,
         Kind::SubjectResumed => v1::EntryKind::SubjectResumed,
         Kind::SubjectIssuedRevoked => v1::EntryKind::SubjectIssuedRevoked,

@@ -48,6 +48,9 @@ pub(super) fn decode(fields: &mut Fields, policy: v1::NamespacePolicy) -> Policy
         rate_limit_default: policy
             .rate_limit_default
             .and_then(|limit| rate_limit(fields, &at("rate_limit_default"), limit)),
+        rate_limit_subject_default: policy
+            .rate_limit_subject_default
+            .and_then(|limit| rate_limit(fields, &at("rate_limit_subject_default"), limit)),
     }
 }
 
@@ -217,10 +220,8 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
         overlap_max: policy.overlap_max.map(duration),
         retired_use: retired_use.into(),
         retired_tolerance: tolerance.map(duration),
-        rate_limit_default: policy.rate_limit_default.map(|limit| v1::RateLimit {
-            requests: signed(limit.requests),
-            period: Some(duration(limit.period)),
-        }),
+        rate_limit_default: policy.rate_limit_default.map(convert::rate_limit),
+        rate_limit_subject_default: policy.rate_limit_subject_default.map(convert::rate_limit),
     }
 }
 

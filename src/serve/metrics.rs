@@ -2,6 +2,7 @@
 //! looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
 mod load;
+mod rate_limits;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -28,6 +29,7 @@ use super::BindError;
 use super::entrance::Entrance;
 use crate::verify::{Following, NotJudging, Stop, Verifier};
 use load::Load;
+use rate_limits::RateLimits;
 
 /// Connections served at once; a further one waits for one of them to end.
 const CONNECTIONS_MAX: usize = 16;
@@ -80,6 +82,7 @@ pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>) -> Regi
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
     registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
+    registry.register_collector(Box::new(RateLimits(Arc::clone(&verifier))));
     registry.register_collector(Box::new(Load { verifier, entrance }));
     registry
 }

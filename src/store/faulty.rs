@@ -1,5 +1,7 @@
 //! A store that fails, stalls or misreads as told: faults are values, given before the calls they meet.
 
+mod budgets;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,6 +63,8 @@ pub(crate) enum Call {
     Renew,
     Members,
     Remove,
+    Share,
+    SweepBudgets,
 }
 
 #[derive(Clone, Debug)]

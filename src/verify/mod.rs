@@ -4,7 +4,10 @@ mod again;
 mod budget;
 mod cache;
 mod error;
+mod facts;
 mod follower;
+mod limits;
+mod load;
 mod misses;
 #[cfg(test)]
 mod samples;
@@ -37,8 +40,11 @@ use crate::token::verdict::{Need, Refusal, Verdict, judge};
 pub use budget::MISSES;
 pub use cache::Cache;
 pub use error::{NotJudging, NotYetApplied, VerifyError};
+use facts::Facts;
 use follower::Follower;
 pub use follower::{Following, Stop};
+pub use limits::{BUDGETS_MAX, Holder, Rate};
+use limits::{Limits, Sharing};
 use misses::{Digests, Found, Misses, older};
 use trials::Trials;
 use uses::Uses;
@@ -50,6 +56,7 @@ pub struct Verifier {
     known: Arc<Known>,
     misses: Misses,
     trials: Trials,
+    limits: Arc<Limits>,
     following: watch::Receiver<Following>,
     lease: Arc<Lease>,
     epoch: Epoch,
@@ -93,6 +100,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// The token, once one was found.
     pub token: Option<Arc<Token>>,
+    /// How it stands with its rate limit, if it has one and is good for all else.
+    pub rate: Option<Rate>,
     /// Every change up to this revision was taken into account.
     pub revision: Revision,
 }
@@ -104,6 +113,8 @@ pub struct VerifierTasks {
     pub follower: JoinHandle<()>,
     /// It runs until the verifier is dropped.
     pub misses: JoinHandle<()>,
+    /// It runs until it is told to end, and shares what is left to share.
+    pub sharing: JoinHandle<()>,
     /// Uses of secrets that are to be written, by whoever can.
     pub uses: mpsc::Receiver<Used>,
 }
@@ -142,8 +153,12 @@ impl Verifier {
         let (misses, look_up) =
             Misses::new(Arc::clone(&store), Arc::clone(&known), misses, Arc::clone(&clock));
         let (uses, handed) = Uses::new();
+        let limits = Arc::new(Limits::new(store.roll().is_some()));
+        let sharing = (Arc::clone(&limits), Arc::clone(&store), Arc::clone(&clock));
+        let sharing = Sharing::new(sharing, seat.reporter());
         let tasks = VerifierTasks {
-            follower: tokio::spawn(follower.run(seat, end)),
+            follower: tokio::spawn(follower.run(seat, end.clone())),
+            sharing: tokio::spawn(sharing.run(end)),
             misses: tokio::spawn(look_up),
             uses: handed,
         };
@@ -153,6 +168,7 @@ impl Verifier {
                 known,
                 misses,
                 trials: Trials::start(),
+                limits,
                 following,
                 lease,
                 epoch: head.epoch,
@@ -216,11 +232,7 @@ impl Verifier {
         caller: &(dyn fmt::Display + Sync),
         applied: Revision,
     ) -> Result<Judged, VerifyError> {
-        let refused = |refusal| Judged {
-            verdict: Verdict::Refused(refusal),
-            token: None,
-            revision: applied,
-        };
+        let refused = |refusal| Judged::refused(refusal, applied);
         let namespace = match self.parse(&secret, need) {
             Ok(namespace) => namespace,
             Err(refusal) => return Ok(refused(refusal)),
@@ -272,17 +284,13 @@ impl Verifier {
         let namespace = directory.get(&namespace.slug).cloned().unwrap_or(namespace);
         Ok(match token {
             Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
-            None => Judged {
-                verdict: Verdict::Refused(Refusal::Unknown),
-                token: None,
-                revision: fence,
-            },
+            None => Judged::refused(Refusal::Unknown, fence),
         })
     }
 
     /// The token that is known to have this digest. While there are two peppers, one that only had it before may have
     /// been redigested, here or by a server that is ahead: it is found by the other digest.
-    fn cached(&self, digest: &Digest) -> Option<Arc<Token>> {
+    fn cached(&self, digest: &Digest) -> Option<Facts> {
         let token = self.known.cache.get(digest)?;
         let may_judge = self.peppers.other().is_none() || token.secret_with(digest).is_some();
         may_judge.then_some(token)
@@ -291,23 +299,25 @@ impl Verifier {
     /// The verdict on a secret that is kept as `digest`, and would be as `current` if it were issued now.
     fn judged(
         &self,
-        token: Arc<Token>,
+        facts: Facts,
         (namespace, digest): (&Namespace, &Digest),
         current: Digest,
         need: &Need,
         revision: Revision,
     ) -> Judged {
         // What a text may do depends on the namespace that its prefix names.
-        if token.namespace != namespace.slug {
-            return Judged {
-                verdict: Verdict::Refused(Refusal::Unknown),
-                token: None,
-                revision,
-            };
+        if facts.namespace != namespace.slug {
+            return Judged::refused(Refusal::Unknown, revision);
         }
-        let token = under::namespace(namespace, token);
+        let token = under::namespace(namespace, Arc::clone(&facts.token));
         let now = self.clock.now();
         let verdict = judge(&token, digest, need, now);
+        let (verdict, rate) = match need.cost {
+            Some(cost) => self
+                .limits
+                .apply(verdict, &facts, namespace, cost, self.clock.uptime()),
+            None => (verdict, None),
+        };
         self.uses.note((&token, namespace), digest, &verdict, now);
         if matches!(verdict, Verdict::Accepted { .. })
             && let Some(kept) = token.secret_with(digest)
@@ -324,6 +334,7 @@ impl Verifier {
         Judged {
             verdict,
             token: Some(token),
+            rate,
             revision,
         }
     }
@@ -364,24 +375,20 @@ impl Verifier {
         self.known.directory()
     }
 
-    /// How long it may judge without hearing from the store; `None`: without end.
-    pub fn lease_remaining(&self) -> Option<Duration> {
-        self.lease.remaining()
-    }
-
-    /// Queries for what the cache did not hold, ever.
-    pub fn queries(&self) -> u64 {
-        self.misses.queries()
-    }
-
-    /// Look-ups that were refused because of a limit, ever.
-    pub fn look_ups_refused(&self) -> u64 {
-        self.misses.refused()
-    }
-
     /// How far this verifier has come; it says so when it stops.
     pub fn following(&self) -> watch::Receiver<Following> {
         self.following.clone()
+    }
+}
+
+impl Judged {
+    fn refused(refusal: Refusal, revision: Revision) -> Judged {
+        Judged {
+            verdict: Verdict::Refused(refusal),
+            token: None,
+            rate: None,
+            revision,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The shared store: one Postgres database, any number of processes on it.
 
+mod budgets;
 mod commit;
 mod fault;
 mod ground;
@@ -118,6 +119,7 @@ macro_rules! ask {
         .await
     }};
 }
+use ask;
 
 impl PostgresStore {
     /// Opens a database that has been migrated; it is never migrated here. Of its rows those are believed that

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::token::State;
 use crate::token::samples::{
-    any_instant, any_text, any_token, any_withdrawal, instant, plan, standing, token, withdrawal,
+    any_instant, any_rate_limit, any_text, any_token, any_withdrawal, instant, plan, standing, token,
+    withdrawal,
 };
 
 /// Anything that can be said of `ann`.
@@ -15,11 +16,13 @@ fn any_standing() -> impl Strategy<Value = Standing> {
         option::of(any_text(1, 63)),
         option::of(any_withdrawal()),
         option::of(any_withdrawal()),
+        option::of(any_rate_limit()),
     );
-    said.prop_map(|(plan, suspension, not_before)| Standing {
+    said.prop_map(|(plan, suspension, not_before, rate_limit)| Standing {
         plan,
         suspension,
         not_before,
+        rate_limit,
         ..standing("ann")
     })
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{Entropy, ManualEntropy, random};
+use crate::token::Token;
 use crate::token::samples::{instant, kept, slug, subject, token};
 
 fn cache(tokens: usize) -> Cache {
@@ -21,11 +22,12 @@ fn digest(number: u64, version: u32) -> Digest {
 }
 
 /// The token of this number as it was after the entry of this revision.
-fn as_of(number: u64, revision: u64) -> Arc<Token> {
-    Arc::new(Token {
+fn as_of(number: u64, revision: u64) -> Facts {
+    let token = Token {
         create_time: instant(i64::try_from(revision).unwrap()),
         ..token(number)
-    })
+    };
+    Facts::of(&token, None)
 }
 
 fn revision_of(token: &Token) -> u64 {

@@ -6,6 +6,7 @@ mod cache;
 mod error;
 mod facts;
 mod follower;
+mod judged;
 mod limits;
 mod load;
 mod misses;
@@ -43,6 +44,7 @@ pub use error::{NotJudging, NotYetApplied, VerifyError};
 use facts::Facts;
 use follower::Follower;
 pub use follower::{Following, Stop};
+pub use judged::Judged;
 pub use limits::{BUDGETS_MAX, Holder, Rate};
 use limits::{Limits, Sharing};
 use misses::{Digests, Found, Misses, older};
@@ -92,18 +94,6 @@ pub enum Consistency {
     AtLeast(Cursor),
     /// Every change that was committed before the call is taken into account: the store is asked.
     Strong,
-}
-
-/// A verdict, and what it rests on.
-#[derive(Debug)]
-pub struct Judged {
-    pub verdict: Verdict,
-    /// The token, once one was found.
-    pub token: Option<Arc<Token>>,
-    /// How it stands with its rate limit, if it has one and is good for all else.
-    pub rate: Option<Rate>,
-    /// Every change up to this revision was taken into account.
-    pub revision: Revision,
 }
 
 /// The tasks behind a verifier, and what it leaves to others.
@@ -378,17 +368,6 @@ impl Verifier {
     /// How far this verifier has come; it says so when it stops.
     pub fn following(&self) -> watch::Receiver<Following> {
         self.following.clone()
-    }
-}
-
-impl Judged {
-    fn refused(refusal: Refusal, revision: Revision) -> Judged {
-        Judged {
-            verdict: Verdict::Refused(refusal),
-            token: None,
-            rate: None,
-            revision,
-        }
     }
 }
 

@@ -149,3 +149,16 @@ fn the_microsecond_counts() {
     assert_eq!(above.issue_time(instant(2)), instant(6));
     assert_eq!(above.issue_time(instant(7)), instant(7));
 }
+
+proptest! {
+    #[test]
+    fn a_rate_limit_that_is_so_already_is_not_set(
+        standing in option::of(any_standing()),
+        to in option::of(any_rate_limit()),
+    ) {
+        let from = standing.as_ref().and_then(|standing| standing.rate_limit);
+        let set = set_rate_limit(standing.as_ref(), to);
+        let wanted = (from != to).then_some(SubjectChange::RateLimitSet(FromTo { from, to }));
+        prop_assert_eq!(set, wanted);
+    }
+}

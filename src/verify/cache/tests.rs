@@ -1,7 +1,7 @@
 //! A token in the cache is never older than its last change that was applied.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
@@ -252,10 +252,11 @@ fn on_many_threads_nothing_older_than_what_was_applied_is_found() {
 fn a_change_to_a_subject_makes_misses_of_its_tokens_until_they_are_read_anew() {
     let cache = cache(100);
     let of = |number: u64, name: &str| {
-        Arc::new(Token {
+        let token = Token {
             subject: subject(name),
             ..token(number)
-        })
+        };
+        Facts::of(&token, None)
     };
     let names = ["ann", "ann", "bob"];
     let fill = |fence| {

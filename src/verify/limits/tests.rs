@@ -18,7 +18,7 @@ use crate::store::roll::MemberId;
 use crate::store::samples::EPOCH;
 use crate::token::Token;
 use crate::token::policy::Policy;
-use crate::token::samples::{instant, namespace, rate_limit, slug, standing, subject, token};
+use crate::token::samples::{instant, namespace, rate_limit, standing, subject, token};
 use crate::token::standing::Standing;
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -400,7 +400,7 @@ proptest! {
                 accepted.push((now, cost, server));
             }
         }
-        let interval = super::allowance(limit).interval().as_nanos();
+        let interval = allowance(limit).interval().as_nanos();
         // A step is at most 400 ms, so an exchange comes no later than that after its time.
         let exchange = SHARE_INTERVAL + 400 * MILLI;
         let overshoot = overshoot(&accepted, 2 * exchange);
@@ -422,7 +422,7 @@ fn overshoot(accepted: &[(Duration, u32, usize)], within: Duration) -> u128 {
     for (i, (from, _, server)) in accepted.iter().enumerate() {
         let window = accepted[i..].iter().take_while(|(at, ..)| *at <= *from + within);
         let own = window.filter(|(_, _, other)| other == server);
-        let sum = own.map(|(_, cost, _)| u128::from(*cost)).sum();
+        let sum: u128 = own.map(|(_, cost, _)| u128::from(*cost)).sum();
         most[*server] = sum.max(most[*server]);
     }
     most.iter().sum::<u128>() - most.iter().max().unwrap_or(&0)

@@ -82,8 +82,9 @@ pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>) -> Regi
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
     registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
-    registry.register_collector(Box::new(RateLimits(Arc::clone(&verifier))));
+    let rate_limits = RateLimits(Arc::clone(&verifier));
     registry.register_collector(Box::new(Load { verifier, entrance }));
+    registry.register_collector(Box::new(rate_limits));
     registry
 }
 

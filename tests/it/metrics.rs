@@ -129,6 +129,9 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             "tokenward_calls_cancelled_total 0",
             "tokenward_look_up_queries_total 1",
             "tokenward_look_ups_refused_total 0",
+            "tokenward_rate_limited_total{holder=\"token\"} 0",
+            "tokenward_rate_limited_total{holder=\"subject\"} 0",
+            "tokenward_rate_limit_budgets 0",
         ]
     );
     for name in [
@@ -138,6 +141,8 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
         "applied_revision",
         "connections",
         "calls",
+        "rate_limited",
+        "rate_limit_budgets",
     ] {
         assert!(body.contains(&format!("# HELP tokenward_{name} ")), "{body}");
     }

@@ -32,7 +32,6 @@ use crate::journal::cursor::{Cursor, Epoch};
 use crate::limit::Allowance;
 use crate::membership::{Lease, Seat};
 use crate::store::{Store, StoreError};
-use crate::token::Token;
 use crate::token::change::{Redigest, Used};
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};

@@ -129,7 +129,7 @@ impl Sharing {
                 },
             };
             match budgets.share(&pending.report).await {
-                Ok(shared) => self.heard(&pending, &shared),
+                Ok(answered) => self.heard(&pending, &answered),
                 Err(error) => {
                     self.pending = Some(pending);
                     return Err(error);
@@ -164,15 +164,15 @@ impl Sharing {
         })
     }
 
-    fn heard(&self, pending: &Pending, shared: &[Option<Shared>]) {
+    fn heard(&self, pending: &Pending, answered: &[Option<Shared>]) {
         let (clock, now) = (self.clock.now(), self.clock.uptime());
-        for ((key, limit), shared) in pending.named.iter().zip(shared) {
+        for ((key, limit), taken) in pending.named.iter().zip(answered) {
             let mut shard = self.limits.shard(super::index(key));
             // Under another limit it counts from what it was when that changed.
             if let Some(account) = shard.accounts.get_mut(key)
                 && account.limit == *limit
             {
-                account.heard(*shared, clock, now);
+                account.heard(*taken, clock, now);
             }
         }
         let count = pending.named.len() as u64;

@@ -112,7 +112,7 @@ async fn walk(place: Place) -> Outcome {
     let judged = scene.client.verify(&secret, &[]).await?;
     let told = judged.rate_limit.unwrap_or_default();
     assert_eq!(told.limit, Some(per_minute(100)), "KN12");
-    let limited = scene.too_many(&third_secret).await?;
+    let limited = scene.too_many(&second_secret).await?;
     assert_eq!(limited.limit, Some(per_minute(100)), "KN12");
 
     // KN13: its tokens can call nothing, not even about themselves.

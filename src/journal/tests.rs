@@ -57,6 +57,7 @@ fn the_published_bytes_and_link_of_an_entry() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a form and a sample of each kind")]
 fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>> {
     let published = [
         (Kind::NamespaceCreated, "{\"namespace_created\":{\"slug\":"),

@@ -132,7 +132,7 @@ proptest! {
             let mut sum = 0;
             for (until, count) in &taken[i..] {
                 sum += count;
-                let nanos = (*until - *from).as_nanos() * u128::from(allowance.rate.get());
+                let nanos = until.saturating_sub(*from).as_nanos() * u128::from(allowance.rate.get());
                 let came_back = nanos / allowance.period.as_nanos();
                 prop_assert!(sum <= u128::from(allowance.burst.get()) + came_back);
             }

@@ -229,14 +229,14 @@ impl Verifier {
         let may_cache = consistency != Consistency::Strong;
         let current = self.peppers.digest(&secret);
         if may_cache && let Some(token) = self.cached(&current) {
-            return Ok(self.judged(token, (&namespace, &current), current, need, applied));
+            return Ok(self.judged(&token, (&namespace, &current), current, need, applied));
         }
         let other = self.peppers.other().map(|pepper| pepper.digest(&secret));
         if may_cache
             && let Some(other) = other
             && let Some(token) = self.cached(&other)
         {
-            return Ok(self.judged(token, (&namespace, &other), current, need, applied));
+            return Ok(self.judged(&token, (&namespace, &other), current, need, applied));
         }
         if !namespace.format.tag_holds(&secret, &self.peppers) {
             return Ok(refused(Refusal::Unknown));
@@ -247,7 +247,7 @@ impl Verifier {
             && let Some(token) = self.known.cache.get(&tried)
             && token.secret_with(&tried).is_some()
         {
-            return Ok(self.judged(token, (&namespace, &tried), current, need, applied));
+            return Ok(self.judged(&token, (&namespace, &tried), current, need, applied));
         }
         let may_be_imported = tried.is_none() && !namespace.format.is_tagged();
         let digests = Digests {
@@ -272,7 +272,7 @@ impl Verifier {
         };
         let namespace = directory.get(&namespace.slug).cloned().unwrap_or(namespace);
         Ok(match token {
-            Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
+            Some(token) => self.judged(&token, (&namespace, &digest), current, need, fence),
             None => Judged::refused(Refusal::Unknown, fence),
         })
     }
@@ -288,7 +288,7 @@ impl Verifier {
     /// The verdict on a secret that is kept as `digest`, and would be as `current` if it were issued now.
     fn judged(
         &self,
-        facts: Facts,
+        facts: &Facts,
         (namespace, digest): (&Namespace, &Digest),
         current: Digest,
         need: &Need,
@@ -304,7 +304,7 @@ impl Verifier {
         let (verdict, rate) = match need.cost {
             Some(cost) => self
                 .limits
-                .apply(verdict, &facts, namespace, cost, self.clock.uptime()),
+                .apply(verdict, facts, namespace, cost, self.clock.uptime()),
             None => (verdict, None),
         };
         self.uses.note((&token, namespace), digest, &verdict, now);

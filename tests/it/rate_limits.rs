@@ -1,6 +1,6 @@
 //! Rate limits as clients meet them: exact at one server, and shared by several.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokenward::proto::v1::{self, Propagation, RateLimitHolder, Verdict};
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ use crate::shared::Fleet;
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// So long a test waits for what must come.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 const HOUR: i64 = 3600;
 
 fn limit(requests: i32, seconds: i64) -> v1::RateLimit {
@@ -58,11 +58,11 @@ async fn remaining(client: &mut Client, secret: &str) -> Fallible<i32> {
 }
 
 async fn until_remaining(client: &mut Client, secret: &str, wanted: i32) -> Outcome {
-    let started = Instant::now();
-    while remaining(client, secret).await? != wanted {
-        assert!(started.elapsed() < BOUND, "it never is {wanted}");
-    }
-    Ok(())
+    let waited = tokio::time::timeout(BOUND, async {
+        while remaining(client, secret).await? != wanted {}
+        Ok(())
+    });
+    waited.await.map_err(|_| format!("{wanted} never remain"))?
 }
 
 async fn set_rate_limit(
@@ -98,7 +98,7 @@ async fn a_hundred_a_minute_are_a_hundred_and_then_it_says_how_long_to_wait() ->
     let mut accepted = 0;
     let (refusal, reset) = loop {
         let judged = verify(&mut client, &secret, None).await?;
-        let told = judged.rate_limit.clone().ok_or("no limit is told")?;
+        let told = judged.rate_limit.ok_or("no limit is told")?;
         assert_eq!(told.limit, Some(limit(100, 60)));
         assert_eq!(told.holder(), RateLimitHolder::Token);
         assert_eq!(
@@ -121,7 +121,7 @@ async fn a_hundred_a_minute_are_a_hundred_and_then_it_says_how_long_to_wait() ->
     let told = refusal.rate_limit.ok_or("no limit is told")?;
     assert_eq!(told.remaining, 0);
     let wait = span(told.retry_after)?;
-    assert_eq!(reset + interval, Duration::from_secs(60) + wait);
+    assert_eq!(reset + interval, Duration::from_mins(1) + wait);
     assert!(!wait.is_zero() && wait <= interval);
     // The token is known to be good, and what it is.
     assert_eq!(refusal.token.ok_or("no token")?.subject, "ada");

@@ -104,11 +104,10 @@ impl Sharing {
             };
             match self.round(round).await {
                 Ok(()) if std::mem::take(&mut failing) => tracing::info!("rate limits are shared again"),
-                Ok(()) => {}
                 Err(error) if !std::mem::replace(&mut failing, true) => {
                     tracing::warn!(%error, cause = error.cause(), "rate limits are not shared; trying again");
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
     }

@@ -58,11 +58,11 @@ async fn remaining(client: &mut Client, secret: &str) -> Fallible<i32> {
 }
 
 async fn until_remaining(client: &mut Client, secret: &str, wanted: i32) -> Outcome {
-    let waited = tokio::time::timeout(BOUND, async {
+    let told = tokio::time::timeout(BOUND, async {
         while remaining(client, secret).await? != wanted {}
         Ok(())
     });
-    waited.await.map_err(|_| format!("{wanted} never remain"))?
+    told.await.map_err(|_| format!("{wanted} never remain"))?
 }
 
 async fn set_rate_limit(

@@ -46,4 +46,4 @@ redacted_debug!(IssueRequest { namespace, name, subject, scopes, labels, expirat
 redacted_debug!(IssueResponse { token, cursor }, not secret);
 redacted_debug!(RotateRequest { token_id, overlap_mode }, not request_id);
 redacted_debug!(RotateResponse { token, cursor }, not secret);
-redacted_debug!(VerifyRequest { namespace, required_scopes, context }, not secret);
+redacted_debug!(VerifyRequest { namespace, required_scopes, context, cost }, not secret);

@@ -1,7 +1,7 @@
 //! Parse, digest and cache hit, without a socket.
 
 use std::hint::black_box;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use criterion::Criterion;
@@ -14,10 +14,11 @@ use tokenward::store::memory::MemoryStore;
 use tokenward::token::caller::Caller;
 use tokenward::token::format::{Body, Format, Prefix};
 use tokenward::token::id::Slug;
-use tokenward::token::policy::Policy;
+use tokenward::token::policy::{Policy, RateLimit};
 use tokenward::token::scope::{Labels, Scope, Scopes};
 use tokenward::token::secret::{PepperId, Peppers, Secret};
 use tokenward::token::text::{Actor, Name, Subject};
+use tokenward::token::time::Span;
 use tokenward::token::verdict::{Need, Verdict};
 use tokenward::verify::{Bounds, Cache, Consistency, MISSES, Verifier};
 use tokio::runtime::Runtime;
@@ -28,15 +29,42 @@ use tokio_util::sync::CancellationToken;
 const TOKENS: usize = 10_000;
 
 pub(crate) fn bench(criterion: &mut Criterion) {
+    let without = Policy::default();
+    // So many that no call is refused.
+    let many = RateLimit {
+        requests: NonZeroU32::MAX,
+        period: Span::seconds(1),
+    };
+    let of_token = Policy {
+        rate_limit_default: Some(many),
+        ..Policy::default()
+    };
+    let of_both = Policy {
+        rate_limit_subject_default: Some(many),
+        ..of_token.clone()
+    };
+    hits(criterion, "verify/in process, cache hit", without);
+    hits(criterion, "verify/in process, cache hit, a rate limit", of_token);
+    hits(
+        criterion,
+        "verify/in process, cache hit, two rate limits",
+        of_both,
+    );
+}
+
+fn hits(criterion: &mut Criterion, name: &str, policy: Policy) {
     let runtime = Runtime::new().expect("a runtime");
-    let (verifier, secrets) = runtime.block_on(prepare());
-    let need = Need::default();
+    let (verifier, secrets) = runtime.block_on(prepare(policy));
+    let need = Need {
+        cost: Some(1),
+        ..Need::default()
+    };
     let mut next = secrets.iter().cycle();
     // A hit is ready at once; one poll on this thread is all it takes.
     let local = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    criterion.bench_function("verify/in process, cache hit", |bencher| {
+    criterion.bench_function(name, |bencher| {
         bencher.iter(|| {
             let secret = Secret::new(next.next().expect("it goes round").clone());
             let judged = local
@@ -47,7 +75,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     });
 }
 
-async fn prepare() -> (Verifier, Vec<String>) {
+async fn prepare(policy: Policy) -> (Verifier, Vec<String>) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Epoch::new([1; 16])));
     let pepper = Arc::new(Peppers::of_one(PepperId(1), &[7; 32]));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -83,7 +111,7 @@ async fn prepare() -> (Verifier, Vec<String>) {
     };
     let name = || Name::try_from(String::new()).expect("a name");
     authority
-        .create_namespace(&ask, slug.clone(), name(), format, Policy::default())
+        .create_namespace(&ask, slug.clone(), name(), format, policy)
         .await
         .expect("it is created");
     let cache = Cache::new(NonZeroUsize::new(TOKENS * 2).expect("not zero"));

@@ -4,6 +4,7 @@ use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step};
 use crate::journal::{Change, Draft, Entry, Origin, Record};
 use crate::token::Withdrawal;
 use crate::token::id::Slug;
+use crate::token::policy::RateLimit;
 use crate::token::standing::{self, Standing, SubjectChange};
 use crate::token::text::{Plan, Reason, Subject};
 
@@ -85,6 +86,28 @@ impl Authority {
         let decide = |_: &Origin, before: Option<&Standing>| Ok(standing::resume(before));
         let step = self.once(ask, self.change_subject(ask, &name, decide)).await?;
         let same = |change: &SubjectChange| *change == SubjectChange::Resumed;
+        self.answered_of_subject(step, &name, same).await
+    }
+
+    /// Gives a subject another rate limit, or none of its own. `etag`, if given, must be that of the subject now.
+    pub async fn set_rate_limit(
+        &self,
+        ask: &Ask,
+        name: SubjectName,
+        etag: Option<String>,
+        rate_limit: Option<RateLimit>,
+    ) -> Result<Changed<Option<Standing>>, AuthorityError> {
+        let decide = |_: &Origin, before: Option<&Standing>| match &etag {
+            Some(sent) if before.map(Standing::etag).as_ref() != Some(sent) => {
+                Err(AuthorityError::EtagMismatch)
+            }
+            _ => Ok(standing::set_rate_limit(before, rate_limit)),
+        };
+        let step = self.once(ask, self.change_subject(ask, &name, decide)).await?;
+        let same = |change: &SubjectChange| match change {
+            SubjectChange::RateLimitSet(set) => set.to == rate_limit,
+            _ => false,
+        };
         self.answered_of_subject(step, &name, same).await
     }
 

@@ -5,6 +5,7 @@ use crate::store::select::Selection;
 use crate::store::usage::FLUSH_MAX;
 use crate::token::caller::Caller;
 use crate::token::id::{Slug, TokenId};
+use crate::token::namespace::Directory;
 use crate::token::order::Order;
 use crate::token::permission::Right;
 use crate::token::selector::{Filter, Selector};
@@ -49,7 +50,8 @@ impl Authority {
         let mut selection = Selection {
             filter: Filter {
                 namespace: Some(namespace),
-                ..selector.anywhere(self.clock.now())
+                // Whatever state they are in.
+                ..selector.anywhere(&Directory::default(), self.clock.now())
             },
             order: Order::default(),
             after: None,

@@ -56,6 +56,9 @@ pub(super) struct PolicyArgs {
     /// How often a token may be used that has no limit of its own, such as 100/1m
     #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
     rate_limit_default: Option<v1::RateLimit>,
+    /// How often the tokens of a subject may be used, all together, that has no limit of its own, such as 1000/1m
+    #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
+    rate_limit_subject_default: Option<v1::RateLimit>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -95,6 +98,7 @@ pub(super) enum Rule {
     RetiredUse,
     RetiredTolerance,
     RateLimitDefault,
+    RateLimitSubjectDefault,
 }
 
 impl Rule {
@@ -126,6 +130,10 @@ impl PolicyArgs {
             (self.retired_use.is_some(), Rule::RetiredUse),
             (self.retired_tolerance.is_some(), Rule::RetiredTolerance),
             (self.rate_limit_default.is_some(), Rule::RateLimitDefault),
+            (
+                self.rate_limit_subject_default.is_some(),
+                Rule::RateLimitSubjectDefault,
+            ),
         ];
         given
             .into_iter()
@@ -162,6 +170,7 @@ impl From<PolicyArgs> for v1::NamespacePolicy {
             retired_use: retired_use.unwrap_or_default().into(),
             retired_tolerance: span(args.retired_tolerance),
             rate_limit_default: args.rate_limit_default,
+            rate_limit_subject_default: args.rate_limit_subject_default,
         }
     }
 }
@@ -205,6 +214,8 @@ pub(super) struct Policy {
     pub retired_tolerance: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_default: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_subject_default: Option<String>,
 }
 
 impl From<v1::NamespacePolicy> for Policy {
@@ -236,6 +247,7 @@ impl From<v1::NamespacePolicy> for Policy {
             overlap_max: policy.overlap_max.map(span),
             retired_tolerance: policy.retired_tolerance.map(span),
             rate_limit_default: policy.rate_limit_default.map(view::rate_limit),
+            rate_limit_subject_default: policy.rate_limit_subject_default.map(view::rate_limit),
         }
     }
 }
@@ -264,6 +276,10 @@ impl Policy {
             ("retired use", self.retired_use.replace("ignore", "")),
             ("retired tolerance", told(&self.retired_tolerance)),
             ("rate limit default", told(&self.rate_limit_default)),
+            (
+                "rate limit subject default",
+                told(&self.rate_limit_subject_default),
+            ),
         ];
         let own = [("self management", self.self_management.to_owned())];
         own.into_iter()

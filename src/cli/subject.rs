@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::failure::{Failure, Outcome};
 use super::output::{self, doubtful, text};
-use super::{Caller, PAGE_SIZE, confirm, repeatable, request_id, view};
+use super::{Caller, PAGE_SIZE, confirm, repeatable, request_id, spelling, view};
 use crate::proto::v1;
 use crate::proto::v1::revoke_issued_request::Target;
 use crate::proto::v1::subject_service_client::SubjectServiceClient;
@@ -32,6 +32,14 @@ pub(super) enum SubjectCommand {
         /// Makes a retry safe: a UUID, version 4 or 7
         #[arg(long, value_name = "UUID")]
         request_id: Option<String>,
+    },
+    /// Set how often the tokens of a subject may be used, all together, or that it has no limit of its own
+    SetRateLimit {
+        #[command(flatten)]
+        name: Name,
+        /// Such as 1000/1m; without it, as its namespace says
+        #[arg(value_name = "N/DURATION", value_parser = spelling::rate_limit)]
+        rate_limit: Option<v1::RateLimit>,
     },
     /// Have no token of a subject accepted, until it is resumed
     Suspend {
@@ -129,6 +137,17 @@ pub(super) async fn run(command: SubjectCommand, caller: &Caller) -> Outcome {
             let answer = client(caller).await?.update_subject(request).await;
             let answer = answer.map_err(|status| repeatable(status, &request_id))?;
             show(answer.into_inner().subject, None, caller)
+        }
+        SubjectCommand::SetRateLimit { name, rate_limit } => {
+            let request = v1::SetRateLimitRequest {
+                namespace: name.namespace,
+                subject: name.subject,
+                rate_limit,
+                ..Default::default()
+            };
+            let answer = client(caller).await?.set_rate_limit(request).await?.into_inner();
+            let propagation = answer.propagation();
+            show(answer.subject, Some(propagation), caller)
         }
         SubjectCommand::Suspend {
             name,
@@ -301,6 +320,7 @@ struct Subject {
     namespace: String,
     subject: String,
     plan: String,
+    rate_limit: Option<String>,
     suspend_time: Option<String>,
     suspend_reason: String,
     not_before_time: Option<String>,
@@ -318,6 +338,7 @@ impl From<v1::Subject> for Subject {
             namespace: subject.namespace,
             subject: subject.subject,
             plan: subject.plan,
+            rate_limit: subject.rate_limit.map(view::rate_limit),
             suspend_time: subject.suspend_time.map(view::time),
             suspend_reason: subject.suspend_reason,
             not_before_time: subject.not_before_time.map(view::time),
@@ -351,6 +372,7 @@ impl Subject {
             ("subject", self.subject.clone()),
             ("namespace", self.namespace.clone()),
             ("plan", self.plan.clone()),
+            ("rate limit", told(&self.rate_limit)),
             ("suspended", told(&self.suspend_time)),
             ("reason", self.suspend_reason.clone()),
             ("revoked up to", told(&self.not_before_time)),

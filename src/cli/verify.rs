@@ -38,6 +38,9 @@ pub(super) struct VerifyArgs {
     /// Where the client calls from, for tokens that are good from some networks only
     #[arg(long, value_name = "IP")]
     client_address: Option<IpAddr>,
+    /// How much to take from its rate limits; 0 only looks
+    #[arg(long, value_name = "N")]
+    cost: Option<i32>,
     #[command(flatten)]
     secret: SecretArgs,
 }
@@ -49,6 +52,16 @@ struct Judgement {
     missing_scopes: Vec<String>,
     revision: i64,
     cache_ttl: Option<String>,
+    rate_limit: Option<RateLimitStatus>,
+}
+
+#[derive(Serialize, Debug)]
+struct RateLimitStatus {
+    limit: Option<String>,
+    holder: &'static str,
+    remaining: i32,
+    reset: Option<String>,
+    retry_after: Option<String>,
 }
 
 #[derive(Serialize, Debug)]
@@ -83,6 +96,7 @@ pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
             client_address: address.to_string(),
             ..Default::default()
         }),
+        cost: args.cost,
     };
     let answer = VerificationServiceClient::new(channel)
         .verify(request)
@@ -108,6 +122,23 @@ impl From<v1::VerifyResponse> for Judgement {
             missing_scopes: answer.missing_scopes,
             revision: answer.revision,
             cache_ttl: answer.cache_ttl.map(|ttl| ttl.to_string()),
+            rate_limit: answer.rate_limit.map(RateLimitStatus::from),
+        }
+    }
+}
+
+impl From<v1::RateLimitStatus> for RateLimitStatus {
+    fn from(status: v1::RateLimitStatus) -> RateLimitStatus {
+        RateLimitStatus {
+            holder: match status.holder() {
+                v1::RateLimitHolder::Unspecified => "",
+                v1::RateLimitHolder::Token => "token",
+                v1::RateLimitHolder::Subject => "subject",
+            },
+            limit: status.limit.map(view::rate_limit),
+            remaining: status.remaining,
+            reset: status.reset.map(|reset| reset.to_string()),
+            retry_after: status.retry_after.map(|wait| wait.to_string()),
         }
     }
 }
@@ -150,6 +181,13 @@ impl Judgement {
             add("expires", token.expire_time.as_deref().unwrap_or("never"));
             add("version", &token.secret_version.to_string());
             add("rate limit", token.rate_limit.as_deref().unwrap_or_default());
+        }
+        if let Some(rate) = &self.rate_limit {
+            let limit = rate.limit.as_deref().unwrap_or_default();
+            let left = format!("{} of {limit}, of the {}", rate.remaining, rate.holder);
+            add("remaining", &left);
+            add("reset", rate.reset.as_deref().unwrap_or_default());
+            add("retry after", rate.retry_after.as_deref().unwrap_or_default());
         }
         add("revision", &self.revision.to_string());
         facts

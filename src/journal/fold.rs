@@ -172,6 +172,7 @@ pub fn standing(
             plan: None,
             suspension: None,
             not_before: None,
+            rate_limit: None,
             create_time: time,
             update_time: time,
         },
@@ -188,6 +189,12 @@ pub fn standing(
                 return Err(Misfit::NotBeforeGoesBack);
             }
             after.not_before = Some(not_before.clone());
+        }
+        SubjectChange::RateLimitSet(FromTo { from, to }) => {
+            if after.rate_limit != *from {
+                return Err(Misfit::NotWhatItWas);
+            }
+            after.rate_limit = *to;
         }
     }
     Ok(after)

@@ -20,10 +20,11 @@ pub enum Kind {
     SubjectResumed,
     SubjectIssuedRevoked,
     NamespaceIssuedRevoked,
+    SubjectRateLimitSet,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 18] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -41,6 +42,7 @@ impl Kind {
         Kind::SubjectResumed,
         Kind::SubjectIssuedRevoked,
         Kind::NamespaceIssuedRevoked,
+        Kind::SubjectRateLimitSet,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -62,6 +64,7 @@ impl Kind {
             Kind::SubjectResumed => "subject.resumed",
             Kind::SubjectIssuedRevoked => "subject.issued_revoked",
             Kind::NamespaceIssuedRevoked => "namespace.issued_revoked",
+            Kind::SubjectRateLimitSet => "subject.rate_limit_set",
         }
     }
 }

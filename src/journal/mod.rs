@@ -157,6 +157,7 @@ impl Change {
                 SubjectChange::Suspended(_) => Kind::SubjectSuspended,
                 SubjectChange::Resumed => Kind::SubjectResumed,
                 SubjectChange::IssuedRevoked(_) => Kind::SubjectIssuedRevoked,
+                SubjectChange::RateLimitSet(_) => Kind::SubjectRateLimitSet,
             },
             Change::NamespaceIssuedRevoked(_) => Kind::NamespaceIssuedRevoked,
         }

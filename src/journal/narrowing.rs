@@ -54,7 +54,8 @@ pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
             not_before.map(Loss::IssuedRevoked).into_iter().collect()
         }
         Change::Subject { change, .. } => match change {
-            SubjectChange::PlanSet(_) | SubjectChange::Resumed => Vec::new(),
+            // Who keeps answers keeps them for seconds, and where a limit applies not at all.
+            SubjectChange::PlanSet(_) | SubjectChange::Resumed | SubjectChange::RateLimitSet(_) => Vec::new(),
             SubjectChange::Suspended(withdrawal) => vec![Loss::Suspended(withdrawal.clone())],
             SubjectChange::IssuedRevoked(not_before) => vec![Loss::IssuedRevoked(not_before.clone())],
         },

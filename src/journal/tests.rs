@@ -9,11 +9,11 @@ use super::*;
 use crate::token::change;
 use crate::token::id::RequestId;
 use crate::token::samples::{
-    any_instant, any_text, imported, instant, kept, namespace, plan, redigested, slug, standing, subject,
-    token, withdrawal,
+    any_instant, any_text, imported, instant, kept, namespace, plan, rate_limit, redigested, slug, standing,
+    subject, token, withdrawal,
 };
 use crate::token::text::Name;
-use crate::token::update::{Update, update};
+use crate::token::update::{FromTo, Update, update};
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.
 fn any_draft() -> impl Strategy<Value = Draft> {
@@ -57,6 +57,7 @@ fn the_published_bytes_and_link_of_an_entry() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a form and a sample of each kind")]
 fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>> {
     let published = [
         (Kind::NamespaceCreated, "{\"namespace_created\":{\"slug\":"),
@@ -96,6 +97,10 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         (
             Kind::NamespaceIssuedRevoked,
             "{\"namespace_issued_revoked\":{\"slug\":",
+        ),
+        (
+            Kind::SubjectRateLimitSet,
+            "\"change\":{\"rate_limit_set\":{\"from\":null,\"to\":{\"requests\":100,\"period\":60000000}}}",
         ),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
@@ -149,6 +154,13 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         of_subject(Some(&suspended), SubjectChange::Resumed)?,
         of_subject(None, SubjectChange::IssuedRevoked(withdrawal(instant(1))))?,
         Draft::of_revoked_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
+        of_subject(
+            None,
+            SubjectChange::RateLimitSet(FromTo {
+                from: None,
+                to: Some(rate_limit(100, 60)),
+            }),
+        )?,
     ];
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);

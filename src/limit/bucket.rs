@@ -1,4 +1,4 @@
-//! A budget that refills with time.
+//! A budget that refills with time: the generic cell rate algorithm.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,34 +8,73 @@ use std::time::Duration;
 pub struct Allowance {
     /// Taken at once, at most.
     pub burst: NonZeroU32,
-    /// Coming back in a second.
+    /// Coming back...
     pub rate: NonZeroU32,
+    /// ...within this.
+    pub period: Duration,
 }
 
 /// What is left of an allowance. Kept as the one instant at which it will be whole again.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Bucket {
     whole_at: Duration,
 }
 
+/// Others may have taken more together than there was: what is owed then comes back first. More than so many whole
+/// allowances are not owed.
+pub const OWED_MAX: u32 = 64;
+
 impl Allowance {
-    /// From one coming back to the next.
-    fn interval(self) -> Duration {
-        Duration::from_secs(1) / self.rate.get()
+    /// `burst` at once, and then `rate` a second.
+    pub const fn a_second(burst: NonZeroU32, rate: NonZeroU32) -> Allowance {
+        Allowance {
+            burst,
+            rate,
+            period: Duration::from_secs(1),
+        }
+    }
+
+    /// From one coming back to the next: rounded up to a nanosecond, so that never more comes back than is said.
+    pub fn interval(self) -> Duration {
+        let nanos = self.period.as_nanos().div_ceil(u128::from(self.rate.get()));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// How long so many take to come back.
+    pub fn time_of(self, count: u64) -> Duration {
+        let nanos = self.interval().as_nanos().saturating_mul(u128::from(count));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// How long nothing takes to become all.
+    pub fn whole(self) -> Duration {
+        self.time_of(self.burst.get().into())
     }
 }
 
 impl Bucket {
     /// Takes one; if there is none, says how long it takes until there is.
     pub fn take(&mut self, allowance: Allowance, now: Duration) -> Result<(), Duration> {
-        let interval = allowance.interval();
-        let whole_at = self.whole_at.max(now) + interval;
-        let latest = now + interval * allowance.burst.get();
-        if whole_at > latest {
-            return Err(whole_at.saturating_sub(latest));
+        match self.wait(allowance, 1, now) {
+            Duration::ZERO => {
+                self.spend(allowance, 1, now);
+                Ok(())
+            }
+            wait => Err(wait),
         }
-        self.whole_at = whole_at;
-        Ok(())
+    }
+
+    /// How long it takes until there are so many: zero if there are. Nothing is taken. More than the allowance holds
+    /// are never there.
+    pub fn wait(&self, allowance: Allowance, count: u32, now: Duration) -> Duration {
+        let after = self.missing(now).saturating_add(allowance.time_of(count.into()));
+        after.saturating_sub(allowance.whole())
+    }
+
+    /// Takes so many, be they there or not.
+    pub fn spend(&mut self, allowance: Allowance, count: u64, now: Duration) {
+        let missing = self.missing(now).saturating_add(allowance.time_of(count));
+        self.whole_at = now.saturating_add(missing.min(allowance.whole().saturating_mul(OWED_MAX)));
     }
 
     /// Gives one back that was taken.
@@ -43,72 +82,42 @@ impl Bucket {
         self.whole_at = self.whole_at.saturating_sub(allowance.interval());
     }
 
+    /// How many are there.
+    pub fn remaining(&self, allowance: Allowance, now: Duration) -> u32 {
+        let there = allowance.whole().saturating_sub(self.missing(now));
+        let count = there.as_nanos() / allowance.interval().as_nanos().max(1);
+        u32::try_from(count).map_or(allowance.burst.get(), |count| count.min(allowance.burst.get()))
+    }
+
+    /// How long it takes until nothing is missing, if nobody takes.
+    pub fn missing(&self, now: Duration) -> Duration {
+        self.whole_at.saturating_sub(now)
+    }
+
     /// Whether nothing is missing: it is as good as a new one.
     pub fn is_whole(&self, now: Duration) -> bool {
         self.whole_at <= now
     }
+
+    /// The same takings under another allowance: what was taken stays taken, and more than all is not missing.
+    pub fn under(&self, before: Allowance, after: Allowance, now: Duration) -> Bucket {
+        let taken = self
+            .missing(now)
+            .as_nanos()
+            .div_ceil(before.interval().as_nanos().max(1));
+        let missing = after.time_of(u64::try_from(taken).unwrap_or(u64::MAX));
+        Bucket {
+            whole_at: now.saturating_add(missing.min(after.whole())),
+        }
+    }
+
+    /// One that misses so much.
+    pub fn that_misses(missing: Duration, now: Duration) -> Bucket {
+        Bucket {
+            whole_at: now.saturating_add(missing),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Duration = Duration::from_secs(1000);
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn allowance(burst: u32, rate: u32) -> Allowance {
-        let wanted = |count| NonZeroU32::new(count).unwrap();
-        Allowance {
-            burst: wanted(burst),
-            rate: wanted(rate),
-        }
-    }
-
-    /// How many can be taken at once.
-    fn drain(bucket: &mut Bucket, allowance: Allowance, now: Duration) -> usize {
-        (0..10_000)
-            .take_while(|_| bucket.take(allowance, now).is_ok())
-            .count()
-    }
-
-    #[test]
-    fn it_gives_a_burst_and_then_as_many_as_come_back() {
-        let allowance = allowance(100, 10);
-        let mut bucket = Bucket::default();
-        assert_eq!(drain(&mut bucket, allowance, NOW), 100);
-        assert_eq!(bucket.take(allowance, NOW), Err(SECOND / 10));
-        assert_eq!(drain(&mut bucket, allowance, NOW + SECOND), 10);
-        // However long nobody takes, there is never more than the burst.
-        assert_eq!(drain(&mut bucket, allowance, NOW * 2), 100);
-    }
-
-    #[test]
-    fn the_wait_it_names_is_long_enough_and_no_longer() {
-        let allowance = allowance(3, 7);
-        let mut bucket = Bucket::default();
-        assert_eq!(drain(&mut bucket, allowance, NOW), 3);
-        let wait = bucket.take(allowance, NOW).unwrap_err();
-        let almost = NOW + wait.saturating_sub(Duration::from_nanos(1));
-        assert!(bucket.take(allowance, almost).is_err());
-        assert_eq!(bucket.take(allowance, NOW + wait), Ok(()));
-    }
-
-    #[test]
-    fn what_is_given_back_can_be_taken_again() {
-        let allowance = allowance(5, 1);
-        let mut bucket = Bucket::default();
-        for _ in 0..1000 {
-            assert_eq!(bucket.take(allowance, NOW), Ok(()));
-            bucket.give_back(allowance);
-        }
-        assert!(bucket.is_whole(NOW));
-        assert_eq!(drain(&mut bucket, allowance, NOW), 5);
-        assert!(!bucket.is_whole(NOW));
-        assert!(bucket.is_whole(NOW + 5 * SECOND));
-        // More than there was is never there.
-        for _ in 0..10 {
-            bucket.give_back(allowance);
-        }
-        assert_eq!(drain(&mut bucket, allowance, NOW), 5);
-    }
-}
+mod tests;

@@ -3,5 +3,5 @@
 mod bucket;
 mod places;
 
-pub use bucket::{Allowance, Bucket};
+pub use bucket::{Allowance, Bucket, OWED_MAX};
 pub use places::{Full, Place, Places};

@@ -43,6 +43,11 @@ impl Seat {
         }
     }
 
+    /// Another id for this process, by which it says what it took: it outlives its place on the roll.
+    pub fn reporter(&self) -> MemberId {
+        MemberId::new(random(&*self.entropy))
+    }
+
     pub fn lease(&self) -> Arc<Lease> {
         Arc::clone(&self.lease)
     }

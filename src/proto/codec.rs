@@ -104,6 +104,7 @@ mod tests {
             required_scopes: vec!["read".to_owned(); 3],
             consistency: None,
             context: None,
+            cost: None,
         };
         assert_eq!(fields(&request.encode_to_vec()), 5);
     }

@@ -139,6 +139,10 @@ pub const TABLE: &[(&str, Needs)] = &[
         Needs::Right(Right::SubjectsManage),
     ),
     (
+        "/tokenward.v1.SubjectService/SetRateLimit",
+        Needs::Right(Right::SubjectsManage),
+    ),
+    (
         "/tokenward.v1.SubjectService/RevokeIssued",
         Needs::Right(Right::SubjectsManage),
     ),

@@ -348,6 +348,14 @@ impl v1::subject_service_server::SubjectService for Api {
         answer(subjects::resume_subject(self, &caller, request).await)
     }
 
+    async fn set_rate_limit(
+        &self,
+        request: Request<v1::SetRateLimitRequest>,
+    ) -> Result<Response<v1::SetRateLimitResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(subjects::set_rate_limit(self, &caller, request).await)
+    }
+
     async fn revoke_issued(
         &self,
         request: Request<v1::RevokeIssuedRequest>,

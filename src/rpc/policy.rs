@@ -46,6 +46,12 @@ pub(super) fn decode(fields: &mut Fields, policy: v1::NamespacePolicy) -> Policy
         rate_limit_default: fields
             .rate_limit(&at("rate_limit_default"), policy.rate_limit_default)
             .and_then(|To(limit)| limit),
+        rate_limit_subject_default: fields
+            .rate_limit(
+                &at("rate_limit_subject_default"),
+                policy.rate_limit_subject_default,
+            )
+            .and_then(|To(limit)| limit),
     }
 }
 
@@ -195,6 +201,7 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
         retired_use: retired_use.into(),
         retired_tolerance: tolerance.map(convert::duration),
         rate_limit_default: policy.rate_limit_default.map(convert::rate_limit),
+        rate_limit_subject_default: policy.rate_limit_subject_default.map(convert::rate_limit),
     }
 }
 

@@ -8,7 +8,7 @@ mod store;
 use std::time::Duration;
 
 use tonic::Status;
-use tonic_types::{FieldViolation, StatusExt};
+use tonic_types::StatusExt;
 
 use crate::authority::AuthorityError;
 use crate::store::StoreError;

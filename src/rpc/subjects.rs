@@ -9,6 +9,7 @@ use crate::proto::v1::revoke_issued_request::Target;
 use crate::token::caller::Caller;
 use crate::token::permission::Right;
 use crate::token::text::{Plan, Reason, Subject};
+use crate::token::update::To;
 
 /// In a mask.
 const PLAN: &str = "plan";
@@ -127,6 +128,33 @@ pub(super) async fn resume_subject(
     Ok(v1::ResumeSubjectResponse {
         subject: Some(convert::subject(&name, resumed.record.as_ref())),
         cursor: resumed.cursor.to_string(),
+        propagation: convert::propagation(reached).into(),
+    })
+}
+
+pub(super) async fn set_rate_limit(
+    api: &Api,
+    caller: &Caller,
+    request: v1::SetRateLimitRequest,
+) -> Result<v1::SetRateLimitResponse, Problem> {
+    let mut fields = Fields::default();
+    let ask = ask(caller, &mut fields, &request.request_id);
+    let rate_limit = fields.rate_limit("rate_limit", request.rate_limit);
+    let name = name(&mut fields, "", request.namespace, request.subject);
+    let (Some(name), Some(To(rate_limit))) = (name, rate_limit) else {
+        return Err(fields.problem());
+    };
+    fields.check()?;
+    guard::named(caller, Right::SubjectsManage, &name.0)?;
+    let etag = Some(request.etag).filter(|etag| !etag.is_empty());
+    let set = api
+        .authority
+        .set_rate_limit(&ask, name.clone(), etag, rate_limit)
+        .await?;
+    let reached = api.in_force(set.cursor).await?;
+    Ok(v1::SetRateLimitResponse {
+        subject: Some(convert::subject(&name, set.record.as_ref())),
+        cursor: set.cursor.to_string(),
         propagation: convert::propagation(reached).into(),
     })
 }

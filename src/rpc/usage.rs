@@ -83,7 +83,7 @@ fn with(mut token: v1::Token, usage: &Usage) -> v1::Token {
     token.last_use_time = usage.last_use_time().map(convert::timestamp);
     token.use_count = convert::count(usage.use_count());
     for (version, time) in &usage.secrets {
-        let version = convert::version(*version);
+        let version = convert::signed(*version);
         if let Some(secret) = token.secrets.iter_mut().find(|secret| secret.version == version) {
             secret.last_use_time = Some(convert::timestamp(*time));
         }
@@ -102,7 +102,7 @@ fn told(token_id: TokenId, usage: Usage) -> v1::TokenUsage {
         .collect();
     counts.sort_by_key(|count| count.verdict);
     let secrets = usage.secrets.into_iter().map(|(version, time)| v1::SecretUse {
-        version: convert::version(version),
+        version: convert::signed(version),
         last_use_time: Some(convert::timestamp(time)),
     });
     v1::TokenUsage {
@@ -120,7 +120,7 @@ fn seen(seen: Seen) -> v1::TokenUse {
     v1::TokenUse {
         time: Some(convert::timestamp(seen.time)),
         verdict: verdict(seen.outcome).into(),
-        secret_version: convert::version(seen.secret_version),
+        secret_version: convert::signed(seen.secret_version),
         caller: seen.caller.map(Actor::into).unwrap_or_default(),
         address_prefix: seen
             .address_prefix
@@ -143,5 +143,6 @@ pub(super) fn verdict(outcome: Outcome) -> v1::Verdict {
         Outcome::WrongNamespace => v1::Verdict::WrongNamespace,
         Outcome::SecretRetired => v1::Verdict::SecretRetired,
         Outcome::AddressNotAllowed => v1::Verdict::AddressNotAllowed,
+        Outcome::RateLimited => v1::Verdict::RateLimited,
     }
 }

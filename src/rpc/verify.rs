@@ -16,9 +16,11 @@ use crate::token::scope::Scopes;
 use crate::token::secret::Secret;
 use crate::token::usage::{Outcome, Use};
 use crate::token::verdict::{Need, Refusal, Verdict};
-use crate::verify::{Consistency, Judged};
+use crate::verify::{Consistency, Holder, Judged, Rate};
 
 const BATCH_MAX: usize = 100;
+/// Taken from a rate limit at once.
+const COST_MAX: u32 = 1_000_000;
 
 pub(super) async fn verify(
     api: &Api,
@@ -84,6 +86,11 @@ fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
             .unwrap_or_default(),
     };
     let consistency = consistency(fields, at, request.consistency);
+    let cost = request.cost.map_or(Some(1), |cost| {
+        let cost = u32::try_from(cost).ok().filter(|cost| *cost <= COST_MAX);
+        let wanted = format!("must lie between 0 and {COST_MAX}");
+        fields.take(format!("{at}cost"), cost.ok_or(wanted))
+    });
     let told = request.context.unwrap_or_default();
     let address = match told.client_address {
         text if text.is_empty() => None,
@@ -102,6 +109,7 @@ fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
             method: told.method.into(),
             path: told.path.into(),
         },
+        cost,
     };
     (secret, need, consistency)
 }
@@ -153,6 +161,7 @@ async fn judge(
         token,
         secret_version,
         time,
+        rate,
         revision,
     } = api.verifier.verify(secret, &need, consistency, caller).await?;
     if let (Some(token), Some(secret_version)) = (&token, secret_version) {
@@ -167,6 +176,7 @@ async fn judge(
     }
     let mut response = v1::VerifyResponse {
         revision: convert::revision(revision),
+        rate_limit: rate.as_ref().map(rate_limit_status),
         ..Default::default()
     };
     let verdict = match verdict {
@@ -186,6 +196,10 @@ async fn judge(
             response.token = token.map(|token| convert::verified_token(&token, secret_version, policy));
             v1::Verdict::InsufficientScope
         }
+        Verdict::Refused(Refusal::RateLimited { secret_version }) => {
+            response.token = token.map(|token| convert::verified_token(&token, secret_version, policy));
+            v1::Verdict::RateLimited
+        }
         Verdict::Refused(refusal) => {
             let told = match &namespace {
                 Some(namespace) if !foreign => may(Right::TokensVerifyReason, namespace),
@@ -202,6 +216,22 @@ async fn judge(
     Ok(response)
 }
 
+fn rate_limit_status(rate: &Rate) -> v1::RateLimitStatus {
+    let holder = match rate.holder {
+        Holder::Token => v1::RateLimitHolder::Token,
+        Holder::Subject => v1::RateLimitHolder::Subject,
+    };
+    v1::RateLimitStatus {
+        limit: Some(convert::rate_limit(rate.limit)),
+        holder: holder.into(),
+        remaining: i32::try_from(rate.remaining).unwrap_or(i32::MAX),
+        reset: prost_types::Duration::try_from(rate.reset).ok(),
+        retry_after: rate
+            .retry_after
+            .and_then(|wait| prost_types::Duration::try_from(wait).ok()),
+    }
+}
+
 fn reason(refusal: &Refusal) -> v1::Verdict {
     match refusal {
         Refusal::Malformed => v1::Verdict::Malformed,
@@ -213,5 +243,6 @@ fn reason(refusal: &Refusal) -> v1::Verdict {
         Refusal::SecretRetired => v1::Verdict::SecretRetired,
         Refusal::AddressNotAllowed => v1::Verdict::AddressNotAllowed,
         Refusal::InsufficientScope { .. } => v1::Verdict::InsufficientScope,
+        Refusal::RateLimited { .. } => v1::Verdict::RateLimited,
     }
 }

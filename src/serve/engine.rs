@@ -43,6 +43,7 @@ pub(super) struct Engine {
     chores: Chores,
     follower: JoinHandle<()>,
     misses: JoinHandle<()>,
+    sharing: JoinHandle<()>,
     stop_following: CancellationToken,
 }
 
@@ -102,6 +103,7 @@ impl Engine {
             chores,
             follower: tasks.follower,
             misses: tasks.misses,
+            sharing: tasks.sharing,
             stop_following,
         })
     }
@@ -119,6 +121,8 @@ impl Engine {
         // It gives its place on the roll up; if it cannot, the others find out by themselves.
         let _ = timeout(CLOSE_MAX, self.follower).await;
         self.recording.end().await;
+        // What was taken and not shared is lost, if the store does not answer.
+        let _ = timeout(CLOSE_MAX, self.sharing).await;
         self.writing.end().await?;
         // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
         let _ = timeout(CLOSE_MAX, self.store.close()).await;

@@ -36,10 +36,10 @@ pub struct Limits {
     pub deadline_max: Duration,
 }
 
-const CANCELLED: Allowance = Allowance {
-    burst: NonZeroU32::MIN.saturating_add(99),
-    rate: NonZeroU32::MIN.saturating_add(19),
-};
+const CANCELLED: Allowance = Allowance::a_second(
+    NonZeroU32::MIN.saturating_add(99),
+    NonZeroU32::MIN.saturating_add(19),
+);
 
 impl Default for Limits {
     fn default() -> Limits {

@@ -3,6 +3,7 @@
 
 mod calls;
 mod load;
+mod rate_limits;
 mod standing;
 mod usage;
 mod watchers;
@@ -35,6 +36,7 @@ use crate::watch::Watch;
 pub(super) use calls::CallCounts;
 use calls::Calls;
 use load::Load;
+use rate_limits::RateLimits;
 use standing::Standing;
 use usage::Recorded;
 use watchers::Watchers;
@@ -129,6 +131,7 @@ pub(super) fn registry(
         recorder: Arc::clone(&engine.recording.recorder),
         clock: Arc::clone(clock),
     }));
+    registry.register_collector(Box::new(RateLimits(verifier())));
     registry
 }
 

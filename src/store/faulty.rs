@@ -1,5 +1,6 @@
 //! A store that fails, stalls or misreads as told: faults are values, given before the calls they meet.
 
+mod budgets;
 mod usage;
 
 use std::collections::{HashMap, HashSet};
@@ -69,6 +70,8 @@ pub(crate) enum Call {
     UsageSince,
     BeginUsage,
     EndUsage,
+    Share,
+    SweepBudgets,
 }
 
 #[derive(Clone, Debug)]

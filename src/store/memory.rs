@@ -1,5 +1,6 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
+mod budgets;
 mod members;
 mod usage;
 
@@ -49,6 +50,7 @@ struct Kept {
     answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
     usage: usage::KeptUsage,
+    budgets: budgets::Kept,
 }
 
 impl MemoryStore {
@@ -73,6 +75,7 @@ impl MemoryStore {
             answers: BTreeMap::new(),
             members: BTreeMap::new(),
             usage: usage::KeptUsage::default(),
+            budgets: budgets::Kept::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),

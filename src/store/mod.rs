@@ -1,6 +1,7 @@
 //! Where tokens and the journal are kept, and kept in step.
 
 mod batch;
+pub mod budgets;
 mod columns;
 #[cfg(test)]
 pub(crate) mod faulty;

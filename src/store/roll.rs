@@ -4,15 +4,16 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use super::budgets::Budgets;
 use super::{Head, StoreError};
 use crate::journal::{Entry, Revision};
 
 /// The members of a fleet, one row each: what a revocation waits for.
 ///
 /// A row is there before its member reads the head for the first time, and goes only when nothing can be
-/// accepted on its behalf any more. Every sentence here is a law in `store/laws`.
+/// accepted on its behalf any more. What is shared by members alone is reached through it. Every sentence here is a law in `store/laws`.
 #[async_trait]
-pub trait Roll: fmt::Debug + Send + Sync {
+pub trait Roll: Budgets {
     /// Adds a member that has acknowledged nothing; committed when this returns. An id is used once.
     async fn join(&self, id: MemberId, name: &str) -> Result<(), StoreError>;
 

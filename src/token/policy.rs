@@ -59,6 +59,9 @@ pub struct Policy {
     /// How often a token may be used that has no limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_default: Option<RateLimit>,
+    /// How often the tokens of a subject may be used, all together, that has no limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_subject_default: Option<RateLimit>,
 }
 
 /// Whether the tokens of a namespace may call this service to manage tokens.
@@ -138,7 +141,7 @@ impl Policy {
     pub const RATE_PERIOD_MAX: Duration = Duration::from_hours(24);
 
     /// Every rule.
-    pub const FIELDS: [Field; 14] = fields![
+    pub const FIELDS: [Field; 15] = fields![
         self_management,
         lifetime_default,
         lifetime_max,
@@ -153,6 +156,7 @@ impl Policy {
         retired_use,
         retired_tolerance,
         rate_limit_default,
+        rate_limit_subject_default,
     ];
 
     /// Whether the rules go together; else the name of one that does not, and what would be right.

@@ -24,6 +24,7 @@ use super::secret::{Digest, Pepper, PepperId, Peppers, Secret};
 use super::standing::{Standing, SubjectChange};
 use super::text::{LabelValue, Name, Plan, Reason, Subject};
 use super::time::{Span, Timestamp};
+use super::update::FromTo;
 use super::{KeptSecret, Token, Withdrawal};
 pub(crate) use policy::any_policy;
 
@@ -83,6 +84,14 @@ pub(crate) fn plan(text: &str) -> Plan {
     Plan::try_from(text.to_owned()).unwrap()
 }
 
+/// So many requests in so many seconds.
+pub(crate) fn rate_limit(requests: u32, seconds: u32) -> RateLimit {
+    RateLimit {
+        requests: NonZeroU32::new(requests).unwrap(),
+        period: Span::seconds(seconds),
+    }
+}
+
 /// The subject of this name in `notes`, of which nothing in particular is said.
 pub(crate) fn standing(name: &str) -> Standing {
     Standing {
@@ -91,6 +100,7 @@ pub(crate) fn standing(name: &str) -> Standing {
         plan: None,
         suspension: None,
         not_before: None,
+        rate_limit: None,
         create_time: instant(0),
         update_time: instant(0),
     }
@@ -280,6 +290,8 @@ pub(crate) fn any_subject_change() -> impl Strategy<Value = SubjectChange> {
         any_withdrawal().prop_map(SubjectChange::Suspended),
         Just(SubjectChange::Resumed),
         any_withdrawal().prop_map(SubjectChange::IssuedRevoked),
+        (option::of(any_rate_limit()), option::of(any_rate_limit()))
+            .prop_map(|(from, to)| SubjectChange::RateLimitSet(FromTo { from, to })),
     ]
 }
 
@@ -322,7 +334,7 @@ fn any_networks() -> impl Strategy<Value = Networks> {
     vec(network, 1..4).prop_map(|networks| Networks::try_from(networks).unwrap())
 }
 
-fn any_rate_limit() -> impl Strategy<Value = RateLimit> {
+pub(crate) fn any_rate_limit() -> impl Strategy<Value = RateLimit> {
     (any::<NonZeroU32>(), 1..=Span::MAX.micros()).prop_map(|(requests, micros)| RateLimit {
         requests,
         period: Span::try_from(micros).unwrap(),

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::id::Slug;
+use super::policy::RateLimit;
 use super::text::{Plan, Reason, Subject};
 use super::time::Timestamp;
+use super::update::FromTo;
 use super::{Token, Withdrawal};
 
 /// What is said of all tokens of one subject. Of most subjects nothing is.
@@ -23,6 +25,9 @@ pub struct Standing {
     /// What was issued up to its instant, that included, is revoked. It never goes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Withdrawal>,
+    /// How often its tokens may be used, all together; `None`: as its namespace says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     pub create_time: Timestamp,
     pub update_time: Timestamp,
 }
@@ -44,6 +49,7 @@ pub enum SubjectChange {
     Resumed,
     /// What was issued up to the instant, that included, is revoked.
     IssuedRevoked(Withdrawal),
+    RateLimitSet(FromTo<Option<RateLimit>>),
 }
 
 /// What is said of a token elsewhere than in its own record.
@@ -126,6 +132,12 @@ pub fn suspend(before: Option<&Standing>, withdrawal: Withdrawal) -> Option<Subj
 /// `None`: it is not suspended.
 pub fn resume(before: Option<&Standing>) -> Option<SubjectChange> {
     before?.suspension.as_ref().map(|_| SubjectChange::Resumed)
+}
+
+/// Another rate limit, or none of its own; `None`: it is so already.
+pub fn set_rate_limit(before: Option<&Standing>, to: Option<RateLimit>) -> Option<SubjectChange> {
+    let from = before.and_then(|before| before.rate_limit);
+    (from != to).then_some(SubjectChange::RateLimitSet(FromTo { from, to }))
 }
 
 /// Revokes what was issued up to now, given that nothing was issued after `newest`: by a clock that is ahead of the

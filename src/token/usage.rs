@@ -28,6 +28,7 @@ pub enum Outcome {
     WrongNamespace,
     SecretRetired,
     AddressNotAllowed,
+    RateLimited,
 }
 
 /// One verdict on a token that is known, and the request it was asked for.
@@ -79,7 +80,7 @@ pub struct Seen {
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 10] = [
+    pub const ALL: [Outcome; 11] = [
         Outcome::Accepted,
         Outcome::Malformed,
         Outcome::Unknown,
@@ -90,6 +91,7 @@ impl Outcome {
         Outcome::WrongNamespace,
         Outcome::SecretRetired,
         Outcome::AddressNotAllowed,
+        Outcome::RateLimited,
     ];
 
     pub fn of(verdict: &Verdict) -> Outcome {
@@ -105,6 +107,7 @@ impl Outcome {
                 Refusal::WrongNamespace => Outcome::WrongNamespace,
                 Refusal::SecretRetired => Outcome::SecretRetired,
                 Refusal::AddressNotAllowed => Outcome::AddressNotAllowed,
+                Refusal::RateLimited { .. } => Outcome::RateLimited,
             },
         }
     }

@@ -21,6 +21,8 @@ pub struct Need {
     pub scopes: Scopes,
     /// The request that the token came with.
     pub context: Context,
+    /// How much it takes from rate limits; zero judges by them and takes nothing. `None`: they are left alone.
+    pub cost: Option<u32>,
 }
 
 /// An answer: the token is good for what was asked, or it is refused for a reason. That a token could
@@ -48,6 +50,10 @@ pub enum Refusal {
     AddressNotAllowed,
     InsufficientScope {
         missing: Scopes,
+        secret_version: u32,
+    },
+    /// It is good, and was used too often.
+    RateLimited {
         secret_version: u32,
     },
 }

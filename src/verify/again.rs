@@ -1,8 +1,8 @@
 //! A token that was accepted, asked for again a while later.
 
 use std::fmt;
-use std::sync::Arc;
 
+use super::facts::Facts;
 use super::misses::{Digests, Found};
 use super::{Verifier, VerifyError, older, under};
 use crate::journal::Revision;
@@ -37,7 +37,7 @@ impl Verifier {
         let directory = self.known.directory();
         Ok(now.is_some_and(|now| {
             let now = match directory.get(&now.namespace) {
-                Some(namespace) => under::namespace(namespace, now),
+                Some(namespace) => under::namespace(namespace, now.token),
                 None => return false,
             };
             let secret = now.secret_of_version(secret_version);
@@ -53,7 +53,7 @@ impl Verifier {
         digest: Digest,
         caller: &(dyn fmt::Display + Sync),
         applied: Revision,
-    ) -> Result<Option<Arc<Token>>, VerifyError> {
+    ) -> Result<Option<Facts>, VerifyError> {
         if let Some(token) = self.known.cache.get(&digest) {
             return Ok(Some(token));
         }

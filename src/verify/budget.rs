@@ -16,10 +16,10 @@ const CALLERS_MAX: usize = 10_000;
 const FORGET_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A caller with nothing owed may ask for so many secrets in vain, and then for so many a second.
-pub const MISSES: Allowance = Allowance {
-    burst: NonZeroU32::MIN.saturating_add(1999),
-    rate: NonZeroU32::MIN.saturating_add(199),
-};
+pub const MISSES: Allowance = Allowance::a_second(
+    NonZeroU32::MIN.saturating_add(1999),
+    NonZeroU32::MIN.saturating_add(199),
+);
 
 /// The accounts of all callers.
 #[derive(Debug)]

@@ -8,13 +8,13 @@
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use quick_cache::UnitWeighter;
 use quick_cache::sync::Cache as Bounded;
 
+use super::facts::Facts;
 use crate::journal::Revision;
-use crate::token::Token;
 use crate::token::id::{Slug, TokenId};
 use crate::token::secret::Digest;
 use crate::token::text::Subject;
@@ -38,7 +38,7 @@ pub struct Cache {
 /// A token with what is said of its subject, as both were at the fence.
 #[derive(Clone)]
 struct Cached {
-    token: Arc<Token>,
+    facts: Facts,
     fence: Revision,
     subject_stripe: usize,
 }
@@ -68,9 +68,9 @@ impl Cache {
         }
     }
 
-    pub fn get(&self, digest: &Digest) -> Option<Arc<Token>> {
+    pub(super) fn get(&self, digest: &Digest) -> Option<Facts> {
         let cached = self.tokens.get(&self.ids.get(digest)?)?;
-        self.is_current(&cached).then_some(cached.token)
+        self.is_current(&cached).then_some(cached.facts)
     }
 
     /// Whether nothing was said of its subject since it was read.
@@ -82,14 +82,14 @@ impl Cache {
     /// Keeps `token`, read with what is said of its subject at `fence`, unless a later change to either was applied
     /// meanwhile: then the read may be older than the change, and would be accepted for ever. A change to the subject
     /// that is applied from here on makes a miss of it: it is later than the fence.
-    pub fn fill(&self, digest: Digest, token: &Arc<Token>, fence: Revision) -> bool {
+    pub(super) fn fill(&self, digest: Digest, token: &Facts, fence: Revision) -> bool {
         // The lock is held over the insert: an eviction comes wholly before it, and is seen, or wholly after.
         let last_change = self.stripe(token.id);
         if *last_change > fence {
             return false;
         }
         let cached = Cached {
-            token: Arc::clone(token),
+            facts: token.clone(),
             fence,
             subject_stripe: subject_stripe(&token.namespace, &token.subject),
         };
@@ -160,8 +160,8 @@ impl std::fmt::Debug for Cache {
 
 /// Hashes a key by its last eight bytes: digests are uniform, and ids are random at their end. Neither is
 /// chosen by a client.
-#[derive(Clone, Copy)]
-struct Tail(u64);
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tail(u64);
 
 impl BuildHasher for Tail {
     type Hasher = Tail;

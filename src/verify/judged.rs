@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Rate;
 use crate::journal::Revision;
 use crate::token::Token;
 use crate::token::time::Timestamp;
@@ -17,6 +18,8 @@ pub struct Judged {
     pub secret_version: Option<u32>,
     /// When it was judged.
     pub time: Timestamp,
+    /// How it stands with its rate limit, if it has one and is good for all else.
+    pub rate: Option<Rate>,
     /// Every change up to this revision was taken into account.
     pub revision: Revision,
 }
@@ -29,6 +32,7 @@ impl Judged {
             token: None,
             secret_version: None,
             time,
+            rate: None,
             revision,
         }
     }

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use super::budget::{Budget, Charge};
-use super::{Known, VerifyError, under};
+use super::facts::Facts;
+use super::{Known, VerifyError};
 use crate::clock::Clock;
 use crate::journal::Revision;
 use crate::limit::Allowance;
 use crate::store::{BadRow, Store, StoreError};
-use crate::token::Token;
 use crate::token::format::Hint;
 use crate::token::secret::Digest;
 
@@ -50,11 +50,11 @@ pub(super) struct Digests {
 /// What a look-up found, as of `fence`.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    pub(super) token: Option<Arc<Token>>,
+    pub(super) token: Option<Facts>,
     /// Which of the digests it was found by.
     pub(super) digest: Digest,
     /// If there is no token: those with a secret that has to be tried.
-    pub(super) to_try: Vec<Arc<Token>>,
+    pub(super) to_try: Vec<Facts>,
     pub(super) fence: Revision,
 }
 
@@ -200,13 +200,11 @@ async fn run(
                 // What is said of the subject is in force for the token, and kept with it.
                 let standings = look.standings.into_iter();
                 let tokens = look.tokens.into_iter().zip(standings);
-                let tokens = tokens.map(|(token, standing)| {
-                    Ok(token?.map(|token| under::subject(&token, standing.as_ref())))
-                });
+                let tokens = tokens
+                    .map(|(token, standing)| Ok(token?.map(|token| Facts::of(&token, standing.as_ref()))));
                 let mut looked: HashMap<_, _> = digests.into_iter().zip(tokens).collect();
                 let to_try = look.to_try.into_iter();
-                let to_try =
-                    to_try.map(|(token, standing)| Arc::new(under::subject(&token, standing.as_ref())));
+                let to_try = to_try.map(|(token, standing)| Facts::of(&token, standing.as_ref()));
                 let to_try: Vec<_> = to_try.collect();
                 for (digests, asking) in asked.into_values() {
                     let found = found(&digests, &mut looked, &to_try, look.fence);
@@ -253,8 +251,8 @@ async fn run(
 /// leads to a token.
 fn found(
     digests: &Digests,
-    looked: &mut HashMap<Digest, Result<Option<Token>, BadRow>>,
-    to_try: &[Arc<Token>],
+    looked: &mut HashMap<Digest, Result<Option<Facts>, BadRow>>,
+    to_try: &[Facts],
     fence: Revision,
 ) -> Result<Found, BadRow> {
     let mut bad = None;
@@ -262,7 +260,7 @@ fn found(
         match looked.remove(&digest) {
             Some(Ok(Some(token))) => {
                 return Ok(Found {
-                    token: Some(Arc::new(token)),
+                    token: Some(token),
                     digest,
                     to_try: Vec::new(),
                     fence,
@@ -279,7 +277,7 @@ fn found(
             digest: digests.current,
             to_try: match &digests.hint {
                 Some(hint) => {
-                    let begins = |token: &&Arc<Token>| token.secrets_to_try(hint).next().is_some();
+                    let begins = |token: &&Facts| token.secrets_to_try(hint).next().is_some();
                     to_try.iter().filter(begins).cloned().collect()
                 }
                 None => Vec::new(),

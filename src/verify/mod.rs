@@ -4,8 +4,10 @@ mod again;
 mod budget;
 mod cache;
 mod error;
+mod facts;
 mod follower;
 mod judged;
+mod limits;
 mod misses;
 #[cfg(test)]
 mod samples;
@@ -31,7 +33,6 @@ use crate::journal::cursor::{Cursor, Epoch};
 use crate::limit::Allowance;
 use crate::membership::{Lease, Seat};
 use crate::store::{Store, StoreError};
-use crate::token::Token;
 use crate::token::change::{Redigest, Used};
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
@@ -40,9 +41,12 @@ use crate::token::verdict::{Need, Refusal, Verdict, judge};
 pub use budget::MISSES;
 pub use cache::Cache;
 pub use error::{NotJudging, NotYetApplied, VerifyError};
+use facts::Facts;
 use follower::Follower;
 pub use follower::{Following, Stop};
 pub use judged::Judged;
+pub use limits::{BUDGETS_MAX, Holder, Rate};
+use limits::{Limits, Sharing};
 use misses::{Digests, Found, Misses, older};
 use trials::Trials;
 use uses::Uses;
@@ -54,6 +58,7 @@ pub struct Verifier {
     known: Arc<Known>,
     misses: Misses,
     trials: Trials,
+    limits: Arc<Limits>,
     following: watch::Receiver<Following>,
     lease: Arc<Lease>,
     epoch: Epoch,
@@ -100,6 +105,8 @@ pub struct VerifierTasks {
     pub follower: JoinHandle<()>,
     /// It runs until the verifier is dropped.
     pub misses: JoinHandle<()>,
+    /// It runs until it is told to end, and shares what is left to share.
+    pub sharing: JoinHandle<()>,
     /// Uses of secrets that are to be written, by whoever can.
     pub uses: mpsc::Receiver<Used>,
 }
@@ -138,8 +145,12 @@ impl Verifier {
         let (misses, look_up) =
             Misses::new(Arc::clone(&store), Arc::clone(&known), misses, Arc::clone(&clock));
         let (uses, handed) = Uses::new();
+        let limits = Arc::new(Limits::new(store.roll().is_some()));
+        let sharing = (Arc::clone(&limits), Arc::clone(&store), Arc::clone(&clock));
+        let sharing = Sharing::new(sharing, seat.reporter());
         let tasks = VerifierTasks {
-            follower: tokio::spawn(follower.run(seat, end)),
+            follower: tokio::spawn(follower.run(seat, end.clone())),
+            sharing: tokio::spawn(sharing.run(end)),
             misses: tokio::spawn(look_up),
             uses: handed,
         };
@@ -149,6 +160,7 @@ impl Verifier {
                 known,
                 misses,
                 trials: Trials::start(),
+                limits,
                 following,
                 lease,
                 epoch: head.epoch,
@@ -222,7 +234,7 @@ impl Verifier {
         let current = self.peppers.digest(&secret);
         if may_cache && let Some(token) = self.cached(&current) {
             self.hit();
-            return Ok(self.judged(token, (&namespace, &current), current, need, applied));
+            return Ok(self.judged(&token, (&namespace, &current), current, need, applied));
         }
         let other = self.peppers.other().map(|pepper| pepper.digest(&secret));
         if may_cache
@@ -230,7 +242,7 @@ impl Verifier {
             && let Some(token) = self.cached(&other)
         {
             self.hit();
-            return Ok(self.judged(token, (&namespace, &other), current, need, applied));
+            return Ok(self.judged(&token, (&namespace, &other), current, need, applied));
         }
         if !namespace.format.tag_holds(&secret, &self.peppers) {
             return Ok(refused(Refusal::Unknown));
@@ -242,7 +254,7 @@ impl Verifier {
             && token.secret_with(&tried).is_some()
         {
             self.hit();
-            return Ok(self.judged(token, (&namespace, &tried), current, need, applied));
+            return Ok(self.judged(&token, (&namespace, &tried), current, need, applied));
         }
         let may_be_imported = tried.is_none() && !namespace.format.is_tagged();
         let digests = Digests {
@@ -267,7 +279,7 @@ impl Verifier {
         };
         let namespace = directory.get(&namespace.slug).cloned().unwrap_or(namespace);
         Ok(match token {
-            Some(token) => self.judged(token, (&namespace, &digest), current, need, fence),
+            Some(token) => self.judged(&token, (&namespace, &digest), current, need, fence),
             None => Judged::refused(Refusal::Unknown, fence, self.clock.now()),
         })
     }
@@ -278,7 +290,7 @@ impl Verifier {
 
     /// The token that is known to have this digest. While there are two peppers, one that only had it before may have
     /// been redigested, here or by a server that is ahead: it is found by the other digest.
-    fn cached(&self, digest: &Digest) -> Option<Arc<Token>> {
+    fn cached(&self, digest: &Digest) -> Option<Facts> {
         let token = self.known.cache.get(digest)?;
         let may_judge = self.peppers.other().is_none() || token.secret_with(digest).is_some();
         may_judge.then_some(token)
@@ -287,7 +299,7 @@ impl Verifier {
     /// The verdict on a secret that is kept as `digest`, and would be as `current` if it were issued now.
     fn judged(
         &self,
-        token: Arc<Token>,
+        facts: &Facts,
         (namespace, digest): (&Namespace, &Digest),
         current: Digest,
         need: &Need,
@@ -295,11 +307,17 @@ impl Verifier {
     ) -> Judged {
         let now = self.clock.now();
         // What a text may do depends on the namespace that its prefix names.
-        if token.namespace != namespace.slug {
+        if facts.namespace != namespace.slug {
             return Judged::refused(Refusal::Unknown, revision, now);
         }
-        let token = under::namespace(namespace, token);
+        let token = under::namespace(namespace, Arc::clone(&facts.token));
         let verdict = judge(&token, digest, need, now);
+        let (verdict, rate) = match need.cost {
+            Some(cost) => self
+                .limits
+                .apply(verdict, facts, namespace, cost, self.clock.uptime()),
+            None => (verdict, None),
+        };
         self.uses.note((&token, namespace), digest, &verdict, now);
         let presented = token.secret_with(digest);
         if matches!(verdict, Verdict::Accepted { .. })
@@ -319,6 +337,7 @@ impl Verifier {
             secret_version: presented.map(|kept| kept.version),
             token: Some(token),
             time: now,
+            rate,
             revision,
         }
     }

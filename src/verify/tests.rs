@@ -13,6 +13,7 @@ use crate::journal::Draft;
 use crate::journal::samples::{issue, origin};
 use crate::store::faulty::Call;
 use crate::store::samples::{Answer, idle, read, write};
+use crate::token::Token;
 use crate::token::change::TokenChange;
 use crate::token::samples::{chance, instant, namespace, pepper, slug, withdrawal};
 use crate::token::verdict::CACHE_TTL_MAX;

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Verifier;
+use super::{Holder, Verifier};
 
 impl Verifier {
     /// How long it may judge without hearing from the store; `None`: without end.
@@ -34,5 +34,26 @@ impl Verifier {
     /// Look-ups that were refused because of a limit, ever.
     pub fn look_ups_refused(&self) -> u64 {
         self.misses.refused()
+    }
+
+    /// Verdicts that a rate limit was the reason of, ever.
+    pub fn rate_limited(&self, holder: Holder) -> u64 {
+        self.limits.refused(holder)
+    }
+
+    /// Budgets of rate limits that are kept here.
+    pub fn budgets(&self) -> usize {
+        self.limits.kept()
+    }
+
+    /// Budgets that were shared with other servers, each as often as it was, ever.
+    pub fn budgets_shared(&self) -> u64 {
+        self.limits.shared()
+    }
+
+    /// How long ago all had been shared that was taken from rate limits up to then; `None`: this store has no other
+    /// server.
+    pub fn budgets_share_lag(&self) -> Option<Duration> {
+        self.limits.share_lag(self.clock.uptime())
     }
 }

@@ -13,10 +13,10 @@ use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
 use super::budget::Charge;
+use super::facts::Facts;
 use super::misses::{Digests, Found};
 use super::{Verifier, VerifyError};
 use crate::store::StoreError;
-use crate::token::Token;
 use crate::token::namespace::Namespace;
 use crate::token::phc::Phc;
 use crate::token::secret::{Digest, Secret};
@@ -152,7 +152,7 @@ impl Verifier {
         let (Some(charge), Some(hint)) = (charge, &digests.hint) else {
             return Ok(found);
         };
-        let of_namespace = |token: &&Arc<Token>| token.namespace == namespace.slug;
+        let of_namespace = |token: &&Facts| token.namespace == namespace.slug;
         let candidates = found.to_try.iter().filter(of_namespace);
         let candidates: Vec<_> = candidates
             .flat_map(|token| token.secrets_to_try(hint))
@@ -180,7 +180,7 @@ impl Verifier {
             && self.known.cache.fill(kept, token, found.fence)
         {
             return Ok(Found {
-                token: Some(Arc::clone(token)),
+                token: Some(token.clone()),
                 digest: kept,
                 ..found
             });

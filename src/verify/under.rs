@@ -1,20 +1,11 @@
-//! What is left of a token under its subject and its namespace.
+//! What is left of a token under its namespace.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::token::Token;
 use crate::token::namespace::Namespace;
-use crate::token::standing::{Above, Standing};
-
-/// The token with what its subject takes from it.
-pub(super) fn subject(token: &Token, standing: Option<&Standing>) -> Token {
-    let above = Above {
-        standing,
-        not_before: None,
-    };
-    token.under(above).into_owned()
-}
+use crate::token::standing::Above;
 
 /// The token with what its namespace takes from it.
 pub(super) fn namespace(namespace: &Namespace, token: Arc<Token>) -> Arc<Token> {

@@ -26,6 +26,7 @@ mod place;
 mod products;
 mod program;
 mod races;
+mod rate_limits;
 mod refusal;
 mod relay;
 #[path = "../support/server.rs"]

@@ -150,6 +150,9 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             &"tokenward_oldest_unacknowledged_change_seconds 0.0",
             &"tokenward_watchers 0",
             &"tokenward_watcher_lag_revisions 0",
+            &"tokenward_rate_limited_total{holder=\"token\"} 0",
+            &"tokenward_rate_limited_total{holder=\"subject\"} 0",
+            &"tokenward_rate_limit_budgets 0",
         ]
     );
     for family in body.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

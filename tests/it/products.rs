@@ -268,6 +268,17 @@ impl Scene {
         }
     }
 
+    /// Uses a token until it was used too often; what is told then.
+    async fn too_many(&mut self, secret: &str) -> Fallible<v1::RateLimitStatus> {
+        for _ in 0..10_000 {
+            let judged = self.client.verify(secret, &[]).await?;
+            if judged.verdict() == Verdict::RateLimited {
+                return Ok(judged.rate_limit.ok_or("nothing is told of the limit")?);
+            }
+        }
+        Err("it is never too often".into())
+    }
+
     async fn until_verdict(&mut self, secret: &str, wanted: Verdict) -> Outcome {
         while self.client.verdict(secret).await? != wanted {
             tokio::task::yield_now().await;

@@ -15,7 +15,7 @@ use crate::shared_store::SharedStore;
 /// Servers with the namespace `notes`, and a client of each.
 pub(crate) struct Fleet {
     pub(crate) servers: Vec<Running>,
-    clients: Vec<Client>,
+    pub(crate) clients: Vec<Client>,
     pub(crate) store: SharedStore,
 }
 

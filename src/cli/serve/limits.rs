@@ -126,10 +126,7 @@ impl LimitArgs {
             header_bytes_max: self.header_bytes_max,
             streams_max: self.streams_max,
             handlers_max: self.handlers_max,
-            cancelled: Allowance {
-                burst: self.cancelled_burst,
-                rate: self.cancelled_rate,
-            },
+            cancelled: Allowance::a_second(self.cancelled_burst, self.cancelled_rate),
             connections_max: self.connections_max,
             connections_per_address_max: self.connections_per_address_max,
             preface_max: self.preface_max.into(),
@@ -144,9 +141,6 @@ impl LimitArgs {
             watchers_per_caller_max: self.watchers_per_caller_max,
             stall_max: self.watcher_stall_max.into(),
         };
-        options.misses = Allowance {
-            burst: self.misses_burst,
-            rate: self.misses_rate,
-        };
+        options.misses = Allowance::a_second(self.misses_burst, self.misses_rate);
     }
 }

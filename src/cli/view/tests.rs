@@ -22,6 +22,7 @@ fn kinds_are_named_as_in_the_journal() {
         SubjectResumed,
         SubjectIssuedRevoked,
         NamespaceIssuedRevoked,
+        SubjectRateLimitSet,
     ];
     let named: Vec<_> = kinds.into_iter().map(kind).collect();
     let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

@@ -4,6 +4,7 @@
 //! only with a reason. Every law begins with the namespace `notes`, at revision 1.
 
 mod answers;
+mod budgets;
 mod commits;
 mod identity;
 mod journal;
@@ -95,6 +96,12 @@ macro_rules! every_law {
             roll::who_was_removed_is_told_and_joins_as_another,
             roll::the_roll_leaves_the_journal_alone,
             roll::the_news_are_the_journal,
+            budgets::what_servers_take_adds_up,
+            budgets::a_report_that_comes_again_counts_once,
+            budgets::who_only_asks_takes_nothing,
+            budgets::reports_that_cross_all_count,
+            budgets::budgets_that_are_whole_are_swept_and_made_anew,
+            budgets::a_sweep_of_budgets_takes_so_many,
         }
     };
 }
@@ -143,7 +150,9 @@ store_laws! {
     sqlite => super::in_sqlite, skip
         who_joins_has_acknowledged_nothing an_id_joins_once a_renewal_is_heard_and_answers_with_the_head
         a_member_is_removed_only_as_it_was_seen who_was_removed_is_told_and_joins_as_another
-        the_roll_leaves_the_journal_alone the_news_are_the_journal: "one process owns the file, so there is no roll";
+        the_roll_leaves_the_journal_alone the_news_are_the_journal what_servers_take_adds_up
+        a_report_that_comes_again_counts_once who_only_asks_takes_nothing reports_that_cross_all_count
+        budgets_that_are_whole_are_swept_and_made_anew a_sweep_of_budgets_takes_so_many: "one process owns the file, so there is no roll";
     postgres => super::in_postgres;
     postgres_without_notify => super::in_postgres_without_notify;
     spawned => super::in_a_task;

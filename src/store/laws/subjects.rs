@@ -12,8 +12,11 @@ use crate::store::{Outcome, READ_MAX, Store};
 use crate::token::Token;
 use crate::token::change::TokenChange;
 use crate::token::namespace::Namespace;
-use crate::token::samples::{HARD_TEXT, instant, namespace, plan, slug, subject, token, withdrawal};
+use crate::token::samples::{
+    HARD_TEXT, instant, namespace, plan, rate_limit, slug, subject, token, withdrawal,
+};
 use crate::token::standing::{Standing, SubjectChange};
+use crate::token::update::FromTo;
 
 /// What is said of a subject of `notes` now.
 async fn said(store: &Arc<dyn Store>, name: &str) -> Answer<Option<Stored<Standing>>> {
@@ -49,6 +52,10 @@ pub(super) async fn what_is_said_of_a_subject_is_kept_as_it_was_said(store: Arc<
             SubjectChange::IssuedRevoked(withdrawal(instant(4))),
             SubjectChange::Resumed,
             SubjectChange::PlanSet(None),
+            SubjectChange::RateLimitSet(FromTo {
+                from: None,
+                to: Some(rate_limit(100, 60)),
+            }),
             SubjectChange::IssuedRevoked(withdrawal(instant(5))),
         ] {
             let entry = say(&store, name, change.clone()).await?;

@@ -1,5 +1,6 @@
 //! The shared store: one Postgres database, any number of processes on it.
 
+mod budgets;
 mod commit;
 mod fault;
 mod ground;

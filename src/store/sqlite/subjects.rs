@@ -35,14 +35,15 @@ pub(super) const COUNTS: &str = "
 pub(super) const PUT_SUBJECT: &str = "
     INSERT INTO subject (
         namespace, subject, version, plan, suspend_time, suspend_reason, not_before_time, not_before_reason,
-        create_time, update_time, mac
+        rate_limit, create_time, update_time, mac
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT (namespace, subject) DO UPDATE SET
         version = excluded.version, plan = excluded.plan, suspend_time = excluded.suspend_time,
         suspend_reason = excluded.suspend_reason, not_before_time = excluded.not_before_time,
-        not_before_reason = excluded.not_before_reason, update_time = excluded.update_time, mac = excluded.mac
-    WHERE subject.version = $12";
+        not_before_reason = excluded.not_before_reason, rate_limit = excluded.rate_limit,
+        update_time = excluded.update_time, mac = excluded.mac
+    WHERE subject.version = $13";
 
 // What the journal says is asked by name, for a row that is gone has none to ask.
 pub(super) const STANDINGS: &str = "
@@ -127,6 +128,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, row: &StandingRow<'_>
         mac,
     } = *row;
     let (suspension, not_before) = (standing.suspension.as_ref(), standing.not_before.as_ref());
+    let rate_limit = standing.rate_limit.map(|limit| json!(limit).to_string());
     let query = sqlx::query(PUT_SUBJECT)
         .bind(standing.namespace.as_str())
         .bind(standing.subject.as_str())
@@ -136,6 +138,7 @@ pub(super) async fn put(connection: &mut SqliteConnection, row: &StandingRow<'_>
         .bind(suspension.map(|it| it.reason.as_str()))
         .bind(not_before.map(|it| it.time.micros()))
         .bind(not_before.map(|it| it.reason.as_str()))
+        .bind(rate_limit)
         .bind(standing.create_time.micros())
         .bind(standing.update_time.micros())
         .bind(&mac[..])

@@ -36,7 +36,12 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         option::of(any::<NonZeroU32>()),
         btree_set(any_text(1, 63), 0..3),
     );
-    let using = (overlap, retired_use, option::of(any_rate_limit()));
+    let using = (
+        overlap,
+        retired_use,
+        option::of(any_rate_limit()),
+        option::of(any_rate_limit()),
+    );
     (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed())
         .prop_map(|(self_management, spans, issuing, using)| Policy {
         self_management,
@@ -53,6 +58,7 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         retired_use: using.1,
         retired_tolerance: spans.4,
         rate_limit_default: using.2,
+        rate_limit_subject_default: using.3,
     })
         // So many generators in one are more than a stack takes.
         .boxed()

@@ -19,7 +19,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 fn means(selector: &Selector, token: &Token) -> bool {
     selector
         .within(&namespace("notes", "kn_"), instant(10))
-        .matches(token, None)
+        .matches(token, None, None)
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_rotation_is_due_where_the_namespace_says_when_and_the_token_still_counts() 
         ..Selector::default()
     };
     let is_due =
-        |notes: &Namespace, at, token: &Token| due(at).within(notes, instant(at)).matches(token, None);
+        |notes: &Namespace, at, token: &Token| due(at).within(notes, instant(at)).matches(token, None, None);
     // Its secret was made at 0.
     assert!(!is_due(&notes, 99 * day, &token(1)));
     assert!(due(0).within(&notes, instant(0)).is_void());
@@ -156,9 +156,9 @@ fn what_is_issued_later_is_told_by_its_id() {
         id: TokenId::new(instant(micros), [7; 10]),
         ..token(1)
     };
-    assert!(filter(0).matches(&issued(0), None));
-    assert!(filter(1999).matches(&issued(1000), None));
-    assert!(!filter(999).matches(&issued(1000), None));
+    assert!(filter(0).matches(&issued(0), None, None));
+    assert!(filter(1999).matches(&issued(1000), None, None));
+    assert!(!filter(999).matches(&issued(1000), None, None));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::token::State;
 use crate::token::samples::{
-    any_instant, any_text, any_token, any_withdrawal, instant, plan, standing, token, withdrawal,
+    any_instant, any_rate_limit, any_text, any_token, any_withdrawal, instant, plan, standing, token,
+    withdrawal,
 };
 
 /// Anything that can be said of `ann`.
@@ -15,11 +16,13 @@ fn any_standing() -> impl Strategy<Value = Standing> {
         option::of(any_text(1, 63)),
         option::of(any_withdrawal()),
         option::of(any_withdrawal()),
+        option::of(any_rate_limit()),
     );
-    said.prop_map(|(plan, suspension, not_before)| Standing {
+    said.prop_map(|(plan, suspension, not_before, rate_limit)| Standing {
         plan,
         suspension,
         not_before,
+        rate_limit,
         ..standing("ann")
     })
 }
@@ -145,4 +148,17 @@ fn the_microsecond_counts() {
     }
     assert_eq!(above.issue_time(instant(2)), instant(6));
     assert_eq!(above.issue_time(instant(7)), instant(7));
+}
+
+proptest! {
+    #[test]
+    fn a_rate_limit_that_is_so_already_is_not_set(
+        standing in option::of(any_standing()),
+        to in option::of(any_rate_limit()),
+    ) {
+        let from = standing.as_ref().and_then(|standing| standing.rate_limit);
+        let set = set_rate_limit(standing.as_ref(), to);
+        let wanted = (from != to).then_some(SubjectChange::RateLimitSet(FromTo { from, to }));
+        prop_assert_eq!(set, wanted);
+    }
 }

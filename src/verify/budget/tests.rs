@@ -8,10 +8,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn scene(burst: u32, waiting_max: usize) -> (Arc<Budget>, Arc<ManualClock>) {
     let wanted = |count| NonZeroU32::new(count).unwrap();
-    let allowance = Allowance {
-        burst: wanted(burst),
-        rate: wanted(1),
-    };
+    let allowance = Allowance::a_second(wanted(burst), wanted(1));
     let clock = Arc::new(ManualClock::at(instant(0)));
     let budget = Budget::new(allowance, waiting_max, Arc::<ManualClock>::clone(&clock));
     (Arc::new(budget), clock)

@@ -1,12 +1,13 @@
 //! A token in the cache is never older than its last change that was applied.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{Entropy, ManualEntropy, random};
+use crate::token::Token;
 use crate::token::samples::{instant, kept, slug, subject, token};
 
 fn cache(tokens: usize) -> Cache {
@@ -21,11 +22,12 @@ fn digest(number: u64, version: u32) -> Digest {
 }
 
 /// The token of this number as it was after the entry of this revision.
-fn as_of(number: u64, revision: u64) -> Arc<Token> {
-    Arc::new(Token {
+fn as_of(number: u64, revision: u64) -> Facts {
+    let token = Token {
         create_time: instant(i64::try_from(revision).unwrap()),
         ..token(number)
-    })
+    };
+    Facts::of(&token, None)
 }
 
 fn revision_of(token: &Token) -> u64 {
@@ -250,10 +252,11 @@ fn on_many_threads_nothing_older_than_what_was_applied_is_found() {
 fn a_change_to_a_subject_makes_misses_of_its_tokens_until_they_are_read_anew() {
     let cache = cache(100);
     let of = |number: u64, name: &str| {
-        Arc::new(Token {
+        let token = Token {
             subject: subject(name),
             ..token(number)
-        })
+        };
+        Facts::of(&token, None)
     };
     let names = ["ann", "ann", "bob"];
     let fill = |fence| {

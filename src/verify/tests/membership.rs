@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::facts::Facts;
 use super::super::samples::{CALLER, LONG, Scene, is_accepted, secret, usable};
 use super::super::{Cache, Consistency, NotJudging, Stop, VerifyError};
 use crate::journal::Revision;
@@ -221,7 +222,7 @@ async fn nothing_is_kept_that_is_older_than_where_the_journal_began_to_be_follow
     let store = other_journal(EPOCH, 0, 3).await?;
     let cache = Cache::new(10.try_into()?);
     cache.follow_from(store.head().await?.revision);
-    let old = Arc::new(usable(1));
+    let old = Facts::of(&usable(1), None);
     let digest = old.secrets[0].digest;
     assert!(!cache.fill(digest, &old, Revision::new(3)));
     assert!(cache.fill(digest, &old, Revision::new(4)));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::token::secret::{Pepper, PepperId, Peppers};
+use crate::verify::facts::Facts;
 
 /// The pepper that all samples are kept under, and a second one.
 fn peppers(current: u16) -> Peppers {
@@ -67,7 +68,7 @@ async fn a_token_in_the_cache_is_not_judged_by_a_digest_it_had_before() -> Answe
         pepper: PepperId(2),
     };
     let entry = scene.change(1, redigested).await?;
-    let token = Arc::new(read(&scene.store, usable(1).id).await?.record);
+    let token = Facts::of(&read(&scene.store, usable(1).id).await?.record, None);
     // Filled by way of another of its digests.
     assert!(
         scene

@@ -7,6 +7,7 @@ use crate::journal::Draft;
 use crate::journal::samples::{import, origin};
 use crate::store::faulty::Call;
 use crate::store::samples::{Answer, idle};
+use crate::token::Token;
 use crate::token::change::TokenChange;
 use crate::token::format::Body;
 use crate::token::samples::{imported, imported_text, instant, namespace, pepper, slug, token, withdrawal};

@@ -16,6 +16,7 @@ pub(crate) fn verify_rows() -> Vec<Row> {
         required_scopes,
         consistency: None,
         context: None,
+        cost: None,
     };
     let consistent = |requirement| {
         let consistency = Some(v1::Consistency { requirement });

@@ -76,6 +76,8 @@ async fn rules_are_given_shown_and_taken_back() -> Outcome {
         "report",
         "--rate-limit-default",
         "100/1m",
+        "--rate-limit-subject-default",
+        "1000/1m",
         "--tokens-per-subject-max",
         "10",
     ])?;
@@ -133,6 +135,10 @@ async fn subjects_are_managed_from_the_command_line() -> Outcome {
     let subject = |verb: &str, more: &[&str]| scene.json(&[&["subject", verb][..], &of_ada, more].concat());
     assert_eq!(subject("set-plan", &["pro"])?["plan"], "pro");
     assert_eq!(subject("set-plan", &[])?["plan"], "");
+    let limited = subject("set-rate-limit", &["1000/1m"])?;
+    assert_eq!(limited["rate_limit"], "1000/1m");
+    assert_eq!(limited["propagation"], "acknowledged");
+    assert_eq!(subject("set-rate-limit", &[])?["rate_limit"], Value::Null);
     let suspended = subject("suspend", &["--reason", "unpaid"])?;
     assert_eq!(suspended["propagation"], "acknowledged");
     assert_eq!(suspended["suspend_reason"], "unpaid");

@@ -104,3 +104,28 @@ fn a_rotated_secret_is_shown_as_never_used_until_it_is() -> Outcome {
     assert_eq!(both.code, Some(2), "{both:?}");
     Ok(())
 }
+
+#[test]
+fn a_token_that_is_used_too_often_says_when_to_come_again() -> Outcome {
+    let desk = Desk::open()?;
+    let (_, secret) = desk.issue(&["--rate-limit", "2/24h"])?;
+    let verify = |args: &[&str]| desk.given(&secret, &[&["verify"], args].concat());
+    let told = verify(&["--cost", "0"])?;
+    assert!(told.out.contains("2 of 2/1day, of the token"), "{told:?}");
+    assert_eq!(verify(&["--cost", "2"])?.code, Some(0));
+    let limited = verify(&["--output", "json"])?;
+    assert_eq!(limited.code, Some(1), "{limited:?}");
+    let limited = limited.json()?;
+    assert_eq!(limited["verdict"], "rate_limited");
+    let rate = &limited["rate_limit"];
+    assert_eq!(
+        (&rate["remaining"], &rate["holder"]),
+        (&json!(0), &json!("token"))
+    );
+    assert_eq!(rate["limit"], "2/1day");
+    assert!(rate["retry_after"].is_string(), "{limited}");
+    assert_eq!(limited["cache_ttl"], json!(null));
+    let too_much = verify(&["--cost", "3"])?;
+    assert!(too_much.out.contains("rate_limited") && !too_much.out.contains("retry after"));
+    Ok(())
+}

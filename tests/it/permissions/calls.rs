@@ -142,7 +142,7 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
         }
         "GetHead" => client.audit.get_head(v1::GetHeadRequest {}).await.map(drop),
         "GetSubject" | "ListSubjects" | "UpdateSubject" | "SuspendSubject" | "ResumeSubject"
-        | "RevokeIssued" => subjects(client, method, namespace).await,
+        | "SetRateLimit" | "RevokeIssued" => subjects(client, method, namespace).await,
         _ => namespaces(client, method, namespace, fresh).await,
     }
 }
@@ -189,6 +189,14 @@ async fn subjects(client: &mut Client, method: &str, namespace: String) -> Resul
                 ..Default::default()
             };
             client.subjects.resume_subject(request).await.map(drop)
+        }
+        "SetRateLimit" => {
+            let request = v1::SetRateLimitRequest {
+                namespace,
+                subject,
+                ..Default::default()
+            };
+            client.subjects.set_rate_limit(request).await.map(drop)
         }
         _ => {
             let request = v1::RevokeIssuedRequest {

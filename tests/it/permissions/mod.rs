@@ -84,6 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("UpdateSubject", &["admin"]),
     ("SuspendSubject", &["admin"]),
     ("ResumeSubject", &["admin"]),
+    ("SetRateLimit", &["admin"]),
     ("RevokeIssued", &["admin"]),
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),

@@ -128,9 +128,12 @@ async fn walk(place: Place) -> Outcome {
     assert!(unused.iter().any(|unused| unused.id == third.id), "KN16");
     assert!(unused.iter().all(|unused| unused.id != token.id), "KN16");
 
-    // KN12: a hundred a minute, which whoever counts is told with every verdict.
-    let judged = scene.client.verify(&secret, &[]).await?.token.unwrap_or_default();
-    assert_eq!(judged.rate_limit, Some(per_minute(100)), "KN12");
+    // KN12: a hundred a minute; how many are left is told with every verdict.
+    let judged = scene.client.verify(&secret, &[]).await?;
+    let told = judged.rate_limit.unwrap_or_default();
+    assert_eq!(told.limit, Some(per_minute(100)), "KN12");
+    let limited = scene.too_many(&second_secret).await?;
+    assert_eq!(limited.limit, Some(per_minute(100)), "KN12");
 
     // KN13: its tokens can call nothing, not even about themselves.
     let mut holder = scene.holder(&secret)?;

@@ -36,6 +36,10 @@ fn every_rule() -> NamespacePolicy {
             requests: 100,
             period: Some(seconds(60)),
         }),
+        rate_limit_subject_default: Some(v1::RateLimit {
+            requests: 1000,
+            period: Some(seconds(60)),
+        }),
     }
 }
 

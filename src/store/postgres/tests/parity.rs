@@ -9,10 +9,14 @@ use super::*;
 use crate::store::sqlite::SqliteStore;
 
 /// What only Postgres has, and why.
-const ONLY_HERE: [(&str, &str); 1] = [(
-    "member",
-    "one process owns an SQLite file, so there is nobody to list",
-)];
+const ONLY_HERE: [(&str, &str); 3] = [
+    (
+        "member",
+        "one process owns an SQLite file, so there is nobody to list",
+    ),
+    ("budget", "and nobody to share it with"),
+    ("budget_report", "nor to hear from"),
+];
 
 /// Columns as `table.column`, those that must not be null marked with `!`, and the indexes by name.
 #[derive(PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 use super::super::{commit, ground, read, roll, rows, schema, select, subjects, usage};
 use super::*;
 
-const STATEMENTS: [&str; 58] = [
+const STATEMENTS: [&str; 62] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -41,6 +41,10 @@ const STATEMENTS: [&str; 58] = [
     roll::RENEW,
     roll::MEMBERS,
     roll::REMOVE,
+    budgets::REPORT,
+    budgets::BUDGETS,
+    budgets::SWEEP_BUDGETS,
+    budgets::SWEEP_REPORTS,
     schema::TABLES,
     schema::BEGIN_JOURNAL,
     schema::NEW_EPOCH,
@@ -183,6 +187,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         (commit::SWEEP_ANSWERS, "answer_pkey"),
         (read::ANSWER, "answer_pkey"),
         (roll::RENEW, "member_pkey"),
+        (budgets::BUDGETS, "budget_pkey"),
         (read::LOOK_UP, "subject_pkey"),
         (read::LOOK_UP, "journal_of_subjects"),
         (subjects::STANDINGS, "subject_pkey"),

@@ -11,6 +11,7 @@ pub mod membership;
 pub mod authority;
 pub mod verify;
 pub mod watch;
+pub mod webhook;
 
 pub mod proto;
 pub mod rpc;

@@ -20,6 +20,7 @@ mod surroundings;
 mod tests;
 mod update;
 mod uses;
+mod webhook;
 mod writer;
 
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub use matching::{Preview, Run, SAMPLE_MAX};
 pub use plan::{Matching, PLAN_KEPT};
 pub use retry::ANSWER_KEPT;
 pub use subject::SubjectName;
+pub use webhook::{EndpointName, Keyed, NewEndpoint, WebhookError};
 pub use writer::Writer;
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
@@ -158,6 +160,8 @@ pub enum AuthorityError {
     CountMismatch { expected: u64, found: u64 },
     #[error("too many changes are waiting to be written")]
     Overloaded,
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     #[error(transparent)]
     NotSealed(#[from] NotSealed),
     #[error("the record changed {DECISIONS_MAX} times while the change was decided")]
@@ -391,6 +395,6 @@ impl<T> Step<T> {
 fn token_of(record: &Record) -> Option<Token> {
     match record {
         Record::Token(token) => Some(token.clone()),
-        Record::Namespace(_) | Record::Standing(_) => None,
+        Record::Namespace(_) | Record::Standing(_) | Record::Endpoint(_) => None,
     }
 }

@@ -380,10 +380,13 @@ mod tests {
             SubjectResumed,
             SubjectIssuedRevoked,
             NamespaceIssuedRevoked,
+            WebhookCreated,
+            WebhookUpdated,
+            WebhookSecretRotated,
+            WebhookPaused,
+            WebhookDeleted,
         ];
-        let named: Vec<_> = kinds.into_iter().map(kind).collect();
-        let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();
-        assert_eq!(named, wanted);
+        assert_eq!(kinds.map(kind).as_slice(), Kind::ALL.map(Kind::as_str));
     }
 
     #[test]

@@ -20,10 +20,15 @@ pub enum Kind {
     SubjectResumed,
     SubjectIssuedRevoked,
     NamespaceIssuedRevoked,
+    WebhookCreated,
+    WebhookUpdated,
+    WebhookSecretRotated,
+    WebhookPaused,
+    WebhookDeleted,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 22] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -41,6 +46,11 @@ impl Kind {
         Kind::SubjectResumed,
         Kind::SubjectIssuedRevoked,
         Kind::NamespaceIssuedRevoked,
+        Kind::WebhookCreated,
+        Kind::WebhookUpdated,
+        Kind::WebhookSecretRotated,
+        Kind::WebhookPaused,
+        Kind::WebhookDeleted,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -62,6 +72,11 @@ impl Kind {
             Kind::SubjectResumed => "subject.resumed",
             Kind::SubjectIssuedRevoked => "subject.issued_revoked",
             Kind::NamespaceIssuedRevoked => "namespace.issued_revoked",
+            Kind::WebhookCreated => "webhook.created",
+            Kind::WebhookUpdated => "webhook.updated",
+            Kind::WebhookSecretRotated => "webhook.secret_rotated",
+            Kind::WebhookPaused => "webhook.paused",
+            Kind::WebhookDeleted => "webhook.deleted",
         }
     }
 }

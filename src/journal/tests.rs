@@ -6,14 +6,16 @@ use proptest::prelude::*;
 
 use super::samples::{any_change, import, issue, origin};
 use super::*;
+use crate::token::Withdrawal;
 use crate::token::change;
 use crate::token::id::RequestId;
 use crate::token::samples::{
-    any_instant, any_text, imported, instant, kept, namespace, plan, redigested, slug, standing, subject,
-    token, withdrawal,
+    any_instant, any_text, endpoint, imported, instant, kept, namespace, plan, redigested, slug, standing,
+    subject, token, withdrawal,
 };
 use crate::token::text::Name;
 use crate::token::update::{Update, update};
+use crate::token::webhook::Pause;
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.
 fn any_draft() -> impl Strategy<Value = Draft> {
@@ -97,6 +99,17 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             Kind::NamespaceIssuedRevoked,
             "{\"namespace_issued_revoked\":{\"slug\":",
         ),
+        (Kind::WebhookCreated, "{\"webhook\":{\"created\":{\"id\":"),
+        (Kind::WebhookUpdated, "{\"webhook\":{\"updated\":{\"id\":"),
+        (
+            Kind::WebhookSecretRotated,
+            "{\"webhook\":{\"secret_rotated\":{\"id\":",
+        ),
+        (
+            Kind::WebhookPaused,
+            "\"pause\":{\"time\":1800000000000001,\"reason\":\"leaked\"}",
+        ),
+        (Kind::WebhookDeleted, "{\"webhook\":{\"deleted\":{\"id\":"),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -116,6 +129,12 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             ..standing("ann")
         },
         version: Revision::new(4),
+    };
+    let of_webhook = |change| Draft::of_webhook(origin(), Revision::ZERO, change);
+    let Withdrawal { time, reason } = withdrawal(instant(1));
+    let paused = Endpoint {
+        pause: Some(Pause { time, reason }),
+        ..endpoint(1)
     };
     let drafts = [
         Draft::of_new_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
@@ -149,7 +168,13 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         of_subject(Some(&suspended), SubjectChange::Resumed)?,
         of_subject(None, SubjectChange::IssuedRevoked(withdrawal(instant(1))))?,
         Draft::of_revoked_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
+        of_webhook(WebhookChange::Created(endpoint(1))),
+        of_webhook(WebhookChange::Updated(endpoint(1))),
+        of_webhook(WebhookChange::SecretRotated(endpoint(1))),
+        of_webhook(WebhookChange::Paused(paused)),
+        of_webhook(WebhookChange::Deleted(endpoint(1))),
     ];
+    assert_eq!(drafts.len(), published.len());
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);
         let body = String::from_utf8(Entry::seal(draft, Revision::new(1), &Link::START)?.body)?;

@@ -24,6 +24,8 @@ mod update;
 mod subjects;
 mod verify;
 mod watch;
+mod webhook_service;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,7 @@ use crate::store::Store;
 use crate::token::caller::Caller;
 use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
+use crate::webhook::Sender;
 pub use admission::AdmissionLayer;
 use decode::Fields;
 pub use peer::{Identities, Identity, IdentityTable, Peer};
@@ -57,6 +60,7 @@ pub struct Api {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     identities: Identities,
+    sender: Arc<Sender>,
 }
 
 /// Where a change must be in force before it is answered.
@@ -72,6 +76,7 @@ pub enum InForce {
 }
 
 impl Api {
+    #[expect(clippy::too_many_arguments, reason = "one for each thing they stand on")]
     pub fn new(
         authority: Arc<Authority>,
         verifier: Arc<Verifier>,
@@ -80,6 +85,7 @@ impl Api {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         identities: Identities,
+        sender: Arc<Sender>,
     ) -> Api {
         Api {
             authority,
@@ -89,6 +95,7 @@ impl Api {
             store,
             clock,
             identities,
+            sender,
         }
     }
 

@@ -1,7 +1,9 @@
 //! What went wrong, as a gRPC status with `google.rpc` details: the only file that names status codes.
 
+mod fields;
 mod not_issued;
 mod store;
+mod webhook;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -18,6 +20,7 @@ use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
+use fields::{exhausted, fields};
 
 /// `google.rpc.ErrorInfo.domain` of every error.
 const DOMAIN: &str = "tokenward.v1";
@@ -97,10 +100,12 @@ pub enum Reason {
     PolicyViolated,
     TooManyTokens,
     SubjectSuspended,
+    EndpointNotFound,
+    TooManyEndpoints,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 36] = [
+    pub const ALL: [Reason; 38] = [
         Reason::InvalidField,
         Reason::PageTokenInvalid,
         Reason::NamespaceNotFound,
@@ -137,6 +142,8 @@ impl Reason {
         Reason::PolicyViolated,
         Reason::TooManyTokens,
         Reason::SubjectSuspended,
+        Reason::EndpointNotFound,
+        Reason::TooManyEndpoints,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -182,6 +189,8 @@ impl Reason {
             Reason::PolicyViolated => ("POLICY_VIOLATED", Code::InvalidArgument, false),
             Reason::TooManyTokens => ("TOO_MANY_TOKENS", Code::FailedPrecondition, false),
             Reason::SubjectSuspended => ("SUBJECT_SUSPENDED", Code::FailedPrecondition, false),
+            Reason::EndpointNotFound => ("ENDPOINT_NOT_FOUND", Code::NotFound, false),
+            Reason::TooManyEndpoints => ("TOO_MANY_ENDPOINTS", Code::ResourceExhausted, false),
         }
     }
 
@@ -290,28 +299,6 @@ impl Problem {
     }
 }
 
-fn exhausted(error: &VerifyError, wait: Duration) -> Status {
-    let mut details = Reason::MissesExhausted.status("").get_error_details();
-    details.set_retry_info(Some(wait));
-    Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
-}
-
-fn fields(mut violations: Vec<(String, String)>) -> Status {
-    let untold = violations.len().saturating_sub(VIOLATIONS_MAX);
-    violations.truncate(VIOLATIONS_MAX);
-    let message = violations
-        .iter()
-        .map(|(path, what)| format!("{path} {what}"))
-        .chain((untold > 0).then(|| format!("and {untold} more")))
-        .collect::<Vec<_>>()
-        .join("; ");
-    let violations = violations
-        .into_iter()
-        .map(|(path, what)| FieldViolation::new(path, what))
-        .collect();
-    Reason::InvalidField.with(message, &[], violations)
-}
-
 fn authority(error: AuthorityError) -> Status {
     let message = error.to_string();
     match error {
@@ -336,6 +323,7 @@ fn authority(error: AuthorityError) -> Status {
                 Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
             }
         }
+        AuthorityError::Webhook(error) => webhook::status(&error),
         AuthorityError::NotIssued { namespace, why } => not_issued::status(&namespace, &why),
         AuthorityError::Policy { field, what } => fields(vec![(format!("namespace.policy.{field}"), what)]),
         AuthorityError::NotGrantable(scope) => Reason::NotGrantable.about(message, "scope", &scope),

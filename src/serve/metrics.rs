@@ -2,6 +2,7 @@
 //! looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
 mod load;
+mod webhooks;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -28,6 +29,7 @@ use super::BindError;
 use super::entrance::Entrance;
 use crate::verify::{Following, NotJudging, Stop, Verifier};
 use load::Load;
+pub(super) use webhooks::Webhooks;
 
 /// Connections served at once; a further one waits for one of them to end.
 const CONNECTIONS_MAX: usize = 16;
@@ -75,12 +77,13 @@ impl Metrics {
 }
 
 /// Everything a server tells of itself.
-pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>) -> Registry {
+pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>, webhooks: Webhooks) -> Registry {
     let mut registry = Registry::with_prefix("tokenward");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
     registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
     registry.register_collector(Box::new(Load { verifier, entrance }));
+    registry.register_collector(Box::new(webhooks));
     registry
 }
 

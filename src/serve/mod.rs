@@ -20,6 +20,7 @@ pub mod private_file;
 mod streams;
 mod supervise;
 mod tls;
+mod webhooks;
 mod writing;
 
 use std::net::SocketAddr;
@@ -35,10 +36,11 @@ pub use identities::IdentitiesError;
 pub use limits::Limits;
 pub use listen::BindError;
 pub use open::bootstrap_store;
-pub use options::{Options, StoreAddress};
+pub use options::{Options, StoreAddress, WebhookOptions};
 pub use pepper::{PepperError, Retiring, Rotated, create as create_pepper, rotate as rotate_pepper};
 use supervise::supervise;
 pub use tls::{TlsError, TlsOptions};
+pub use webhooks::WebhookCaError;
 
 /// Threads for the store, the follower and the streams. They wait more than they work.
 const STORE_THREADS: usize = 2;
@@ -62,6 +64,8 @@ pub enum ServeError {
     OpenPostgres(#[from] postgres::OpenError),
     #[error(transparent)]
     Pepper(#[from] PepperError),
+    #[error(transparent)]
+    WebhookCa(#[from] WebhookCaError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]

@@ -13,6 +13,8 @@ use super::private_file;
 use super::tls::TlsOptions;
 use crate::limit::Allowance;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
+use crate::token::webhook::pace::Pace;
+use crate::token::webhook::reach::Reach;
 use crate::verify::MISSES;
 use crate::watch::WatchLimits;
 
@@ -45,9 +47,19 @@ pub struct Options {
     pub drain_max: Duration,
     /// What people know this server by, where several share a store.
     pub replica_name: String,
+    pub webhooks: WebhookOptions,
     /// Answer a change without waiting for it to be in force. For tests, which must see what comes of it.
     #[doc(hidden)]
     pub in_force_nowhere: bool,
+}
+
+/// What endpoints of webhooks may be, and when they are tried again.
+#[derive(Clone, Default, Debug)]
+pub struct WebhookOptions {
+    pub reach: Reach,
+    pub pace: Pace,
+    /// Certificates in PEM of CAs that endpoints are trusted by, besides those of the system.
+    pub ca: Option<PathBuf>,
 }
 
 /// Where tokens are kept.
@@ -78,6 +90,7 @@ impl Options {
             misses: MISSES,
             drain_max: DRAIN_MAX,
             replica_name: host_and_process(),
+            webhooks: WebhookOptions::default(),
             in_force_nowhere: false,
         }
     }

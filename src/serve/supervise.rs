@@ -11,7 +11,7 @@ use super::bootstrap::{FirstAdminError, bootstrap};
 use super::connection::Shared;
 use super::engine::Engine;
 use super::entrance::Entrance;
-use super::metrics::{self, Metrics};
+use super::metrics::{self, Metrics, Webhooks};
 use super::options::Options;
 use super::tls::Acceptor;
 use super::{Bound, ServeError, drain, listen, tls};
@@ -70,11 +70,19 @@ async fn serve(
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         identities.clone(),
+        Arc::clone(&engine.webhooks.sender),
     );
     let entrance = Arc::new(Entrance::new(&options.limits));
     let metrics = match options.metrics_listen {
         Some(listen) => {
-            let registry = metrics::registry(Arc::clone(&engine.verifier), Arc::clone(&entrance));
+            let registry = metrics::registry(
+                Arc::clone(&engine.verifier),
+                Arc::clone(&entrance),
+                Webhooks {
+                    tally: Arc::clone(&engine.webhooks.tally),
+                    clock: Arc::clone(&clock),
+                },
+            );
             Some(Metrics::start(listen, registry).await?)
         }
         None => None,

@@ -1,5 +1,7 @@
 //! A store that fails, stalls or misreads as told: faults are values, given before the calls they meet.
 
+mod webhooks;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,6 +63,7 @@ pub(crate) enum Call {
     Renew,
     Members,
     Remove,
+    Advance,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
 mod members;
+mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -9,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::batch::{Plan, Seen, SubjectKey, plan, rooms, subjects};
+use super::batch::{Plan, Seen, SubjectKey, endpoints, plan, rooms, subjects};
 use super::roll::{Member, MemberId, Roll};
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
@@ -47,6 +48,7 @@ struct Kept {
     standings: BTreeMap<SubjectKey, Stored<Standing>>,
     answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
+    webhooks: webhooks::Kept,
 }
 
 impl MemoryStore {
@@ -70,6 +72,7 @@ impl MemoryStore {
             standings: BTreeMap::new(),
             answers: BTreeMap::new(),
             members: BTreeMap::new(),
+            webhooks: webhooks::Kept::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),
@@ -113,6 +116,8 @@ impl Kept {
                 .into_iter()
                 .map(|room| self.count_room(room))
                 .collect(),
+            endpoints: self.webhooks.versions(endpoints(drafts).0),
+            endpoint_counts: self.webhooks.counts(endpoints(drafts).1),
         }
     }
 
@@ -177,6 +182,7 @@ impl Kept {
                 let key = (record.namespace.clone(), record.subject.clone());
                 self.standings.insert(key, Stored { record, version });
             }
+            Record::Endpoint(_) => self.webhooks.write(draft, version),
         }
         self.answers
             .extend(draft.answer().map(|answer| (version, answer.clone())));

@@ -25,6 +25,7 @@ pub mod text;
 pub mod time;
 pub mod update;
 pub mod verdict;
+pub mod webhook;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};

@@ -34,6 +34,8 @@ pub enum Right {
     TokensImport,
     SubjectsList,
     SubjectsManage,
+    WebhooksList,
+    WebhooksManage,
 }
 
 /// One permission, read from the text of a scope.
@@ -84,7 +86,7 @@ pub struct NotRole;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 16] = [
+    pub const ALL: [Right; 18] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,
@@ -101,6 +103,8 @@ impl Right {
         Right::TokensImport,
         Right::SubjectsList,
         Right::SubjectsManage,
+        Right::WebhooksList,
+        Right::WebhooksManage,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -121,6 +125,8 @@ impl Right {
             Right::TokensImport => "tokens.import",
             Right::SubjectsList => "subjects.list",
             Right::SubjectsManage => "subjects.manage",
+            Right::WebhooksList => "webhooks.list",
+            Right::WebhooksManage => "webhooks.manage",
         }
     }
 
@@ -143,7 +149,9 @@ impl Right {
             | Right::TokensVerifyReason
             | Right::TokensImport
             | Right::SubjectsList
-            | Right::SubjectsManage => true,
+            | Right::SubjectsManage
+            | Right::WebhooksList
+            | Right::WebhooksManage => true,
             Right::RevocationsWatch
             | Right::NamespacesList
             | Right::NamespacesManage
@@ -154,13 +162,10 @@ impl Right {
 
     /// Whether `credentials.manage` includes it, in the namespace of credentials.
     fn is_management(self) -> bool {
+        use Right::*;
         matches!(
             self,
-            Right::TokensIssue
-                | Right::TokensList
-                | Right::TokensRevoke
-                | Right::TokensRotate
-                | Right::TokensUpdate
+            TokensIssue | TokensList | TokensRevoke | TokensRotate | TokensUpdate
         )
     }
 }
@@ -356,7 +361,13 @@ impl Role {
             Role::Admin => return vec!["*".to_owned()],
             Role::Verifier => &["tokens.verify"],
             Role::Watcher => &["revocations.watch"],
-            Role::Auditor => &["audit.read", "namespaces.list", "subjects.list", "tokens.list"],
+            Role::Auditor => &[
+                "audit.read",
+                "namespaces.list",
+                "subjects.list",
+                "tokens.list",
+                "webhooks.list",
+            ],
             Role::Issuer => &[
                 "namespaces.list",
                 "subjects.list",

@@ -24,12 +24,16 @@ mod partitioned;
 mod paused;
 mod proxy;
 mod replica;
+#[path = "../support/receiver.rs"]
+#[expect(dead_code, reason = "not all of it is needed here")]
+mod receiver;
 mod reset;
 mod restarted;
 #[path = "../support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
 mod stale;
+mod webhooks;
 #[path = "../support/wire.rs"]
 mod wire;
 

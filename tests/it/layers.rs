@@ -70,6 +70,11 @@ const TABLE: &[Row] = &[
         imports: &["token", "journal", "clock", "limit", "store"],
         crates: &["tokio"],
     },
+    Row {
+        module: "webhook",
+        imports: &["token", "journal", "clock", "store", "authority"],
+        crates: &["tokio"],
+    },
     // 3: the wire
     Row {
         module: "proto",
@@ -87,6 +92,7 @@ const TABLE: &[Row] = &[
             "authority",
             "verify",
             "watch",
+            "webhook",
             "proto",
         ],
         crates: &["prost", "tokio", "tonic"],
@@ -109,6 +115,7 @@ const TABLE: &[Row] = &[
             "authority",
             "verify",
             "watch",
+            "webhook",
             "proto",
             "rpc",
             "telemetry",

@@ -26,6 +26,8 @@ mod place;
 mod products;
 mod program;
 mod races;
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod refusal;
 mod relay;
 #[path = "../support/server.rs"]
@@ -39,6 +41,7 @@ mod subjects;
 mod superuser;
 mod tls;
 mod updates;
+mod webhooks;
 #[path = "../support/wire.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod wire;

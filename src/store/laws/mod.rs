@@ -11,6 +11,7 @@ mod reads;
 mod roll;
 mod selection;
 mod subjects;
+mod webhooks;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -87,6 +88,15 @@ macro_rules! every_law {
             roll::who_was_removed_is_told_and_joins_as_another,
             roll::the_roll_leaves_the_journal_alone,
             roll::the_news_are_the_journal,
+            webhooks::an_endpoint_is_what_was_written,
+            webhooks::a_namespace_is_believed_whatever_becomes_of_its_endpoints,
+            webhooks::an_endpoint_is_guarded_by_its_last_change,
+            webhooks::a_namespace_has_room_for_so_many_endpoints,
+            webhooks::a_rotation_keeps_the_secret_before_and_no_older_one,
+            webhooks::an_endpoint_moves_from_where_it_is_by_whoever_has_the_duty,
+            webhooks::deliveries_are_listed_newest_first_and_swept,
+            webhooks::what_is_deleted_leaves_nothing_behind,
+            webhooks::one_has_a_duty_until_it_ends_or_is_left,
         }
     };
 }

@@ -119,6 +119,10 @@ macro_rules! ask {
     }};
 }
 
+// Below the macro, which they use.
+mod lease;
+mod webhooks;
+
 impl PostgresStore {
     /// Opens a database that has been migrated; it is never migrated here. Of its rows those are believed that
     /// were written with this key.

@@ -11,7 +11,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::super::batch::{NamespaceRow, Plan, Rows, Seen, TokenRow, all_written, changes_namespaces, plan};
 use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
-use super::{read, revision, sql, subjects};
+use super::{read, revision, sql, subjects, webhooks};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision};
@@ -94,11 +94,13 @@ pub(super) const PUT_NAMESPACE: &str = "
         not_before_time = excluded.not_before_time, not_before_reason = excluded.not_before_reason";
 
 pub(super) const INSERT_ENTRIES: &str = "
-    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, subject, body, link)
+    INSERT INTO journal (
+        revision, time, actor, request_id, kind, namespace, token_id, subject, endpoint_id, body, link
+    )
     SELECT
         value->>'$.revision', value->>'$.time', value->>'$.actor', unhex(value->>'$.request_id', '-'),
         value->>'$.kind', value->>'$.namespace', unhex(value->>'$.token_id', '-'),
-        value->>'$.subject', CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
+        value->>'$.subject', unhex(value->>'$.endpoint_id', '-'), CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
     FROM json_each($1)";
 
 pub(super) const INSERT_ANSWERS: &str = "
@@ -214,6 +216,7 @@ async fn seen(connection: &mut SqliteConnection, drafts: &[Draft]) -> Result<See
         ..Seen::default()
     };
     subjects::see(connection, drafts, &mut seen).await?;
+    webhooks::see(connection, drafts, &mut seen).await?;
     Ok(seen)
 }
 
@@ -225,6 +228,7 @@ async fn write(
     let Rows {
         namespaces,
         standings,
+        endpoints,
         issued,
         changed,
         rotated,
@@ -235,6 +239,9 @@ async fn write(
     }
     for row in standings {
         subjects::put(connection, &row).await?;
+    }
+    for row in endpoints {
+        webhooks::put(connection, &row).await?;
     }
     let [mut issued, changed, mut rotated] =
         [issued, changed, rotated].map(|rows| rows.into_iter().map(token_row).collect::<Vec<_>>());
@@ -264,6 +271,7 @@ fn entry_row(entry: &Entry) -> Value {
         "namespace": entry.change.namespace(),
         "token_id": entry.change.token_id(),
         "subject": entry.change.subject(),
+        "endpoint_id": entry.change.endpoint_id(),
         "body": String::from_utf8_lossy(&entry.body),
         "link": entry.link.to_string(),
     })

@@ -6,6 +6,7 @@ mod read;
 mod select;
 mod snapshot;
 mod subjects;
+mod webhooks;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;

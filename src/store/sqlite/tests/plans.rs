@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
-use super::super::{commit, read, select, snapshot, subjects};
+use super::super::{commit, read, select, snapshot, subjects, webhooks};
 use super::*;
 
-const STATEMENTS: [&str; 34] = [
+const STATEMENTS: [&str; 56] = [
     commit::PUT_PEPPER,
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
@@ -40,6 +40,28 @@ const STATEMENTS: [&str; 34] = [
     subjects::SUBJECTS,
     subjects::NEWEST_TOKEN,
     subjects::NEWEST_TOKEN_OF_SUBJECT,
+    webhooks::VERSIONS_OF_ENDPOINTS,
+    webhooks::COUNT_ENDPOINTS,
+    webhooks::INSERT_ENDPOINT,
+    webhooks::INSERT_CURSOR,
+    webhooks::UPDATE_ENDPOINT,
+    webhooks::DELETE_ENDPOINT,
+    webhooks::DELETE_CURSOR,
+    webhooks::DELETE_SIGNING,
+    webhooks::DELETE_DELIVERIES,
+    webhooks::INSERT_SIGNING,
+    webhooks::ENDPOINT,
+    webhooks::ENDPOINTS,
+    webhooks::ENDPOINTS_OF_NAMESPACE,
+    webhooks::SIGNING,
+    webhooks::RESEAL,
+    webhooks::PROGRESS,
+    webhooks::ADVANCE,
+    webhooks::PUT_DELIVERIES,
+    webhooks::DELIVERIES,
+    webhooks::SWEEP_DELIVERIES,
+    webhooks::TAKE_DUTY,
+    webhooks::LEAVE_DUTY,
 ];
 
 /// An audit reads all there is, and so does whoever retires a pepper: these may walk.
@@ -74,6 +96,7 @@ fn no_statement_is_left_out() {
         include_str!("../select.rs"),
         include_str!("../snapshot.rs"),
         include_str!("../subjects.rs"),
+        include_str!("../webhooks.rs"),
     ];
     let count: usize = written
         .iter()

@@ -112,6 +112,7 @@ async fn client(caller: &Caller) -> Result<Client, Failure> {
     Ok(client.max_decoding_message_size(ANSWER_BYTES_MAX))
 }
 
+#[expect(clippy::too_many_lines, reason = "an arm for each command")]
 pub(super) async fn run(command: WebhookCommand, caller: &Caller) -> Outcome {
     match command {
         WebhookCommand::Create {

@@ -59,6 +59,7 @@ fn the_published_bytes_and_link_of_an_entry() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a line for each kind there is")]
 fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>> {
     let published = [
         (Kind::NamespaceCreated, "{\"namespace_created\":{\"slug\":"),
@@ -136,7 +137,7 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         pause: Some(Pause { time, reason }),
         ..endpoint(1)
     };
-    let drafts = [
+    let drafts = vec![
         Draft::of_new_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
         Draft::of_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
         issue(token(1)),

@@ -20,7 +20,7 @@ use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
-use fields::{exhausted, fields};
+use fields::fields;
 
 /// `google.rpc.ErrorInfo.domain` of every error.
 const DOMAIN: &str = "tokenward.v1";
@@ -297,6 +297,12 @@ impl Problem {
             permission: right.to_string(),
         }
     }
+}
+
+fn exhausted(error: &VerifyError, wait: Duration) -> Status {
+    let mut details = Reason::MissesExhausted.status("").get_error_details();
+    details.set_retry_info(Some(wait));
+    Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
 }
 
 fn authority(error: AuthorityError) -> Status {

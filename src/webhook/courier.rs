@@ -184,17 +184,16 @@ impl Courier {
         loop {
             let page = self.parts.store.endpoints(None, after, READ_MAX).await?;
             let is_last = page.len() < READ_MAX as usize;
-            for stored in page {
-                // One that was tampered with is in the log, and is sent nothing.
-                if let Ok(stored) = stored {
-                    after = stored.record.id;
-                    if let Err(error) = self.parts.sender.reseal(after).await {
-                        tracing::warn!(%error, endpoint = %after, "its secrets stay under the pepper before, for now");
-                    }
-                    self.start(rounds, stored.record, read);
+            let before = after;
+            // One that was tampered with is in the log, and is sent nothing.
+            for stored in page.into_iter().flatten() {
+                after = stored.record.id;
+                if let Err(error) = self.parts.sender.reseal(after).await {
+                    tracing::warn!(%error, endpoint = %after, "its secrets stay under the pepper before, for now");
                 }
+                self.start(rounds, stored.record, read);
             }
-            if is_last {
+            if is_last || after == before {
                 return Ok(());
             }
         }

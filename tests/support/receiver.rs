@@ -70,10 +70,17 @@ impl Receiver {
 
     /// Ends it with all connections, and starts it again where it was.
     pub(crate) async fn restart(&mut self) -> io::Result<()> {
-        self.task.abort();
+        self.stop().await;
         let listener = TcpListener::bind(self.address).await?;
         self.task = tokio::spawn(serve(listener, self.received.clone(), Arc::clone(&self.mood)));
         Ok(())
+    }
+
+    /// Ends it with all connections; its address is free then.
+    pub(crate) async fn stop(&mut self) {
+        self.task.abort();
+        // Cancelled, as it was told to be.
+        let _ = (&mut self.task).await;
     }
 
     /// All it was sent, once that is enough.

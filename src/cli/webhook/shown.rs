@@ -9,6 +9,7 @@ use crate::proto::v1;
 
 /// An endpoint as it is printed: the API's fields under the API's names.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "they are the API's")]
 pub(super) struct Endpoint {
     pub(super) namespace: String,
     pub(super) endpoint_id: String,

@@ -1,18 +1,9 @@
-//! Fields that are wrong, and look-ups that are used up: what is told with more than a reason.
+//! What is told of fields that are missing, ill-formed or out of bounds.
 
-use std::time::Duration;
-
-use tonic::{Code, Status};
-use tonic_types::{FieldViolation, StatusExt};
+use tonic::Status;
+use tonic_types::FieldViolation;
 
 use super::{Reason, VIOLATIONS_MAX};
-use crate::verify::VerifyError;
-
-pub(super) fn exhausted(error: &VerifyError, wait: Duration) -> Status {
-    let mut details = Reason::MissesExhausted.status("").get_error_details();
-    details.set_retry_info(Some(wait));
-    Status::with_error_details(Code::ResourceExhausted, error.to_string(), details)
-}
 
 pub(super) fn fields(mut violations: Vec<(String, String)>) -> Status {
     let untold = violations.len().saturating_sub(VIOLATIONS_MAX);

@@ -33,7 +33,8 @@ impl Reach {
             .allow
             .iter()
             .any(|network| network.contains(&meant) || network.contains(&address));
-        if !is_https && !(self.http && is_allowed) {
+        let is_encrypted_enough = is_https || (self.http && is_allowed);
+        if !is_encrypted_enough {
             return Err(OutOfReach::Http);
         }
         if is_allowed || is_public(meant) {

@@ -140,7 +140,7 @@ async fn a_server_that_starts_again_goes_on_where_it_was() -> Outcome {
     client.create_namespace("notes", "kn_", hex(40)).await?;
     let mut mood = Mood::Take;
     let mut left = 3;
-    let receiver = Receiver::start(move || {
+    let mut receiver = Receiver::start(move || {
         if left == 0 {
             mood = Mood::Fail;
         }
@@ -154,7 +154,7 @@ async fn a_server_that_starts_again_goes_on_where_it_was() -> Outcome {
     assert_eq!(taken(&before), wanted[..3]);
     let (url, address) = (receiver.url(), receiver.address);
     let folder = server.stop_keeping_folder().await?;
-    drop(receiver);
+    receiver.stop().await;
     let again = Receiver::start_at(address, || Mood::Take).await?;
     assert_eq!(again.url(), url);
     let mut options = Options::new(

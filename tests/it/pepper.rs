@@ -221,8 +221,8 @@ async fn a_signing_secret_outlives_the_pepper_it_was_sealed_with() -> Outcome {
         };
         let tested = client.webhooks.test_endpoint(test).await?.into_inner();
         assert!(tested.delivered, "{tested:?}");
-        let received = receiver.once(|received| received.len() == 1).await?;
-        assert!(received[0].is_signed_with(&secret));
+        let all = receiver.once(|all| all.len() == 1).await?;
+        assert!(all[0].is_signed_with(&secret));
         stop(running).await?;
     }
     Ok(())

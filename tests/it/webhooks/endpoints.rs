@@ -82,9 +82,9 @@ async fn what_happens_while_an_endpoint_is_paused_is_sent_when_it_is_resumed() -
         (resumed.state(), resumed.pause_time),
         (EndpointState::Active, None)
     );
-    let received = receiver.once(|received| received.len() == 2).await?;
-    assert!(received.iter().all(|one| one.json()["type"] == "token.revoked"));
-    assert!(received.iter().all(|one| one.json()["data"]["reason"] == "left"));
+    let all = receiver.once(|all| all.len() == 2).await?;
+    assert!(all.iter().all(|one| one.json()["type"] == "token.revoked"));
+    assert!(all.iter().all(|one| one.json()["data"]["reason"] == "left"));
     server.stop().await
 }
 
@@ -192,10 +192,10 @@ async fn a_rotation_signs_with_both_secrets_and_a_retry_is_answered_alike() -> O
     };
     let tested = client.webhooks.test_endpoint(test.clone()).await?.into_inner();
     assert!(tested.delivered && tested.status == 204, "{tested:?}");
-    let received = receiver.once(|received| received.len() == 1).await?;
-    assert_eq!(received[0].json()["type"], "webhook.test");
-    assert_eq!(received[0].header("webhook-id"), tested.event_id);
-    assert!(received[0].is_signed_with(&created.secret) && received[0].is_signed_with(&rotated.secret));
+    let all = receiver.once(|all| all.len() == 1).await?;
+    assert_eq!(all[0].json()["type"], "webhook.test");
+    assert_eq!(all[0].header("webhook-id"), tested.event_id);
+    assert!(all[0].is_signed_with(&created.secret) && all[0].is_signed_with(&rotated.secret));
     // One that leaked is out at once.
     let leaked = v1::RotateEndpointSecretRequest {
         namespace: "notes".to_owned(),
@@ -205,8 +205,8 @@ async fn a_rotation_signs_with_both_secrets_and_a_retry_is_answered_alike() -> O
     };
     let last = client.webhooks.rotate_endpoint_secret(leaked).await?.into_inner();
     client.webhooks.test_endpoint(test).await?;
-    let received = receiver.once(|received| received.len() == 2).await?;
-    assert!(received[1].is_signed_with(&last.secret) && !received[1].is_signed_with(&rotated.secret));
+    let all = receiver.once(|all| all.len() == 2).await?;
+    assert!(all[1].is_signed_with(&last.secret) && !all[1].is_signed_with(&rotated.secret));
     server.stop().await
 }
 
@@ -294,9 +294,7 @@ async fn metrics_tell_what_was_sent_and_who_sends() -> Outcome {
     let receiver = Receiver::start(|| Mood::Take).await?;
     endpoint(&mut client, receiver.url(), &[]).await?;
     let (wanted, _) = happen(&mut client, 2).await?;
-    receiver
-        .once(|received| taken(received).len() == wanted.len())
-        .await?;
+    receiver.once(|all| taken(all).len() == wanted.len()).await?;
     let told = crate::metrics::scrape(server.running()?).await?;
     for line in [
         "tokenward_webhook_attempts_total{outcome=\"refused\"} 0".to_owned(),

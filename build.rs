@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "tokenward/v1/audit_service.proto",
     "tokenward/v1/caller_service.proto",
     "tokenward/v1/import_service.proto",
@@ -11,6 +11,7 @@ const SERVICES: [&str; 8] = [
     "tokenward/v1/subject_service.proto",
     "tokenward/v1/token_service.proto",
     "tokenward/v1/verification_service.proto",
+    "tokenward/v1/webhook_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,6 +40,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "tokenward.v1.RotateRequest",
             "tokenward.v1.RotateResponse",
             "tokenward.v1.VerifyRequest",
+            "tokenward.v1.CreateEndpointRequest",
+            "tokenward.v1.CreateEndpointResponse",
+            "tokenward.v1.RotateEndpointSecretRequest",
+            "tokenward.v1.RotateEndpointSecretResponse",
         ])
         // Skipped with its message, though it holds nothing secret.
         .type_attribute("tokenward.v1.IssueRequest.expiration", "#[derive(Debug)]")

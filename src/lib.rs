@@ -12,6 +12,7 @@ pub mod authority;
 pub mod verify;
 pub mod watch;
 pub mod usage;
+pub mod webhook;
 
 pub mod proto;
 pub mod rpc;

@@ -47,3 +47,7 @@ redacted_debug!(IssueResponse { token, cursor }, not secret);
 redacted_debug!(RotateRequest { token_id, overlap_mode }, not request_id);
 redacted_debug!(RotateResponse { token, cursor }, not secret);
 redacted_debug!(VerifyRequest { namespace, required_scopes, context, cost }, not secret);
+redacted_debug!(CreateEndpointRequest { namespace, url, events, description }, not request_id);
+redacted_debug!(CreateEndpointResponse { endpoint, cursor }, not secret);
+redacted_debug!(RotateEndpointSecretRequest { namespace, endpoint_id, overlap }, not request_id);
+redacted_debug!(RotateEndpointSecretResponse { endpoint, cursor }, not secret);

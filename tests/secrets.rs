@@ -12,6 +12,8 @@ mod import;
 mod leaked;
 #[path = "support/log.rs"]
 mod log;
+#[path = "secrets/webhooks.rs"]
+mod webhooks;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod server;
@@ -164,6 +166,7 @@ async fn flow(
         revoked -= i32::from(matches!(message.event, Some(Event::Revoked(_))));
     }
     import::import(client, left, &mut secrets).await?;
+    webhooks::webhooks(client, left, (&mut secrets, &mut request_ids)).await?;
     for secret in &secrets {
         misplace(client, left, secret).await?;
     }

@@ -21,6 +21,7 @@ mod tests;
 mod update;
 mod usage;
 mod uses;
+mod webhook;
 mod writer;
 
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub use retry::ANSWER_KEPT;
 pub use subject::SubjectName;
 use surroundings::Surroundings;
 pub use usage::UsageOf;
+pub use webhook::{EndpointName, Keyed, NewEndpoint, WebhookError};
 pub use writer::{Writer, WriterLoad};
 
 /// So many times a decision is made anew because its record changed meanwhile; then the caller is told. It
@@ -163,6 +165,8 @@ pub enum AuthorityError {
     UsageUnknown { recorded_since: Option<Timestamp> },
     #[error("too many changes are waiting to be written")]
     Overloaded,
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     #[error(transparent)]
     NotSealed(#[from] NotSealed),
     #[error("the record changed {DECISIONS_MAX} times while the change was decided")]
@@ -395,6 +399,6 @@ impl<T> Step<T> {
 fn token_of(record: &Record) -> Option<Token> {
     match record {
         Record::Token(token) => Some(token.clone()),
-        Record::Namespace(_) | Record::Standing(_) => None,
+        Record::Namespace(_) | Record::Standing(_) | Record::Endpoint(_) => None,
     }
 }

@@ -227,7 +227,7 @@ fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(),
 pub(super) fn namespace_of(record: &Record) -> Option<Namespace> {
     match record {
         Record::Namespace(namespace) => Some(namespace.clone()),
-        Record::Token(_) | Record::Standing(_) => None,
+        Record::Token(_) | Record::Standing(_) | Record::Endpoint(_) => None,
     }
 }
 

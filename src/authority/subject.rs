@@ -209,7 +209,7 @@ fn issued_revoked_before<'a>(entry: &'a Entry, name: &SubjectName) -> Option<&'a
 fn standing_in(record: &Record) -> Option<Standing> {
     match record {
         Record::Standing(standing) => Some(standing.clone()),
-        Record::Token(_) | Record::Namespace(_) => None,
+        Record::Token(_) | Record::Namespace(_) | Record::Endpoint(_) => None,
     }
 }
 

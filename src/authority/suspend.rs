@@ -70,6 +70,7 @@ fn is_of(entry: &Entry, asked: TokenId, same: impl Fn(&TokenChange) -> bool) -> 
         Change::NamespaceCreated(_)
         | Change::NamespaceUpdated(_)
         | Change::NamespaceIssuedRevoked(_)
-        | Change::Subject { .. } => false,
+        | Change::Subject { .. }
+        | Change::Webhook(_) => false,
     }
 }

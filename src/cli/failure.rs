@@ -164,6 +164,8 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
     use ErrorReason::*;
     match reason {
         NamespaceNotFound => Some("`tokenward namespace list` shows those there are"),
+        EndpointNotFound => Some("`tokenward webhook list` shows those of a namespace"),
+        TooManyEndpoints => Some("`tokenward webhook delete` makes room"),
         TokenNotFound => Some("`tokenward list --namespace <SLUG>` shows the tokens of a namespace"),
         NamespaceExists | PrefixOverlaps => Some("choose another"),
         TokenRevoked | TokenExpired => Some("issue a new one"),

@@ -20,6 +20,7 @@ mod policy;
 mod present;
 mod profile;
 mod recover;
+mod repeat;
 mod serve;
 mod spelling;
 mod store;
@@ -29,6 +30,7 @@ mod token;
 mod verify;
 mod view;
 mod watch;
+mod webhook;
 
 use std::io;
 use std::path::PathBuf;
@@ -36,10 +38,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use tonic::Status;
 
-use crate::clock::{SystemEntropy, random};
-use crate::token::id::RequestId;
 use crate::token::secret::Secret;
 use connect::{Address, Wire};
 use credential::Bearer;
@@ -47,6 +46,7 @@ use dial::Heard;
 use failure::{Failure, Outcome};
 use output::Output;
 use profile::Profile;
+use repeat::{repeatable, request_id};
 
 /// Items a page, when a whole list is read: what a person waits for without noticing.
 const PAGE_SIZE: i32 = 500;
@@ -139,6 +139,9 @@ enum Command {
     /// Say something of all tokens of a subject at once
     #[command(subcommand)]
     Subject(subject::SubjectCommand),
+    /// Have the events of a namespace sent to URLs, signed
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Issue the credentials that others call with
     #[command(subcommand)]
     Credential(token::CredentialCommand),
@@ -310,6 +313,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Completions { shell } => completions(shell),
         Command::Namespace(command) => wait(namespace::run(command, &caller)),
         Command::Subject(command) => wait(subject::run(command, &caller)),
+        Command::Webhook(command) => wait(webhook::run(command, &caller)),
         Command::Credential(command) => wait(token::credential(command, &caller)),
         Command::Issue(args) => wait(token::issue(args, &caller)),
         Command::Import(args) => wait(import::run(args, &caller)),
@@ -344,24 +348,6 @@ fn completions(shell: clap_complete::Shell) -> Outcome {
     clap_complete::generate(shell, &mut Cli::command(), "tokenward", &mut script);
     io::Write::write_all(&mut io::stdout().lock(), &script)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The id given, or a fresh one: with an id, a change whose answer was lost can be repeated.
-fn request_id(given: Option<String>) -> String {
-    given.unwrap_or_else(|| RequestId::new(random(&SystemEntropy)).expose())
-}
-
-/// The failure of a change: where it may have been made all the same, how to find out.
-fn repeatable(status: Status, request_id: &str) -> Failure {
-    let unknown = failure::outcome_unknown(&status);
-    let failure = Failure::from(status);
-    if unknown {
-        failure.but(format_args!(
-            "it may have been done: repeat the command within 24 hours with --request-id {request_id}"
-        ))
-    } else {
-        failure
-    }
 }
 
 #[cfg(test)]

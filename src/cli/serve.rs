@@ -1,6 +1,7 @@
 //! `tokenward serve`: one server, until it is told to end.
 
 mod limits;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -80,6 +81,8 @@ pub(super) struct ServeArgs {
     /// What people know this server by, where several share a store [default: host and process id]
     #[arg(long, env = "TOKENWARD_REPLICA_NAME", value_name = "NAME")]
     replica_name: Option<String>,
+    #[command(flatten)]
+    webhooks: webhooks::WebhookArgs,
     /// Which lines are logged, such as info or tokenward=debug,h2=warn
     #[arg(long, env = "TOKENWARD_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -203,6 +206,7 @@ impl ServeArgs {
             ..default
         };
         self.limits.set(&mut options);
+        self.webhooks.set(&mut options.webhooks);
         Ok(options)
     }
 }

@@ -25,6 +25,7 @@ pub struct Row {
     pub namespace: String,
     pub token_id: Option<Vec<u8>>,
     pub subject: Option<String>,
+    pub endpoint_id: Option<Vec<u8>>,
     pub body: Vec<u8>,
     pub link: Vec<u8>,
 }
@@ -159,6 +160,10 @@ fn agree(row: &Row, entry: &Entry) -> Result<(), Finding> {
         (
             "subject",
             row.subject.as_deref() == entry.change.subject().map(Subject::as_str),
+        ),
+        (
+            "endpoint_id",
+            row.endpoint_id.as_deref() == entry.change.endpoint_id().as_ref().map(|id| &id.as_bytes()[..]),
         ),
     ];
     match columns.into_iter().find(|(_, agrees)| !agrees) {

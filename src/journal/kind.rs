@@ -21,10 +21,15 @@ pub enum Kind {
     SubjectIssuedRevoked,
     NamespaceIssuedRevoked,
     SubjectRateLimitSet,
+    WebhookCreated,
+    WebhookUpdated,
+    WebhookSecretRotated,
+    WebhookPaused,
+    WebhookDeleted,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 23] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -43,6 +48,11 @@ impl Kind {
         Kind::SubjectIssuedRevoked,
         Kind::NamespaceIssuedRevoked,
         Kind::SubjectRateLimitSet,
+        Kind::WebhookCreated,
+        Kind::WebhookUpdated,
+        Kind::WebhookSecretRotated,
+        Kind::WebhookPaused,
+        Kind::WebhookDeleted,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -65,6 +75,11 @@ impl Kind {
             Kind::SubjectIssuedRevoked => "subject.issued_revoked",
             Kind::NamespaceIssuedRevoked => "namespace.issued_revoked",
             Kind::SubjectRateLimitSet => "subject.rate_limit_set",
+            Kind::WebhookCreated => "webhook.created",
+            Kind::WebhookUpdated => "webhook.updated",
+            Kind::WebhookSecretRotated => "webhook.secret_rotated",
+            Kind::WebhookPaused => "webhook.paused",
+            Kind::WebhookDeleted => "webhook.deleted",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cursor;
+pub mod event;
 pub mod fold;
 mod kind;
 pub mod link;
@@ -22,6 +23,8 @@ use crate::token::namespace::Namespace;
 use crate::token::standing::{Standing, SubjectChange};
 use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
+use crate::token::webhook::signing::SealedSigning;
+use crate::token::webhook::{Endpoint, EndpointId, WebhookChange};
 use fold::Misfit;
 pub use kind::Kind;
 use link::Link;
@@ -43,6 +46,7 @@ pub struct Draft {
     after: Record,
     answer: Option<SealedAnswer>,
     room: Option<Room>,
+    signing: Option<SealedSigning>,
 }
 
 /// Who asks for a change, when, and under which idempotency key, of which only a digest is kept.
@@ -72,6 +76,8 @@ pub enum Change {
     },
     /// All that was issued in the namespace, up to its new not-before, is revoked.
     NamespaceIssuedRevoked(Namespace),
+    /// Where the events of a namespace are sent has changed.
+    Webhook(WebhookChange),
 }
 
 /// The record a change leaves behind.
@@ -80,6 +86,7 @@ pub enum Record {
     Token(Token),
     Namespace(Namespace),
     Standing(Standing),
+    Endpoint(Endpoint),
 }
 
 /// A record with the revision of the last entry that concerned it: what a decision is guarded by.
@@ -160,6 +167,13 @@ impl Change {
                 SubjectChange::RateLimitSet(_) => Kind::SubjectRateLimitSet,
             },
             Change::NamespaceIssuedRevoked(_) => Kind::NamespaceIssuedRevoked,
+            Change::Webhook(change) => match change {
+                WebhookChange::Created(_) => Kind::WebhookCreated,
+                WebhookChange::Updated(_) => Kind::WebhookUpdated,
+                WebhookChange::SecretRotated(_) => Kind::WebhookSecretRotated,
+                WebhookChange::Paused(_) => Kind::WebhookPaused,
+                WebhookChange::Deleted(_) => Kind::WebhookDeleted,
+            },
         }
     }
 
@@ -169,6 +183,7 @@ impl Change {
             | Change::NamespaceUpdated(namespace)
             | Change::NamespaceIssuedRevoked(namespace) => &namespace.slug,
             Change::Token { namespace, .. } | Change::Subject { namespace, .. } => namespace,
+            Change::Webhook(change) => &change.endpoint().namespace,
         }
     }
 
@@ -176,6 +191,14 @@ impl Change {
     pub fn subject(&self) -> Option<&Subject> {
         match self {
             Change::Subject { subject, .. } => Some(subject),
+            _ => None,
+        }
+    }
+
+    /// The endpoint that it concerns.
+    pub fn endpoint_id(&self) -> Option<EndpointId> {
+        match self {
+            Change::Webhook(change) => Some(change.endpoint().id),
             _ => None,
         }
     }
@@ -242,6 +265,13 @@ impl Draft {
         Ok(Draft::new(origin, guard, change, Record::Standing(after)))
     }
 
+    /// A change to an endpoint, decided on its `version`; zero: it must not exist yet, and there must be room for it
+    /// among those of its namespace.
+    pub fn of_webhook(origin: Origin, version: Revision, change: WebhookChange) -> Draft {
+        let after = Record::Endpoint(change.endpoint().clone());
+        Draft::new(origin, version, Change::Webhook(change), after)
+    }
+
     fn new(origin: Origin, guard: Revision, change: Change, after: Record) -> Draft {
         let Origin {
             request_id,
@@ -257,6 +287,7 @@ impl Draft {
             after,
             answer: None,
             room: None,
+            signing: None,
         }
     }
 
@@ -272,6 +303,14 @@ impl Draft {
     pub fn with_answer(self, answer: SealedAnswer) -> Draft {
         Draft {
             answer: Some(answer),
+            ..self
+        }
+    }
+
+    /// The same change, with the signing secret that it gives an endpoint.
+    pub fn with_signing(self, signing: SealedSigning) -> Draft {
+        Draft {
+            signing: Some(signing),
             ..self
         }
     }
@@ -295,6 +334,10 @@ impl Draft {
 
     pub fn room(&self) -> Option<&Room> {
         self.room.as_ref()
+    }
+
+    pub fn signing(&self) -> Option<&SealedSigning> {
+        self.signing.as_ref()
     }
 }
 

@@ -48,7 +48,7 @@ pub enum Loss {
 /// What `entry` takes away; nothing, for most.
 pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
     let losses = match &entry.change {
-        Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) => Vec::new(),
+        Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) | Change::Webhook(_) => Vec::new(),
         Change::NamespaceIssuedRevoked(namespace) => {
             let not_before = namespace.not_before.clone();
             not_before.map(Loss::IssuedRevoked).into_iter().collect()

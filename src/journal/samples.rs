@@ -14,8 +14,8 @@ use crate::token::change::Retirement;
 use crate::token::network::Networks;
 use crate::token::policy::RateLimit;
 use crate::token::samples::{
-    any_instant, any_kept, any_namespace, any_slug, any_subject_change, any_text, any_token, any_withdrawal,
-    instant, name, scopes,
+    any_instant, any_kept, any_namespace, any_slug, any_subject_change, any_text, any_token,
+    any_webhook_change, any_withdrawal, instant, name, scopes,
 };
 use crate::token::time::Span;
 use crate::token::update::{FromTo, Updated};
@@ -158,5 +158,6 @@ pub(crate) fn any_change() -> impl Strategy<Value = Change> {
         any_namespace().prop_map(Change::NamespaceIssuedRevoked).boxed(),
         of_token.boxed(),
         of_subject.boxed(),
+        any_webhook_change().prop_map(Change::Webhook).boxed(),
     ]
 }

@@ -6,14 +6,16 @@ use proptest::prelude::*;
 
 use super::samples::{any_change, import, issue, origin};
 use super::*;
+use crate::token::Withdrawal;
 use crate::token::change;
 use crate::token::id::RequestId;
 use crate::token::samples::{
-    any_instant, any_text, imported, instant, kept, namespace, plan, rate_limit, redigested, slug, standing,
+    any_instant, any_text, endpoint, imported, instant, kept, namespace, plan, rate_limit, redigested, slug, standing,
     subject, token, withdrawal,
 };
 use crate::token::text::Name;
 use crate::token::update::{FromTo, Update, update};
+use crate::token::webhook::Pause;
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.
 fn any_draft() -> impl Strategy<Value = Draft> {
@@ -102,6 +104,17 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             Kind::SubjectRateLimitSet,
             "\"change\":{\"rate_limit_set\":{\"from\":null,\"to\":{\"requests\":100,\"period\":60000000}}}",
         ),
+        (Kind::WebhookCreated, "{\"webhook\":{\"created\":{\"id\":"),
+        (Kind::WebhookUpdated, "{\"webhook\":{\"updated\":{\"id\":"),
+        (
+            Kind::WebhookSecretRotated,
+            "{\"webhook\":{\"secret_rotated\":{\"id\":",
+        ),
+        (
+            Kind::WebhookPaused,
+            "\"pause\":{\"time\":1800000000000001,\"reason\":\"leaked\"}",
+        ),
+        (Kind::WebhookDeleted, "{\"webhook\":{\"deleted\":{\"id\":"),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -122,7 +135,13 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         },
         version: Revision::new(4),
     };
-    let drafts = [
+    let of_webhook = |change| Draft::of_webhook(origin(), Revision::ZERO, change);
+    let Withdrawal { time, reason } = withdrawal(instant(1));
+    let paused = Endpoint {
+        pause: Some(Pause { time, reason }),
+        ..endpoint(1)
+    };
+    let drafts = vec![
         Draft::of_new_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
         Draft::of_namespace(origin(), Revision::ZERO, namespace("notes", "kn_")),
         issue(token(1)),
@@ -161,7 +180,13 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
                 to: Some(rate_limit(100, 60)),
             }),
         )?,
+        of_webhook(WebhookChange::Created(endpoint(1))),
+        of_webhook(WebhookChange::Updated(endpoint(1))),
+        of_webhook(WebhookChange::SecretRotated(endpoint(1))),
+        of_webhook(WebhookChange::Paused(paused)),
+        of_webhook(WebhookChange::Deleted(endpoint(1))),
     ];
+    assert_eq!(drafts.len(), published.len());
     for (draft, (kind, form)) in drafts.iter().zip(published) {
         assert_eq!(draft.change().kind(), kind);
         let body = String::from_utf8(Entry::seal(draft, Revision::new(1), &Link::START)?.body)?;

@@ -247,6 +247,11 @@ fn kind(kind: Kind) -> v1::EntryKind {
         Kind::SubjectResumed => v1::EntryKind::SubjectResumed,
         Kind::SubjectIssuedRevoked => v1::EntryKind::SubjectIssuedRevoked,
         Kind::NamespaceIssuedRevoked => v1::EntryKind::NamespaceIssuedRevoked,
+        Kind::WebhookCreated => v1::EntryKind::WebhookCreated,
+        Kind::WebhookUpdated => v1::EntryKind::WebhookUpdated,
+        Kind::WebhookSecretRotated => v1::EntryKind::WebhookSecretRotated,
+        Kind::WebhookPaused => v1::EntryKind::WebhookPaused,
+        Kind::WebhookDeleted => v1::EntryKind::WebhookDeleted,
     }
 }
 

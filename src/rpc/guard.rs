@@ -151,6 +151,38 @@ pub const TABLE: &[(&str, Needs)] = &[
         "/tokenward.v1.ImportService/Import",
         Needs::Right(Right::TokensImport),
     ),
+    (
+        "/tokenward.v1.WebhookService/CreateEndpoint",
+        Needs::Right(Right::WebhooksManage),
+    ),
+    (
+        "/tokenward.v1.WebhookService/GetEndpoint",
+        Needs::Right(Right::WebhooksList),
+    ),
+    (
+        "/tokenward.v1.WebhookService/ListEndpoints",
+        Needs::Right(Right::WebhooksList),
+    ),
+    (
+        "/tokenward.v1.WebhookService/UpdateEndpoint",
+        Needs::Right(Right::WebhooksManage),
+    ),
+    (
+        "/tokenward.v1.WebhookService/DeleteEndpoint",
+        Needs::Right(Right::WebhooksManage),
+    ),
+    (
+        "/tokenward.v1.WebhookService/RotateEndpointSecret",
+        Needs::Right(Right::WebhooksManage),
+    ),
+    (
+        "/tokenward.v1.WebhookService/TestEndpoint",
+        Needs::Right(Right::WebhooksManage),
+    ),
+    (
+        "/tokenward.v1.WebhookService/ListDeliveries",
+        Needs::Right(Right::WebhooksList),
+    ),
 ];
 
 /// A balancer asks for the health before it knows anybody.

@@ -25,6 +25,8 @@ mod subjects;
 mod usage;
 mod verify;
 mod watch;
+mod webhook_service;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,7 @@ use crate::token::caller::Caller;
 use crate::usage::Recorder;
 use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
+use crate::webhook::Sender;
 pub use admission::AdmissionLayer;
 use decode::Fields;
 pub use peer::{Identities, Identity, IdentityTable, Peer};
@@ -62,6 +65,7 @@ pub struct Api {
     identities: Identities,
     progress_interval: Duration,
     recorder: Arc<Recorder>,
+    sender: Arc<Sender>,
 }
 
 /// Where a change must be in force before it is answered.
@@ -87,6 +91,7 @@ impl InForce {
 }
 
 impl Api {
+    #[expect(clippy::too_many_arguments, reason = "one for each thing they stand on")]
     pub fn new(
         authority: Arc<Authority>,
         (verifier, recorder): (Arc<Verifier>, Arc<Recorder>),
@@ -95,6 +100,7 @@ impl Api {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         identities: Identities,
+        sender: Arc<Sender>,
     ) -> Api {
         Api {
             authority,
@@ -105,6 +111,7 @@ impl Api {
             clock,
             identities,
             recorder,
+            sender,
             progress_interval: PROGRESS_INTERVAL,
         }
     }

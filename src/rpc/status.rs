@@ -4,6 +4,7 @@ mod fields;
 mod not_issued;
 mod reason;
 mod store;
+mod webhook;
 
 use std::time::Duration;
 
@@ -161,6 +162,7 @@ fn authority(error: AuthorityError) -> Status {
                 Refused::BeyondTime => fields(vec![("ttl".to_owned(), message)]),
             }
         }
+        AuthorityError::Webhook(error) => webhook::status(&error),
         AuthorityError::NotIssued { namespace, why } => not_issued::status(&namespace, &why),
         AuthorityError::Policy { field, what } => fields(vec![(format!("namespace.policy.{field}"), what)]),
         AuthorityError::NotGrantable(scope) => Reason::NotGrantable.about(message, "scope", &scope),

@@ -12,6 +12,7 @@ use crate::authority::Authority;
 use crate::token::change::{Redigest, Used};
 use crate::token::text::Actor;
 use crate::verify::{Following, Stop};
+use crate::webhook::Courier;
 
 /// How often answers are forgotten that are kept no longer.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
@@ -32,6 +33,7 @@ impl Chores {
         (redigests, uses): (mpsc::Receiver<Redigest>, mpsc::Receiver<Used>),
         following: watch::Receiver<Following>,
         forked: CancellationToken,
+        courier: Courier,
     ) -> Chores {
         let mut tasks = JoinSet::new();
         tasks.spawn(sweep(Arc::clone(authority)));
@@ -39,6 +41,7 @@ impl Chores {
         tasks.spawn(async move { noting.note_uses(noted_by, uses).await });
         let authority = Arc::clone(authority);
         tasks.spawn(async move { authority.redigest_used(actor, redigests).await });
+        tasks.spawn(courier.run());
         tasks.spawn(cancel_when_forked(following, forked));
         Chores { tasks }
     }

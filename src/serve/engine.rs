@@ -14,6 +14,7 @@ use super::chores::{Chores, REDIGESTS_MAX};
 use super::open::open;
 use super::options::Options;
 use super::recording::Recording;
+use super::webhooks::Webhooks;
 use super::writing::Writing;
 use crate::authority::Authority;
 use crate::clock::{Clock, Entropy};
@@ -38,6 +39,7 @@ pub(super) struct Engine {
     /// Cancelled once the store has lost what was acknowledged.
     pub(super) forked: CancellationToken,
     pub(super) recording: Recording,
+    pub(super) webhooks: Webhooks,
     store: Arc<dyn Store>,
     writing: Writing,
     chores: Chores,
@@ -57,6 +59,8 @@ impl Engine {
         let own = Actor::own();
         let (store, peppers) = open(options, &**entropy).await?;
         let head = store.head().await?;
+        let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), runtime::Handle::current()));
+        let webhooks = Webhooks::new(&options.webhooks, &detached, &peppers, clock, entropy)?;
         let recording = Recording::start(options, &store, clock, &**entropy).await?;
         let (in_force, seat) = membership(options, &store, clock, entropy);
         let stop_following = CancellationToken::new();
@@ -75,7 +79,6 @@ impl Engine {
         )
         .await?;
         // From here on nothing fails: there would be nobody to leave the roll.
-        let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), runtime::Handle::current()));
         let writing = Writing::start(
             Arc::clone(&store),
             Arc::clone(&detached),
@@ -85,12 +88,14 @@ impl Engine {
             head.epoch,
         );
         let forked = CancellationToken::new();
+        let courier = webhooks.courier(&options.webhooks, &detached, &writing.authority, head.epoch);
         let chores = Chores::start(
             &writing.authority,
             own,
             (redigests_asked, tasks.uses),
             verifier.following(),
             forked.clone(),
+            courier,
         );
         Ok(Engine {
             verifier: Arc::new(verifier),
@@ -98,6 +103,7 @@ impl Engine {
             detached,
             forked,
             recording,
+            webhooks,
             store,
             writing,
             chores,
@@ -115,6 +121,8 @@ impl Engine {
     /// Writes what was queued, leaves the roll and lets go of the store.
     pub(super) async fn end(self) -> Result<(), ServeError> {
         self.chores.abort();
+        // Another server need not wait for what this one will not do any more; if it cannot be told, it finds out.
+        let _ = timeout(CLOSE_MAX, self.store.leave_duty(self.webhooks.duty)).await;
         self.writing.stop();
         self.misses.abort();
         self.stop_following.cancel();

@@ -36,6 +36,7 @@ use crate::proto::v1::revocation_service_server::RevocationServiceServer;
 use crate::proto::v1::subject_service_server::SubjectServiceServer;
 use crate::proto::v1::token_service_server::TokenServiceServer;
 use crate::proto::v1::verification_service_server::VerificationServiceServer;
+use crate::proto::v1::webhook_service_server::WebhookServiceServer;
 use crate::rpc::{AdmissionLayer, Api, Problem};
 
 /// Connections the kernel holds for a thread that is busy.
@@ -163,6 +164,7 @@ fn add_services(routes: Routes, api: Api, bytes_max: usize, streams: &StreamsLay
         )
         .add_service(NamespaceServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(SubjectServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
+        .add_service(WebhookServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(CallerServiceServer::new(api.clone()).max_decoding_message_size(bytes_max))
         .add_service(AuditServiceServer::new(api).max_decoding_message_size(bytes_max));
     // Older clients ask for v1alpha.

@@ -7,6 +7,7 @@ mod rate_limits;
 mod standing;
 mod usage;
 mod watchers;
+mod webhooks;
 mod writing;
 
 use std::convert::Infallible;
@@ -40,6 +41,7 @@ use rate_limits::RateLimits;
 use standing::Standing;
 use usage::Recorded;
 use watchers::Watchers;
+use webhooks::Webhooks;
 use writing::Writing;
 
 /// Connections served at once; a further one waits for one of them to end.
@@ -132,6 +134,10 @@ pub(super) fn registry(
         clock: Arc::clone(clock),
     }));
     registry.register_collector(Box::new(RateLimits(verifier())));
+    registry.register_collector(Box::new(Webhooks {
+        tally: Arc::clone(&engine.webhooks.tally),
+        clock: Arc::clone(clock),
+    }));
     registry
 }
 

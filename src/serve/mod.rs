@@ -22,6 +22,7 @@ mod streams;
 mod supervise;
 mod tls;
 mod traces;
+mod webhooks;
 mod writing;
 
 use std::net::SocketAddr;
@@ -37,11 +38,12 @@ pub use identities::IdentitiesError;
 pub use limits::Limits;
 pub use listen::BindError;
 pub use open::bootstrap_store;
-pub use options::{Options, StoreAddress};
+pub use options::{Options, StoreAddress, WebhookOptions};
 pub use pepper::{PepperError, Retiring, Rotated, create as create_pepper, rotate as rotate_pepper};
 use supervise::supervise;
 pub use tls::{TlsError, TlsOptions};
 pub use traces::{TraceOptions, TracesError};
+pub use webhooks::WebhookCaError;
 
 /// Threads for the store, the follower and the streams. They wait more than they work.
 const STORE_THREADS: usize = 2;
@@ -67,6 +69,8 @@ pub enum ServeError {
     Pepper(#[from] PepperError),
     #[error(transparent)]
     Traces(#[from] TracesError),
+    #[error(transparent)]
+    WebhookCa(#[from] WebhookCaError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]

@@ -17,6 +17,8 @@ use crate::rpc::PROGRESS_INTERVAL;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
 use crate::token::context::Prefixes;
 use crate::usage::FLUSH_INTERVAL;
+use crate::token::webhook::pace::Pace;
+use crate::token::webhook::reach::Reach;
 use crate::verify::MISSES;
 use crate::watch::WatchLimits;
 
@@ -55,12 +57,22 @@ pub struct Options {
     pub usage_prefixes: Prefixes,
     /// What people know this server by, where several share a store.
     pub replica_name: String,
+    pub webhooks: WebhookOptions,
     /// Answer a change without waiting for it to be in force. For tests, which must see what comes of it.
     #[doc(hidden)]
     pub in_force_nowhere: bool,
     /// How often it is said how far a RevokeMatching is. For tests, of which none takes as long as it takes to be said.
     #[doc(hidden)]
     pub progress_interval: Duration,
+}
+
+/// What endpoints of webhooks may be, and when they are tried again.
+#[derive(Clone, Default, Debug)]
+pub struct WebhookOptions {
+    pub reach: Reach,
+    pub pace: Pace,
+    /// Certificates in PEM of CAs that endpoints are trusted by, besides those of the system.
+    pub ca: Option<PathBuf>,
 }
 
 /// Where tokens are kept.
@@ -94,6 +106,7 @@ impl Options {
             usage_flush: Some(FLUSH_INTERVAL),
             usage_prefixes: Prefixes::DEFAULT,
             replica_name: host_and_process(),
+            webhooks: WebhookOptions::default(),
             in_force_nowhere: false,
             progress_interval: PROGRESS_INTERVAL,
         }

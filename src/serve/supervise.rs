@@ -73,6 +73,7 @@ async fn serve(
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         identities.clone(),
+        Arc::clone(&engine.webhooks.sender),
     )
     .with_progress_interval(options.progress_interval);
     let entrance = Arc::new(Entrance::new(&options.limits));

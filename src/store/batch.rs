@@ -13,6 +13,8 @@ use crate::token::namespace::Namespace;
 use crate::token::secret::RowKey;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
+use crate::token::webhook::signing::SealedSigning;
+use crate::token::webhook::{Endpoint, EndpointId, WebhookChange};
 
 /// What a transaction has read, under its write lock, of the records its drafts concern.
 #[derive(Default, Debug)]
@@ -27,6 +29,10 @@ pub(super) struct Seen {
     pub standings: HashMap<SubjectKey, Revision>,
     /// For each draft in order that needs room: how many tokens its subject has.
     pub counts: VecDeque<u32>,
+    /// The versions of the batch's endpoints, those that exist.
+    pub endpoints: HashMap<EndpointId, Revision>,
+    /// How many endpoints the namespaces have that are to get one.
+    pub endpoint_counts: HashMap<Slug, u32>,
 }
 
 /// A subject is known by its name, in its namespace.
@@ -39,6 +45,9 @@ enum Claim {
     /// All namespaces share one guard.
     Namespaces,
     Subject(SubjectKey),
+    /// A new one, among those of its namespace.
+    NewEndpoint(Slug),
+    Endpoint(EndpointId),
 }
 
 /// What a transaction is to write.
@@ -75,6 +84,20 @@ pub(super) fn plan(drafts: Vec<Draft>, mut seen: Seen, mut head: Head) -> Result
                 let key = (namespace.clone(), subject.clone());
                 let version = seen.standings.get(&key).copied().unwrap_or_default();
                 (Claim::Subject(key), version)
+            }
+            Change::Webhook(WebhookChange::Created(endpoint)) => {
+                let namespace = endpoint.namespace.clone();
+                if seen.endpoint_counts.get(&namespace).copied().unwrap_or_default() >= Endpoint::COUNT_MAX {
+                    outcomes.push(Outcome::Conflict);
+                    continue;
+                }
+                let version = seen.endpoints.get(&endpoint.id).copied().unwrap_or_default();
+                (Claim::NewEndpoint(namespace), version)
+            }
+            Change::Webhook(change) => {
+                let id = change.endpoint().id;
+                let version = seen.endpoints.get(&id).copied().unwrap_or_default();
+                (Claim::Endpoint(id), version)
             }
             Change::NamespaceCreated(_) | Change::NamespaceUpdated(_) | Change::NamespaceIssuedRevoked(_) => {
                 (Claim::Namespaces, seen.newest_namespace)
@@ -125,7 +148,20 @@ pub(super) fn subjects(drafts: &[Draft]) -> BTreeSet<(&Slug, &Subject)> {
 /// Whether any draft changes a namespace: only such a one is guarded by all of them.
 pub(super) fn changes_namespaces(drafts: &[Draft]) -> bool {
     let mut changes = drafts.iter().map(Draft::change);
-    changes.any(|change| change.token_id().is_none() && change.subject().is_none())
+    changes.any(|change| {
+        change.token_id().is_none() && change.subject().is_none() && change.endpoint_id().is_none()
+    })
+}
+
+/// The endpoints that drafts change, and the namespaces that are to get one, each once.
+pub(super) fn endpoints(drafts: &[Draft]) -> (BTreeSet<EndpointId>, BTreeSet<&Slug>) {
+    let changes = drafts.iter().map(Draft::change);
+    let endpoints = changes.clone().filter_map(Change::endpoint_id).collect();
+    let created = changes.filter_map(|change| match change {
+        Change::Webhook(WebhookChange::Created(endpoint)) => Some(&endpoint.namespace),
+        _ => None,
+    });
+    (endpoints, created.collect())
 }
 
 /// Insists on how many rows a statement of a plan wrote.
@@ -143,6 +179,7 @@ pub(super) fn all_written(written: u64, planned: usize) -> Result<(), StoreError
 pub(super) struct Rows<'a> {
     pub namespaces: Vec<NamespaceRow<'a>>,
     pub standings: Vec<StandingRow<'a>>,
+    pub endpoints: Vec<EndpointRow<'a>>,
     pub issued: Vec<TokenRow<'a>>,
     pub changed: Vec<TokenRow<'a>>,
     /// Those of the changed whose secrets are not what they were.
@@ -167,6 +204,25 @@ pub(super) struct StandingRow<'a> {
     /// The version that its row must still have, if there is one.
     pub guard: Revision,
     pub mac: RowMac,
+}
+
+/// An endpoint as it is to lie in its row, or to be taken from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndpointRow<'a> {
+    pub endpoint: &'a Endpoint,
+    pub fate: Fate,
+    pub version: Revision,
+    /// The version that its row must still have, if there is one.
+    pub guard: Revision,
+    pub mac: RowMac,
+    pub signing: Option<&'a SealedSigning>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    Created,
+    Changed,
+    Deleted,
 }
 
 /// A token as it is to lie in its row.
@@ -203,6 +259,22 @@ impl<'a> Rows<'a> {
                         version,
                         guard: draft.guard(),
                         mac: mac::of_standing(key, standing, version)?,
+                    });
+                    continue;
+                }
+                Record::Endpoint(endpoint) => {
+                    let version = entry.revision;
+                    rows.endpoints.push(EndpointRow {
+                        endpoint,
+                        fate: match draft.change() {
+                            Change::Webhook(WebhookChange::Created(_)) => Fate::Created,
+                            Change::Webhook(WebhookChange::Deleted(_)) => Fate::Deleted,
+                            _ => Fate::Changed,
+                        },
+                        version,
+                        guard: draft.guard(),
+                        mac: mac::of_endpoint(key, endpoint, version)?,
+                        signing: draft.signing(),
                     });
                     continue;
                 }

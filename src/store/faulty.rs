@@ -2,6 +2,7 @@
 
 mod budgets;
 mod usage;
+mod webhooks;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +73,7 @@ pub(crate) enum Call {
     EndUsage,
     Share,
     SweepBudgets,
+    Advance,
 }
 
 #[derive(Clone, Debug)]

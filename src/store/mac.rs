@@ -14,6 +14,7 @@ use crate::token::Token;
 use crate::token::namespace::Namespace;
 use crate::token::secret::RowKey;
 use crate::token::standing::Standing;
+use crate::token::webhook::{Endpoint, EndpointId};
 
 /// The MAC that a row carries.
 pub(super) type RowMac = [u8; 32];
@@ -53,6 +54,27 @@ pub(super) fn of_standing(
     version: Revision,
 ) -> Result<RowMac, StoreError> {
     of("subject", key, standing, version)
+}
+
+pub(super) fn of_endpoint(
+    key: &RowKey,
+    endpoint: &Endpoint,
+    version: Revision,
+) -> Result<RowMac, StoreError> {
+    of("webhook", key, endpoint, version)
+}
+
+/// The endpoint in a row, if it is what was written last.
+pub(super) fn endpoint(
+    key: &RowKey,
+    id: EndpointId,
+    row: &RawRow<'_>,
+    heard: Heard,
+) -> Result<Stored<Endpoint>, BadRow> {
+    opened("webhook", key, row)
+        .and_then(|stored: Stored<Endpoint>| (stored.record.id == id).then_some(stored).ok_or(Wrong::Forged))
+        .and_then(|stored| current(stored, heard))
+        .map_err(|wrong| named(format!("webhook {id}"), wrong))
 }
 
 /// The token in a row, if it is what was written last. What is refused goes to the log, by name.

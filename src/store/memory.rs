@@ -3,6 +3,7 @@
 mod budgets;
 mod members;
 mod usage;
+mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -11,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::batch::{Plan, Seen, SubjectKey, plan, rooms, subjects};
+use super::batch::{Plan, Seen, SubjectKey, endpoints, plan, rooms, subjects};
 use super::roll::{Member, MemberId, Roll};
 use super::select::{Count, Named, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
@@ -51,6 +52,7 @@ struct Kept {
     members: BTreeMap<MemberId, Member>,
     usage: usage::KeptUsage,
     budgets: budgets::Kept,
+    webhooks: webhooks::Kept,
 }
 
 impl MemoryStore {
@@ -76,6 +78,7 @@ impl MemoryStore {
             members: BTreeMap::new(),
             usage: usage::KeptUsage::default(),
             budgets: budgets::Kept::default(),
+            webhooks: webhooks::Kept::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),
@@ -119,6 +122,8 @@ impl Kept {
                 .into_iter()
                 .map(|room| self.count_room(room))
                 .collect(),
+            endpoints: self.webhooks.versions(endpoints(drafts).0),
+            endpoint_counts: self.webhooks.counts(endpoints(drafts).1),
         }
     }
 
@@ -190,6 +195,7 @@ impl Kept {
                 let key = (record.namespace.clone(), record.subject.clone());
                 self.standings.insert(key, Stored { record, version });
             }
+            Record::Endpoint(_) => self.webhooks.write(draft, version),
         }
         self.answers
             .extend(draft.answer().map(|answer| (version, answer.clone())));

@@ -10,6 +10,7 @@ pub(crate) mod faulty;
 mod database;
 #[cfg(test)]
 mod laws;
+pub mod lease;
 mod mac;
 pub mod memory;
 pub mod migrations;
@@ -22,6 +23,7 @@ pub mod select;
 pub mod spawned;
 pub mod sqlite;
 pub mod usage;
+pub mod webhooks;
 
 use std::fmt;
 
@@ -42,16 +44,18 @@ use crate::token::selector::Filter;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+use lease::Duties;
 use roll::Roll;
 use select::{Count, Selection, Slice};
 use usage::UsageStore;
+use webhooks::Webhooks;
 
 /// The keeper of tokens and their journal.
 ///
 /// There is one way to write, [`Store::commit`], and it always writes the journal: what the journal does
 /// not say did not happen. Every sentence here is a law in `store/laws`, stamped on every store.
 #[async_trait]
-pub trait Store: UsageStore + fmt::Debug + Send + Sync {
+pub trait Store: UsageStore + Webhooks + Duties + fmt::Debug + Send + Sync {
     /// Writes drafts in one transaction, each with its entry, and answers for each in order.
     ///
     /// Entries are dense and in commit order. A draft whose guard is stale conflicts and writes nothing; a

@@ -28,6 +28,7 @@ pub mod time;
 pub mod update;
 pub mod usage;
 pub mod verdict;
+pub mod webhook;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};

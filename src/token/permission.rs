@@ -40,6 +40,8 @@ pub enum Right {
     UsageRead,
     /// To have that forgotten.
     UsageErase,
+    WebhooksList,
+    WebhooksManage,
 }
 
 /// One permission, read from the text of a scope.
@@ -94,6 +96,8 @@ impl Right {
         Right::SubjectsManage,
         Right::UsageRead,
         Right::UsageErase,
+        Right::WebhooksList,
+        Right::WebhooksManage,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -116,6 +120,8 @@ impl Right {
             Right::SubjectsManage => "subjects.manage",
             Right::UsageRead => "usage.read",
             Right::UsageErase => "usage.erase",
+            Right::WebhooksList => "webhooks.list",
+            Right::WebhooksManage => "webhooks.manage",
         }
     }
 
@@ -140,7 +146,9 @@ impl Right {
             | Right::SubjectsList
             | Right::SubjectsManage
             | Right::UsageRead
-            | Right::UsageErase => true,
+            | Right::UsageErase
+            | Right::WebhooksList
+            | Right::WebhooksManage => true,
             Right::RevocationsWatch
             | Right::NamespacesList
             | Right::NamespacesManage
@@ -151,13 +159,10 @@ impl Right {
 
     /// Whether `credentials.manage` includes it, in the namespace of credentials.
     fn is_management(self) -> bool {
+        use Right::*;
         matches!(
             self,
-            Right::TokensIssue
-                | Right::TokensList
-                | Right::TokensRevoke
-                | Right::TokensRotate
-                | Right::TokensUpdate
+            TokensIssue | TokensList | TokensRevoke | TokensRotate | TokensUpdate
         )
     }
 }

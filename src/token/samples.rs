@@ -1,6 +1,7 @@
 //! Facts for tests: plain ones to change a field of, and arbitrary ones.
 
 mod policy;
+mod webhook;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -27,6 +28,7 @@ use super::time::{Span, Timestamp};
 use super::update::FromTo;
 use super::{KeptSecret, Token, Withdrawal};
 pub(crate) use policy::any_policy;
+pub(crate) use webhook::{any_webhook_change, endpoint};
 
 /// Text that breaks what quotes, escapes, normalises, folds case or counts bytes.
 pub(crate) const HARD_TEXT: [&str; 12] = [

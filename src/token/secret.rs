@@ -185,6 +185,11 @@ impl Pepper {
         derived(&self.digests, b"tokenward answer salt v1")
     }
 
+    /// What the signing secrets of webhooks are sealed with: see [`super::webhook::signing`].
+    pub(super) fn webhook_key(&self) -> Zeroizing<[u8; 32]> {
+        derived(&self.digests, b"tokenward webhook secrets v1")
+    }
+
     /// The key of the tags where this is the first pepper of a store: one of its own, so that a tag printed in a
     /// token says nothing about a digest.
     pub fn tag_key(&self) -> TagKey {

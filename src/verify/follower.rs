@@ -222,6 +222,8 @@ impl Follower {
                 }
                 self.known.replace(directory.record);
             }
+            // Nothing that tokens are judged by.
+            Change::Webhook(_) => {}
             Change::Token { token_id, .. } => self.known.cache.evict(*token_id, entry.revision),
             Change::Subject {
                 namespace, subject, ..

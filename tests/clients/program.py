@@ -13,7 +13,7 @@ import grpc
 from grpc_tools import protoc
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVICES = ["audit", "caller", "namespace", "revocation", "token", "verification"]
+SERVICES = ["audit", "caller", "namespace", "revocation", "token", "verification", "webhook"]
 START_SECONDS = 20
 
 

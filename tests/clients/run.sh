@@ -27,6 +27,7 @@ fi
 
 export PYTHONDONTWRITEBYTECODE=1
 "$venv/bin/python" tests/clients/life.py "$binary"
+"$venv/bin/python" tests/clients/webhooks.py "$binary"
 # gRPC itself would print each refusal that is provoked there.
 GRPC_VERBOSITY=NONE "$venv/bin/python" tests/clients/tls.py "$binary"
 # On a Postgres of its own, whichever there is: it is all theirs.

@@ -24,6 +24,9 @@ mod partitioned;
 mod paused;
 mod proxy;
 mod replica;
+#[path = "../support/receiver.rs"]
+#[expect(dead_code, reason = "not all of it is needed here")]
+mod receiver;
 mod reset;
 mod restarted;
 #[path = "../support/server.rs"]
@@ -31,6 +34,7 @@ mod restarted;
 mod server;
 mod stale;
 mod usage;
+mod webhooks;
 #[path = "../support/wire.rs"]
 mod wire;
 

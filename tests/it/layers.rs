@@ -75,6 +75,11 @@ const TABLE: &[Row] = &[
         imports: &["token", "clock", "store"],
         crates: &["tokio"],
     },
+    Row {
+        module: "webhook",
+        imports: &["token", "journal", "clock", "store", "authority"],
+        crates: &["tokio"],
+    },
     // 3: the wire
     Row {
         module: "proto",
@@ -93,6 +98,7 @@ const TABLE: &[Row] = &[
             "verify",
             "watch",
             "usage",
+            "webhook",
             "proto",
         ],
         crates: &["prost", "tokio", "tonic"],
@@ -116,6 +122,7 @@ const TABLE: &[Row] = &[
             "verify",
             "watch",
             "usage",
+            "webhook",
             "proto",
             "rpc",
             "telemetry",

@@ -27,6 +27,8 @@ mod products;
 mod program;
 mod races;
 mod rate_limits;
+#[path = "../support/receiver.rs"]
+mod receiver;
 mod refusal;
 mod relay;
 #[path = "../support/server.rs"]
@@ -42,6 +44,7 @@ mod tls;
 mod traces;
 mod updates;
 mod usage;
+mod webhooks;
 #[path = "../support/wire.rs"]
 #[expect(dead_code, reason = "not all of it is needed here")]
 mod wire;

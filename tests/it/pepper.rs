@@ -7,7 +7,9 @@ use tokenward::serve::{Options, Running, ServeError};
 
 use crate::place::{Fallible, Place, database};
 use crate::program::{PATH, deaf};
+use crate::receiver::{Mood, Receiver};
 use crate::server::{Client, Outcome, hex, native, stop};
+use crate::webhooks;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -180,6 +182,48 @@ async fn a_server_with_the_wrong_pepper_does_not_start() -> Outcome {
             told.starts_with(&named("its key 1 is not the key 1 of the store")),
             "{told}"
         );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signing_secret_outlives_the_pepper_it_was_sealed_with() -> Outcome {
+    for place in [Place::sqlite()?, Place::postgres().await?] {
+        let start = || {
+            let mut options = place.options()?;
+            webhooks::to_loopback(&mut options);
+            Fallible::Ok(Running::start(options)?)
+        };
+        let receiver = Receiver::start(|| Mood::Take).await?;
+        let running = start()?;
+        let mut client = Client::connect(running.address()).await?;
+        client.create_namespace("notes", "kn_", hex(40)).await?;
+        let (endpoint, secret) = webhooks::endpoint(&mut client, receiver.url(), &[]).await?;
+        stop(running).await?;
+        assert_eq!(change(&["rotate"], &place)?.0, Some(0));
+        let running = start()?;
+        let mut client = Client::connect(running.address()).await?;
+        // The credential.
+        redigested(&mut client, 1).await?;
+        let retired = async {
+            while change(&["retire"], &place)?.0 != Some(0) {
+                tokio::task::yield_now().await;
+            }
+            Outcome::Ok(())
+        };
+        tokio::time::timeout(SOON, retired).await??;
+        stop(running).await?;
+        let running = start()?;
+        let mut client = Client::connect(running.address()).await?;
+        let test = v1::TestEndpointRequest {
+            namespace: endpoint.namespace,
+            endpoint_id: endpoint.endpoint_id,
+        };
+        let tested = client.webhooks.test_endpoint(test).await?.into_inner();
+        assert!(tested.delivered, "{tested:?}");
+        let all = receiver.once(|all| all.len() == 1).await?;
+        assert!(all[0].is_signed_with(&secret));
+        stop(running).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use tokenward::proto::v1::rotate_request::OverlapMode;
 use tokenward::proto::v1::secret_format::Body;
 use tokenward::proto::v1::watch_revocations_response::Event;
 use tokenward::proto::v1::{self, EntryKind, Verdict};
-use tokenward::serve::Running;
+use tokenward::serve::{Options, Running};
 use tonic::{Code, Status, Streaming};
 use tonic_types::StatusExt;
 
@@ -30,7 +30,12 @@ struct Scene {
 
 impl Scene {
     async fn start(place: Place) -> Fallible<Scene> {
+        Scene::start_with(place, |_| {}).await
+    }
+
+    async fn start_with(place: Place, change: impl FnOnce(&mut Options)) -> Fallible<Scene> {
         let mut options = place.options()?;
+        change(&mut options);
         // As often as can be told: what was used shows a moment later.
         options.usage_flush = Some(std::time::Duration::from_secs(1));
         let running = Running::start(options)?;

@@ -181,7 +181,7 @@ async fn a_revocation_wins_and_nothing_comes_after_it(place: Place) -> Outcome {
             running_races.spawn(async move {
                 let issued = client.issue("notes", &["read"]).await;
                 let (token, _) = issued.map_err(|status| format!("{status:?}"))?;
-                race.run(client, token.id.clone())
+                Box::pin(race.run(client, token.id.clone()))
                     .await
                     .map(|()| (token.id, race))
             });

@@ -13,6 +13,7 @@ use tokenward::proto::v1::secret_format::Body;
 use tokenward::proto::v1::subject_service_client::SubjectServiceClient;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
+use tokenward::proto::v1::webhook_service_client::WebhookServiceClient;
 use tokenward::serve::{Options, Running, StoreAddress};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -42,6 +43,7 @@ pub(crate) struct Client {
     pub(crate) caller: CallerServiceClient<Wire>,
     pub(crate) imports: ImportServiceClient<Wire>,
     pub(crate) subjects: SubjectServiceClient<Wire>,
+    pub(crate) webhooks: WebhookServiceClient<Wire>,
 }
 
 impl Server {
@@ -130,7 +132,8 @@ impl Client {
             audit: AuditServiceClient::new(channel.clone()),
             caller: CallerServiceClient::new(channel.clone()),
             imports: ImportServiceClient::new(channel.clone()),
-            subjects: SubjectServiceClient::new(channel),
+            subjects: SubjectServiceClient::new(channel.clone()),
+            webhooks: WebhookServiceClient::new(channel),
         }
     }
 

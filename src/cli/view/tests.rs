@@ -23,6 +23,11 @@ fn kinds_are_named_as_in_the_journal() {
         SubjectIssuedRevoked,
         NamespaceIssuedRevoked,
         SubjectRateLimitSet,
+        WebhookCreated,
+        WebhookUpdated,
+        WebhookSecretRotated,
+        WebhookPaused,
+        WebhookDeleted,
     ];
     let named: Vec<_> = kinds.into_iter().map(kind).collect();
     let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

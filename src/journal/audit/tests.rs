@@ -162,6 +162,7 @@ fn row(entry: &Entry) -> Row {
         namespace: entry.change.namespace().to_string(),
         token_id: entry.change.token_id().map(|id| id.as_bytes().to_vec()),
         subject: entry.change.subject().map(Subject::to_string),
+        endpoint_id: entry.change.endpoint_id().map(|id| id.as_bytes().to_vec()),
         body: entry.body.clone(),
         link: entry.link.as_bytes().to_vec(),
     }

@@ -1,4 +1,4 @@
-//! What whoever sent fields that are missing, ill-formed or out of bounds is told of them.
+//! What is told of fields that are missing, ill-formed or out of bounds.
 
 use tonic::Status;
 use tonic_types::FieldViolation;

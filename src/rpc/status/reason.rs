@@ -72,6 +72,8 @@ reasons! {
     TooManyTokens: "TOO_MANY_TOKENS", FailedPrecondition, false;
     SubjectSuspended: "SUBJECT_SUSPENDED", FailedPrecondition, false;
     UsageUnknown: "USAGE_UNKNOWN", FailedPrecondition, false;
+    EndpointNotFound: "ENDPOINT_NOT_FOUND", NotFound, false;
+    TooManyEndpoints: "TOO_MANY_ENDPOINTS", ResourceExhausted, false;
 }
 
 impl Reason {

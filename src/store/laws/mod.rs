@@ -14,6 +14,7 @@ mod selection;
 mod states;
 mod subjects;
 mod usage;
+mod webhooks;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -102,6 +103,15 @@ macro_rules! every_law {
             budgets::reports_that_cross_all_count,
             budgets::budgets_that_are_whole_are_swept_and_made_anew,
             budgets::a_sweep_of_budgets_takes_so_many,
+            webhooks::an_endpoint_is_what_was_written,
+            webhooks::a_namespace_is_believed_whatever_becomes_of_its_endpoints,
+            webhooks::an_endpoint_is_guarded_by_its_last_change,
+            webhooks::a_namespace_has_room_for_so_many_endpoints,
+            webhooks::a_rotation_keeps_the_secret_before_and_no_older_one,
+            webhooks::an_endpoint_moves_from_where_it_is_by_whoever_has_the_duty,
+            webhooks::deliveries_are_listed_newest_first_and_swept,
+            webhooks::what_is_deleted_leaves_nothing_behind,
+            webhooks::one_has_a_duty_until_it_ends_or_is_left,
         }
     };
 }

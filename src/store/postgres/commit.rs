@@ -18,7 +18,7 @@ use super::ground::not_behind;
 use super::lane::Lane;
 use super::read::{self, uuid};
 use super::rows::{Statement, insert_answers, insert_entries, insert_secrets, insert_tokens, update_tokens};
-use super::subjects;
+use super::{subjects, webhooks};
 use crate::journal::{Draft, Entry, Revision};
 use crate::token::id::TokenId;
 use crate::token::secret::{Peppers, RowKey};
@@ -165,6 +165,7 @@ async fn seen(connection: &mut PgConnection, drafts: &[Draft]) -> Result<Seen, F
     }
     let mut seen = Seen::default();
     subjects::see(connection, drafts, &mut seen).await?;
+    webhooks::see(connection, drafts, &mut seen).await?;
     let mut repeated = HashMap::new();
     let query = sqlx::query(REPEATED).bind(requests);
     for row in query.fetch_all(&mut *connection).await? {
@@ -197,6 +198,7 @@ async fn write(connection: &mut PgConnection, key: &RowKey, writes: &[(Draft, En
     let Rows {
         namespaces,
         standings,
+        endpoints,
         mut issued,
         changed,
         mut rotated,
@@ -207,6 +209,9 @@ async fn write(connection: &mut PgConnection, key: &RowKey, writes: &[(Draft, En
     }
     for row in standings {
         subjects::put(connection, &row).await?;
+    }
+    for row in endpoints {
+        webhooks::put(connection, &row).await?;
     }
     if !issued.is_empty() {
         execute(connection, insert_tokens(&issued), issued.len()).await?;

@@ -124,6 +124,10 @@ macro_rules! ask {
 }
 use ask;
 
+// Below the macro, which they use.
+mod lease;
+mod webhooks;
+
 impl PostgresStore {
     /// Opens a database that has been migrated; it is never migrated here. Of its rows those are believed that
     /// were written with this key.

@@ -68,10 +68,12 @@ pub(super) const INSERT_SECRETS: &str = "
     )";
 
 pub(super) const INSERT_ENTRIES: &str = "
-    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, subject, body, link)
+    INSERT INTO journal (
+        revision, time, actor, request_id, kind, namespace, token_id, subject, endpoint_id, body, link
+    )
     SELECT * FROM UNNEST(
         $1::bigint[], $2::bigint[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[],
-        $9::bytea[], $10::bytea[]
+        $9::uuid[], $10::bytea[], $11::bytea[]
     )";
 
 pub(super) const INSERT_ANSWERS: &str = "
@@ -153,6 +155,12 @@ pub(super) fn insert_entries<'q>(entries: &[&'q Entry]) -> Statement<'q> {
         .bind(column(entries, |entry| entry.change.token_id().map(uuid)))
         .bind(column(entries, |entry| {
             entry.change.subject().map(Subject::as_str)
+        }))
+        .bind(column(entries, |entry| {
+            entry
+                .change
+                .endpoint_id()
+                .map(|id| Uuid::from_bytes(*id.as_bytes()))
         }))
         .bind(column(entries, |entry| &entry.body[..]))
         .bind(column(entries, |entry| &entry.link.as_bytes()[..]))

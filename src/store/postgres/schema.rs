@@ -40,7 +40,7 @@ pub(super) const BEGIN_JOURNAL: &str = "
 pub(super) const NEW_EPOCH: &str = "UPDATE journal_head SET epoch = $1 RETURNING revision";
 
 pub(super) const SECRETS_UNDER: &str = "
-    SELECT count(*)
+    SELECT (SELECT count(*) FROM webhook_secret WHERE pepper = $1) + count(*)
     FROM secret JOIN token ON token.id = secret.token_id
     WHERE secret.pepper = $1 AND token.revoke_time IS NULL
         AND (token.expire_time IS NULL OR token.expire_time > $2)

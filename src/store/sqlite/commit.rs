@@ -13,7 +13,7 @@ use sqlx::{Row, SqliteConnection};
 
 use super::super::batch::{NamespaceRow, Plan, Rows, Seen, TokenRow, all_written, changes_namespaces, plan};
 use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
-use super::{read, revision, sql, subjects};
+use super::{read, revision, sql, subjects, webhooks};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision};
@@ -98,11 +98,13 @@ pub(super) const PUT_NAMESPACE: &str = "
         not_before_time = excluded.not_before_time, not_before_reason = excluded.not_before_reason";
 
 pub(super) const INSERT_ENTRIES: &str = "
-    INSERT INTO journal (revision, time, actor, request_id, kind, namespace, token_id, subject, body, link)
+    INSERT INTO journal (
+        revision, time, actor, request_id, kind, namespace, token_id, subject, endpoint_id, body, link
+    )
     SELECT
         value->>'$.revision', value->>'$.time', value->>'$.actor', unhex(value->>'$.request_id', '-'),
         value->>'$.kind', value->>'$.namespace', unhex(value->>'$.token_id', '-'),
-        value->>'$.subject', CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
+        value->>'$.subject', unhex(value->>'$.endpoint_id', '-'), CAST(value->>'$.body' AS BLOB), unhex(value->>'$.link')
     FROM json_each($1)";
 
 pub(super) const INSERT_ANSWERS: &str = "
@@ -218,6 +220,7 @@ async fn seen(connection: &mut SqliteConnection, drafts: &[Draft]) -> Result<See
         ..Seen::default()
     };
     subjects::see(connection, drafts, &mut seen).await?;
+    webhooks::see(connection, drafts, &mut seen).await?;
     Ok(seen)
 }
 
@@ -229,6 +232,7 @@ async fn write(
     let Rows {
         namespaces,
         standings,
+        endpoints,
         issued,
         changed,
         rotated,
@@ -239,6 +243,9 @@ async fn write(
     }
     for row in standings {
         subjects::put(connection, &row).await?;
+    }
+    for row in endpoints {
+        webhooks::put(connection, &row).await?;
     }
     let [issued, changed, rotated] =
         [issued, changed, rotated].map(|rows| rows.iter().map(TokenParameter::of).collect::<Vec<_>>());
@@ -318,6 +325,7 @@ struct EntryParameter<'a> {
     namespace: &'a Slug,
     token_id: Option<TokenId>,
     subject: Option<&'a Subject>,
+    endpoint_id: Option<EndpointId>,
     body: Cow<'a, str>,
     link: String,
 }
@@ -333,6 +341,7 @@ impl<'a> EntryParameter<'a> {
             namespace: entry.change.namespace(),
             token_id: entry.change.token_id(),
             subject: entry.change.subject(),
+            endpoint_id: entry.change.endpoint_id(),
             body: String::from_utf8_lossy(&entry.body),
             link: entry.link.to_string(),
         }

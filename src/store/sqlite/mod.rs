@@ -7,6 +7,7 @@ mod select;
 mod snapshot;
 mod subjects;
 mod usage;
+mod webhooks;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;

@@ -72,6 +72,7 @@ pub(super) const DIRECTORY: &str = "
     SELECT slug, mac, version, (SELECT min(revision) FROM journal) AS oldest, (
         SELECT max(revision) FROM journal
         WHERE journal.namespace = namespace.slug AND token_id IS NULL AND subject IS NULL
+            AND endpoint_id IS NULL
     ) AS newest, json_object(
         'slug', slug,
         'display_name', display_name,

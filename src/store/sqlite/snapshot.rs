@@ -20,7 +20,7 @@ use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
 pub(super) const ROWS: &str = "
-    SELECT revision, time, actor, request_id, kind, namespace, token_id, subject, body, link
+    SELECT revision, time, actor, request_id, kind, namespace, token_id, subject, endpoint_id, body, link
     FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
 
 pub(super) const TOKEN_IDS: &str = "SELECT id FROM token WHERE id > $1 ORDER BY id LIMIT $2";
@@ -31,7 +31,7 @@ pub(super) const LOST_TOKEN: &str = "
     GROUP BY token_id ORDER BY token_id LIMIT 1";
 
 pub(super) const SECRETS_UNDER: &str = "
-    SELECT count(*)
+    SELECT (SELECT count(*) FROM webhook_secret WHERE pepper = $1) + count(*)
     FROM secret JOIN token ON token.id = secret.token_id
     WHERE secret.pepper = $1 AND token.revoke_time IS NULL
         AND (token.expire_time IS NULL OR token.expire_time > $2)
@@ -218,6 +218,7 @@ fn row(row: &SqliteRow) -> Result<Row, StoreError> {
         namespace: row.try_get("namespace")?,
         token_id: row.try_get("token_id")?,
         subject: row.try_get("subject")?,
+        endpoint_id: row.try_get("endpoint_id")?,
         body: row.try_get("body")?,
         link: row.try_get("link")?,
     })

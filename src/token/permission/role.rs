@@ -50,6 +50,7 @@ impl Role {
                 "subjects.list",
                 "tokens.list",
                 "usage.read",
+                "webhooks.list",
             ],
             Role::Issuer => &[
                 "namespaces.list",

@@ -3,6 +3,7 @@
 use tokenward::proto::v1;
 use tonic::Status;
 
+use super::webhooks;
 use crate::server::Client;
 
 /// What the calls are about.
@@ -143,6 +144,14 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
         "GetHead" => client.audit.get_head(v1::GetHeadRequest {}).await.map(drop),
         "GetSubject" | "ListSubjects" | "UpdateSubject" | "SuspendSubject" | "ResumeSubject"
         | "SetRateLimit" | "RevokeIssued" => subjects(client, method, namespace).await,
+        "CreateEndpoint"
+        | "GetEndpoint"
+        | "ListEndpoints"
+        | "UpdateEndpoint"
+        | "DeleteEndpoint"
+        | "RotateEndpointSecret"
+        | "TestEndpoint"
+        | "ListDeliveries" => webhooks::call(client, method, namespace).await,
         _ => namespaces(client, method, namespace, fresh).await,
     }
 }

@@ -7,6 +7,7 @@ mod foreign;
 mod late;
 mod self_management;
 mod streams;
+mod webhooks;
 
 use std::collections::BTreeSet;
 
@@ -86,6 +87,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ResumeSubject", &["admin"]),
     ("SetRateLimit", &["admin"]),
     ("RevokeIssued", &["admin"]),
+    ("CreateEndpoint", &["admin"]),
+    ("GetEndpoint", &["auditor", "admin"]),
+    ("ListEndpoints", &["auditor", "admin"]),
+    ("UpdateEndpoint", &["admin"]),
+    ("DeleteEndpoint", &["admin"]),
+    ("RotateEndpointSecret", &["admin"]),
+    ("TestEndpoint", &["admin"]),
+    ("ListDeliveries", &["auditor", "admin"]),
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),
     (

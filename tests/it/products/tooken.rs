@@ -1,13 +1,14 @@
 //! Tooken: live and test tokens, a rotation that keeps the id, search, revocation in bulk, and tokens that may manage tokens.
 
 use super::*;
+use crate::receiver::{Mood, Received, Receiver};
 
 #[expect(
     clippy::too_many_lines,
     reason = "one product, from its first promise to its last"
 )]
 async fn walk(place: Place) -> Outcome {
-    let mut scene = Scene::start(place).await?;
+    let mut scene = Scene::start_with(place, crate::webhooks::to_loopback).await?;
     // TK1: two environments of one product, which no text can be of both. TK13: here tokens may manage tokens.
     let policy = || v1::NamespacePolicy {
         self_management: v1::SelfManagement::ByScope.into(),
@@ -19,6 +20,16 @@ async fn walk(place: Place) -> Outcome {
     scene
         .create("tooken-test", "tok_test_", native(), policy())
         .await?;
+    // TK8, TK9: their own service is told by a webhook.
+    let receiver = Receiver::start(|| Mood::Take).await?;
+    let request = v1::CreateEndpointRequest {
+        namespace: "tooken-live".to_owned(),
+        url: receiver.url(),
+        events: vec!["token.revoked".to_owned()],
+        ..Default::default()
+    };
+    let created = scene.client.webhooks.create_endpoint(request).await?;
+    let signing = created.into_inner().secret;
     let asked = |namespace: &str, subject: &str, name: &str, scopes: &[&str]| v1::IssueRequest {
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         ..issue(namespace, subject, name)
@@ -148,6 +159,30 @@ async fn walk(place: Place) -> Outcome {
         matches!(event, Event::Revoked(event) if event.token_id == shop.id && event.reason == "employee left"),
         "TK8, TK9"
     );
+    // TK8, TK9: so does their own service, by a signed webhook with all it takes to clean up.
+    let told = |all: &Vec<Received>| all.iter().any(|one| one.json()["data"]["id"] == shop.id.as_str());
+    let hook = receiver
+        .once(told)
+        .await?
+        .into_iter()
+        .find(|one| told(&vec![one.clone()]));
+    let hook = hook.ok_or("TK8: no webhook")?;
+    assert!(hook.is_signed_with(&signing), "TK8");
+    let message = hook.json();
+    assert_eq!(message["type"], "token.revoked", "TK8");
+    let data = &message["data"];
+    assert_eq!(data["namespace"], "tooken-live", "TK9");
+    assert_eq!(data["reason"], "employee left", "TK9");
+    assert_eq!(
+        (&data["name"], &data["subject"]),
+        (&shop.name.as_str().into(), &shop.subject.as_str().into()),
+        "TK9"
+    );
+    assert_eq!(data["scopes"], serde_json::json!(shop.scopes), "TK9");
+    for field in ["actor", "time", "revision", "labels"] {
+        assert!(!data[field].is_null(), "TK9: {field}");
+    }
+    assert!(!hook.body.contains(&shop_secret[15..]), "TK9");
 
     // TK10, TK14: all of a service, by how their names begin: looked at first, and not one more than was seen.
     let plan = scene.preview("tooken-live", "billing-").await?;

@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, ground, read, roll, rows, schema, select, subjects, usage};
+use super::super::{commit, ground, lease, read, roll, rows, schema, select, subjects, usage, webhooks};
 use super::*;
 
-const STATEMENTS: [&str; 62] = [
+const STATEMENTS: [&str; 84] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -68,13 +68,36 @@ const STATEMENTS: [&str; 62] = [
     usage::SINCE,
     usage::BEGIN_RECORDING,
     usage::END_RECORDING,
+    webhooks::LOCK_ENDPOINTS,
+    webhooks::VERSIONS_OF_ENDPOINTS,
+    webhooks::COUNT_ENDPOINTS,
+    webhooks::INSERT_ENDPOINT,
+    webhooks::INSERT_CURSOR,
+    webhooks::UPDATE_ENDPOINT,
+    webhooks::DELETE_ENDPOINT,
+    webhooks::DELETE_CURSOR,
+    webhooks::DELETE_SIGNING,
+    webhooks::DELETE_DELIVERIES,
+    webhooks::INSERT_SIGNING,
+    webhooks::ENDPOINT,
+    webhooks::ENDPOINTS,
+    webhooks::ENDPOINTS_OF_NAMESPACE,
+    webhooks::SIGNING,
+    webhooks::RESEAL,
+    webhooks::PROGRESS,
+    webhooks::ADVANCE,
+    webhooks::DELIVERIES,
+    webhooks::SWEEP_DELIVERIES,
+    lease::TAKE_DUTY,
+    lease::LEAVE_DUTY,
 ];
 
 /// Whoever retires a pepper reads all there is, once in a long while.
 const WALKS: [&str; 1] = [schema::SECRETS_UNDER];
 
 /// Statements that change nothing in a plan: they are not planned.
-const UTILITIES: [&str; 5] = [
+const UTILITIES: [&str; 6] = [
+    webhooks::LOCK_ENDPOINTS,
     commit::BEGIN,
     commit::LOCK_NAMESPACES,
     subjects::LOCK_SUBJECTS,

@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
-use super::super::{commit, read, select, snapshot, subjects, usage};
+use super::super::{commit, read, select, snapshot, subjects, usage, webhooks};
 use super::*;
 
-const STATEMENTS: [&str; 43] = [
+const STATEMENTS: [&str; 65] = [
     commit::PUT_PEPPER,
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
@@ -49,6 +49,28 @@ const STATEMENTS: [&str; 43] = [
     usage::SINCE,
     usage::BEGIN_RECORDING,
     usage::END_RECORDING,
+    webhooks::VERSIONS_OF_ENDPOINTS,
+    webhooks::COUNT_ENDPOINTS,
+    webhooks::INSERT_ENDPOINT,
+    webhooks::INSERT_CURSOR,
+    webhooks::UPDATE_ENDPOINT,
+    webhooks::DELETE_ENDPOINT,
+    webhooks::DELETE_CURSOR,
+    webhooks::DELETE_SIGNING,
+    webhooks::DELETE_DELIVERIES,
+    webhooks::INSERT_SIGNING,
+    webhooks::ENDPOINT,
+    webhooks::ENDPOINTS,
+    webhooks::ENDPOINTS_OF_NAMESPACE,
+    webhooks::SIGNING,
+    webhooks::RESEAL,
+    webhooks::PROGRESS,
+    webhooks::ADVANCE,
+    webhooks::PUT_DELIVERIES,
+    webhooks::DELIVERIES,
+    webhooks::SWEEP_DELIVERIES,
+    webhooks::TAKE_DUTY,
+    webhooks::LEAVE_DUTY,
 ];
 
 /// An audit reads all there is, and so does whoever retires a pepper: these may walk.
@@ -86,6 +108,7 @@ fn no_statement_is_left_out() {
         include_str!("../snapshot.rs"),
         include_str!("../subjects.rs"),
         include_str!("../usage.rs"),
+        include_str!("../webhooks.rs"),
     ];
     let count: usize = written
         .iter()

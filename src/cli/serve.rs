@@ -236,7 +236,6 @@ mod tests {
             ("--trace-endpoint", "collector"),
             ("--trace-endpoint", "unix:///run/collector"),
             ("--trace-endpoint", ""),
-            ("--trace-ratio", "-0.1"),
             ("--trace-ratio", "1.1"),
             ("--trace-ratio", "NaN"),
             ("--trace-ratio", "all"),

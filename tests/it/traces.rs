@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use data_encoding::HEXLOWER;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -87,8 +88,8 @@ async fn verify_in(client: &mut Client, traceparent: &str, secret: &str) -> Outc
 }
 
 fn traceparent(sampled: bool) -> String {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("00-{}-{}-{:02x}", hex(&TRACE), hex(&PARENT), u8::from(sampled))
+    let [trace, parent] = [&TRACE[..], &PARENT].map(|id| HEXLOWER.encode(id));
+    format!("00-{trace}-{parent}-{:02x}", u8::from(sampled))
 }
 
 #[tokio::test]

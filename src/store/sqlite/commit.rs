@@ -2,26 +2,21 @@
 //!
 //! Rows go in as one JSON array a statement: what `UNNEST` is elsewhere.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use data_encoding::HEXLOWER;
-use serde::Serialize;
 use serde_json::json;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteConnection};
 
-use super::super::batch::{NamespaceRow, Plan, Rows, Seen, TokenRow, all_written, changes_namespaces, plan};
+use super::super::batch::{NamespaceRow, Plan, Rows, Seen, all_written, changes_namespaces, plan};
 use super::super::{Head, Outcome, SWEEP_MAX, StoreError};
+use super::parameters::{AnswerParameter, EntryParameter, TokenParameter, text};
 use super::{read, revision, sql, subjects, webhooks};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Revision};
-use crate::token::Token;
-use crate::token::answer::SealedAnswer;
-use crate::token::id::{RequestDigest, Slug, TokenId};
-use crate::token::secret::{Fingerprint, PepperId, RowKey};
-use crate::token::text::{Actor, Subject};
+use crate::token::id::TokenId;
+use crate::token::secret::{Fingerprint, RowKey};
 use crate::token::time::Timestamp;
 
 pub(super) const BEGIN_JOURNAL: &str = "
@@ -283,89 +278,6 @@ async fn write(
         Some(answers.len()),
     )
     .await
-}
-
-/// Rows as a statement takes them; `None`: there are none. Written as text at once: a tree of values in between would be
-/// most of what a row costs here.
-fn text<T: Serialize>(rows: &[T]) -> Result<Option<String>, StoreError> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    serde_json::to_string(rows).map(Some).map_err(StoreError::corrupt)
-}
-
-/// A token, as [`INSERT_TOKENS`] and the like take it.
-#[derive(Serialize)]
-struct TokenParameter<'a> {
-    token: &'a Token,
-    version: Revision,
-    guard: Revision,
-    mac: String,
-}
-
-impl<'a> TokenParameter<'a> {
-    fn of(row: &TokenRow<'a>) -> TokenParameter<'a> {
-        TokenParameter {
-            token: row.token,
-            version: row.version,
-            guard: row.guard,
-            mac: HEXLOWER.encode(&row.mac),
-        }
-    }
-}
-
-/// An entry, as [`INSERT_ENTRIES`] takes it.
-#[derive(Serialize)]
-struct EntryParameter<'a> {
-    revision: Revision,
-    time: Timestamp,
-    actor: &'a Actor,
-    request_id: RequestDigest,
-    kind: &'static str,
-    namespace: &'a Slug,
-    token_id: Option<TokenId>,
-    subject: Option<&'a Subject>,
-    endpoint_id: Option<EndpointId>,
-    body: Cow<'a, str>,
-    link: String,
-}
-
-impl<'a> EntryParameter<'a> {
-    fn of(entry: &'a Entry) -> EntryParameter<'a> {
-        EntryParameter {
-            revision: entry.revision,
-            time: entry.time,
-            actor: &entry.actor,
-            request_id: entry.request_id,
-            kind: entry.change.kind().as_str(),
-            namespace: entry.change.namespace(),
-            token_id: entry.change.token_id(),
-            subject: entry.change.subject(),
-            endpoint_id: entry.change.endpoint_id(),
-            body: String::from_utf8_lossy(&entry.body),
-            link: entry.link.to_string(),
-        }
-    }
-}
-
-/// A sealed answer, as [`INSERT_ANSWERS`] takes it.
-#[derive(Serialize)]
-struct AnswerParameter {
-    revision: Revision,
-    pepper: PepperId,
-    sealed: String,
-    expire_time: Timestamp,
-}
-
-impl AnswerParameter {
-    fn of((revision, answer): (Revision, &SealedAnswer)) -> AnswerParameter {
-        AnswerParameter {
-            revision,
-            pepper: answer.pepper,
-            sealed: HEXLOWER.encode(&answer.sealed),
-            expire_time: answer.expire_time,
-        }
-    }
 }
 
 async fn put_namespace(connection: &mut SqliteConnection, row: &NamespaceRow<'_>) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 mod commit;
 mod ground;
+mod parameters;
 mod read;
 mod select;
 mod snapshot;

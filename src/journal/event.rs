@@ -28,7 +28,7 @@ pub fn event(entry: &Entry) -> Option<Event<'_>> {
             reason: namespace.not_before.as_ref().map(|not_before| &not_before.reason),
         }),
         Change::Subject { change, .. } => match change {
-            SubjectChange::PlanSet(_) => None,
+            SubjectChange::PlanSet(_) | SubjectChange::RateLimitSet(_) => None,
             SubjectChange::Suspended(withdrawal) => because(EventKind::SubjectSuspended, &withdrawal.reason),
             SubjectChange::Resumed => of(EventKind::SubjectResumed),
             SubjectChange::IssuedRevoked(not_before) => {

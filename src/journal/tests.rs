@@ -10,8 +10,8 @@ use crate::token::Withdrawal;
 use crate::token::change;
 use crate::token::id::RequestId;
 use crate::token::samples::{
-    any_instant, any_text, endpoint, imported, instant, kept, namespace, plan, rate_limit, redigested, slug, standing,
-    subject, token, withdrawal,
+    any_instant, any_text, endpoint, imported, instant, kept, namespace, plan, rate_limit, redigested, slug,
+    standing, subject, token, withdrawal,
 };
 use crate::token::text::Name;
 use crate::token::update::{FromTo, Update, update};

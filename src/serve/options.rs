@@ -16,9 +16,9 @@ use crate::limit::Allowance;
 use crate::rpc::PROGRESS_INTERVAL;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
 use crate::token::context::Prefixes;
-use crate::usage::FLUSH_INTERVAL;
 use crate::token::webhook::pace::Pace;
 use crate::token::webhook::reach::Reach;
+use crate::usage::FLUSH_INTERVAL;
 use crate::verify::MISSES;
 use crate::watch::WatchLimits;
 

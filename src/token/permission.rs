@@ -77,7 +77,7 @@ pub struct NotPermission;
 const GRANT: &str = "tokens.grant";
 
 impl Right {
-    pub const ALL: [Right; 18] = [
+    pub const ALL: [Right; 20] = [
         Right::TokensIssue,
         Right::TokensList,
         Right::TokensRevoke,

@@ -111,6 +111,18 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
         .lines()
         .filter(|line| !line.starts_with('#'))
         .partition(|line| line.starts_with("tokenward_usage_"));
+    // Of these the values depend on when they are asked for.
+    let names: Vec<_> = usage.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(
+        names,
+        [
+            "tokenward_usage_pending_tokens",
+            "tokenward_usage_tokens_written_total",
+            "tokenward_usage_dropped_total",
+            "tokenward_usage_flush_failures_total",
+            "tokenward_usage_flush_age_seconds",
+        ]
+    );
     let build = format!(
         "tokenward_build_info{{version=\"{}\"}} 1",
         env!("CARGO_PKG_VERSION")

@@ -1,12 +1,14 @@
 //! Every change, in commit order, linked by hashes: what happened, and in which order.
 
 pub mod audit;
+pub mod checkpoint;
 pub mod cursor;
 pub mod fold;
 mod kind;
 pub mod link;
 pub mod narrowing;
 mod room;
+pub mod tree;
 #[cfg(test)]
 pub(crate) mod samples;
 

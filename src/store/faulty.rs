@@ -1,5 +1,7 @@
 //! A store that fails, stalls or misreads as told: faults are values, given before the calls they meet.
 
+mod evidence;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -57,6 +59,9 @@ pub(crate) enum Call {
     SweepAnswers,
     Head,
     Trim,
+    Search,
+    RefusedCalls,
+    Checkpoints,
     Join,
     Renew,
     Members,

@@ -1,5 +1,6 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
+mod evidence;
 mod members;
 
 use std::collections::{BTreeMap, HashMap};
@@ -47,6 +48,7 @@ struct Kept {
     standings: BTreeMap<SubjectKey, Stored<Standing>>,
     answers: BTreeMap<Revision, SealedAnswer>,
     members: BTreeMap<MemberId, Member>,
+    evidence: evidence::Evidence,
 }
 
 impl MemoryStore {
@@ -70,6 +72,7 @@ impl MemoryStore {
             standings: BTreeMap::new(),
             answers: BTreeMap::new(),
             members: BTreeMap::new(),
+            evidence: evidence::Evidence::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),

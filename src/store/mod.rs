@@ -1,12 +1,14 @@
 //! Where tokens and the journal are kept, and kept in step.
 
 mod batch;
+pub mod checkpoints;
 mod columns;
 #[cfg(test)]
 pub(crate) mod faulty;
 #[cfg(test)]
 #[path = "../../tests/support/postgres.rs"]
 mod database;
+pub mod history;
 #[cfg(test)]
 mod laws;
 mod mac;
@@ -14,6 +16,7 @@ pub mod memory;
 pub mod migrations;
 pub mod peppers;
 pub mod postgres;
+pub mod refused_calls;
 pub mod roll;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -40,6 +43,9 @@ use crate::token::selector::Filter;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+use checkpoints::Checkpoints;
+use history::History;
+use refused_calls::RefusedCalls;
 use roll::Roll;
 use select::{Count, Selection, Slice};
 
@@ -48,7 +54,7 @@ use select::{Count, Selection, Slice};
 /// There is one way to write, [`Store::commit`], and it always writes the journal: what the journal does
 /// not say did not happen. Every sentence here is a law in `store/laws`, stamped on every store.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync {
+pub trait Store: History + RefusedCalls + Checkpoints + fmt::Debug + Send + Sync {
     /// Writes drafts in one transaction, each with its entry, and answers for each in order.
     ///
     /// Entries are dense and in commit order. A draft whose guard is stale conflicts and writes nothing; a

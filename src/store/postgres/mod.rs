@@ -1,8 +1,10 @@
 //! The shared store: one Postgres database, any number of processes on it.
 
 mod commit;
+mod evidence;
 mod fault;
 mod ground;
+mod history;
 mod lane;
 mod listen;
 mod options;
@@ -118,6 +120,8 @@ macro_rules! ask {
         .await
     }};
 }
+
+use ask;
 
 impl PostgresStore {
     /// Opens a database that has been migrated; it is never migrated here. Of its rows those are believed that

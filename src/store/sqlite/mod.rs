@@ -1,7 +1,9 @@
 //! The embedded store: one SQLite file, one writer, and as many readers as there are cores to use them.
 
 mod commit;
+mod evidence;
 mod ground;
+mod history;
 mod read;
 mod select;
 mod snapshot;

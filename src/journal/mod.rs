@@ -1,6 +1,7 @@
 //! Every change, in commit order, linked by hashes: what happened, and in which order.
 
 pub mod audit;
+pub mod changes;
 pub mod checkpoint;
 pub mod cursor;
 pub mod fold;

@@ -13,6 +13,7 @@ use super::ServeError;
 use super::chores::{Chores, REDIGESTS_MAX};
 use super::open::open;
 use super::options::Options;
+use super::witness::Witness;
 use super::writing::Writing;
 use crate::authority::Authority;
 use crate::clock::{Clock, Entropy};
@@ -36,6 +37,7 @@ pub(super) struct Engine {
     pub(super) detached: Arc<dyn Store>,
     /// Cancelled once the store has lost what was acknowledged.
     pub(super) forked: CancellationToken,
+    pub(super) witness: Witness,
     store: Arc<dyn Store>,
     writing: Writing,
     chores: Chores,
@@ -54,6 +56,7 @@ impl Engine {
         let own = Actor::own();
         let (store, peppers) = open(options, &**entropy).await?;
         let head = store.head().await?;
+        let witness = Witness::start(options, &store, clock, &**entropy)?;
         let (in_force, seat) = membership(options, &store, clock, entropy);
         let stop_following = CancellationToken::new();
         let (redigests, redigests_asked) = mpsc::channel(REDIGESTS_MAX);
@@ -93,6 +96,7 @@ impl Engine {
             in_force,
             detached,
             forked,
+            witness,
             store,
             writing,
             chores,
@@ -115,6 +119,7 @@ impl Engine {
         // It gives its place on the roll up; if it cannot, the others find out by themselves.
         let _ = timeout(CLOSE_MAX, self.follower).await;
         self.writing.end().await?;
+        self.witness.end().await;
         // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
         let _ = timeout(CLOSE_MAX, self.store.close()).await;
         Ok(())

@@ -1,6 +1,7 @@
 //! Metrics, over plain HTTP: what this server says of itself to whoever watches it. What is known elsewhere is
 //! looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
+mod evidence;
 mod load;
 
 use std::convert::Infallible;
@@ -26,7 +27,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::BindError;
 use super::entrance::Entrance;
+use super::witness::Witness;
 use crate::verify::{Following, NotJudging, Stop, Verifier};
+use evidence::Evidence;
 use load::Load;
 
 /// Connections served at once; a further one waits for one of them to end.
@@ -75,12 +78,16 @@ impl Metrics {
 }
 
 /// Everything a server tells of itself.
-pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>) -> Registry {
+pub(super) fn registry(verifier: Arc<Verifier>, entrance: Arc<Entrance>, witness: &Witness) -> Registry {
     let mut registry = Registry::with_prefix("tokenward");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "The program that runs here", version);
     registry.register_collector(Box::new(Standing(Arc::clone(&verifier))));
     registry.register_collector(Box::new(Load { verifier, entrance }));
+    registry.register_collector(Box::new(Evidence {
+        refusals: Arc::clone(&witness.refusals),
+        notary: witness.notary.clone(),
+    }));
     registry
 }
 

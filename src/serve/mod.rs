@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod calls;
+mod checkpoint_key;
 mod chores;
 mod connection;
 mod drain;
@@ -20,6 +21,7 @@ pub mod private_file;
 mod streams;
 mod supervise;
 mod tls;
+mod witness;
 mod writing;
 
 use std::net::SocketAddr;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{StoreError, postgres, sqlite};
 pub use bootstrap::FirstAdminError;
+pub use checkpoint_key::{CheckpointKeyError, create as create_checkpoint_key, load as load_checkpoint_key};
 pub use identities::IdentitiesError;
 pub use limits::Limits;
 pub use listen::BindError;
@@ -62,6 +65,8 @@ pub enum ServeError {
     OpenPostgres(#[from] postgres::OpenError),
     #[error(transparent)]
     Pepper(#[from] PepperError),
+    #[error(transparent)]
+    CheckpointKey(#[from] CheckpointKeyError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]

@@ -70,11 +70,12 @@ async fn serve(
         Arc::clone(&engine.detached),
         Arc::clone(&clock),
         identities.clone(),
-    );
+    )
+    .with_notary(engine.witness.notary.clone());
     let entrance = Arc::new(Entrance::new(&options.limits));
     let metrics = match options.metrics_listen {
         Some(listen) => {
-            let registry = metrics::registry(Arc::clone(&engine.verifier), Arc::clone(&entrance));
+            let registry = metrics::registry(Arc::clone(&engine.verifier), Arc::clone(&entrance), &engine.witness);
             Some(Metrics::start(listen, registry).await?)
         }
         None => None,
@@ -85,7 +86,11 @@ async fn serve(
         clock,
         drain: drain.clone(),
     };
-    let admission = AdmissionLayer::new(Arc::clone(&engine.verifier), identities);
+    let admission = AdmissionLayer::new(
+        Arc::clone(&engine.verifier),
+        identities,
+        Arc::clone(&engine.witness.refusals),
+    );
     let serving = listen::Serving::start(options, api, admission, acceptor, shared).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.

@@ -129,6 +129,9 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             "tokenward_calls_cancelled_total 0",
             "tokenward_look_up_queries_total 1",
             "tokenward_look_ups_refused_total 0",
+            "tokenward_refused_calls_total{outcome=\"recorded\"} 0",
+            "tokenward_refused_calls_total{outcome=\"unrecorded\"} 0",
+            "tokenward_refused_calls_total{outcome=\"unauthenticated\"} 0",
         ]
     );
     for name in [
@@ -138,6 +141,7 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
         "applied_revision",
         "connections",
         "calls",
+        "refused_calls",
     ] {
         assert!(body.contains(&format!("# HELP tokenward_{name} ")), "{body}");
     }

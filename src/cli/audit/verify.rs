@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output, bad, good, text};
+use super::export::Reading;
+use super::proof::{Proof, ProofArgs};
 use super::{Caller, live};
 use crate::journal::audit::{Chain, Finding, NamespaceReplay, StandingReplay, TokenReplay, subject, token};
 use crate::journal::link::Link;
@@ -24,6 +26,11 @@ pub(crate) struct VerifyArgs {
     /// shows what is linked, and not whether the rows of tokens agree
     #[arg(long, value_name = "PATH")]
     database: Option<PathBuf>,
+    /// A file that `audit export` wrote, which shows what is linked and that nothing is missing up to its end
+    #[arg(long, value_name = "FILE", conflicts_with = "database")]
+    export: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) proof: ProofArgs,
     /// A head that was noted before, as REVISION:LINK: without one, a journal that was rewritten as a
     /// whole cannot be told from one that was not
     #[arg(long, value_name = "REVISION:LINK")]
@@ -31,6 +38,19 @@ pub(crate) struct VerifyArgs {
     /// The oldest entries were trimmed on purpose: begin with the oldest one there is
     #[arg(long)]
     pub(super) trimmed: bool,
+}
+
+impl VerifyArgs {
+    /// Of a server, with what was kept of its journal.
+    pub(super) fn live(proof: ProofArgs) -> VerifyArgs {
+        VerifyArgs {
+            database: None,
+            export: None,
+            proof,
+            anchor: None,
+            trimmed: false,
+        }
+    }
 }
 
 /// What the journal said earlier: the link of one revision.
@@ -62,9 +82,11 @@ pub(super) struct Report {
     pub(super) finding: Option<String>,
     epoch: String,
     oldest_revision: u64,
-    revision: u64,
-    link: String,
+    pub(super) revision: u64,
+    pub(super) link: String,
     pub(super) entries: u64,
+    /// The revision of the last checkpoint that it agrees with.
+    pub(super) checkpoint: Option<u64>,
     /// Subjects whose rows were compared with their entries.
     subjects: u64,
     tokens: u64,
@@ -82,9 +104,10 @@ enum Stop {
 }
 
 pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
-    let report = match &args.database {
-        Some(database) => of_file(database, &args).await?,
-        None => live::report(&args, caller).await?,
+    let report = match (&args.database, &args.export) {
+        (Some(database), _) => of_file(database, &args).await?,
+        (None, Some(export)) => of_export(export, &args)?,
+        (None, None) => live::report(&args, caller).await?,
     };
     report.print(caller.output)?;
     match &report.finding {
@@ -114,7 +137,10 @@ async fn of_file(database: &Path, args: &VerifyArgs) -> Result<Report, Failure> 
         head.oldest = Revision::new(1);
     }
     let mut report = Report::of(&head);
-    match audit(&mut snapshot, &head, args.anchor, &mut report).await {
+    let mut proof = args.proof.read()?;
+    let found = audit(&mut snapshot, &head, (args.anchor, &mut proof), &mut report).await;
+    report.agreed_with(&proof);
+    match found {
         Ok(()) => report.intact = true,
         Err(Stop::Found(finding)) => report.finding = Some(finding.to_string()),
         Err(Stop::Store(error)) => return Err(unread(error)),
@@ -122,13 +148,57 @@ async fn of_file(database: &Path, args: &VerifyArgs) -> Result<Report, Failure> 
     Ok(report)
 }
 
+/// Follows the links of an export to its end.
+fn of_export(path: &Path, args: &VerifyArgs) -> Result<Report, Failure> {
+    let mut reading = Reading::open(path)?;
+    let mut proof = args.proof.read()?;
+    let mut report = Report::of_export(&reading);
+    let found = follow(&mut reading, args, &mut proof, &mut report);
+    report.agreed_with(&proof);
+    let (revision, link) = reading.last();
+    report.revision = revision.get();
+    report.link = link.to_string();
+    match found {
+        Ok(()) => report.intact = true,
+        Err(finding) => report.finding = Some(finding.to_string()),
+    }
+    Ok(report)
+}
+
+fn follow(
+    reading: &mut Reading,
+    args: &VerifyArgs,
+    proof: &mut Proof,
+    report: &mut Report,
+) -> Result<(), Finding> {
+    let mut anchored = args.anchor.is_none();
+    let progress = progress("entries", 0);
+    while let Some(entry) = reading.next()? {
+        anchored |= holds(args.anchor, &entry)?;
+        proof.take(&entry)?;
+        report.entries += 1;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let (newest, _) = reading.last();
+    proof.end(newest)?;
+    match args.anchor {
+        Some(Anchor { revision, .. }) if !anchored => Err(Finding::AnchorAway {
+            revision,
+            oldest: reading.after.next(),
+            newest,
+        }),
+        _ => Ok(()),
+    }
+}
+
 async fn audit(
     snapshot: &mut Snapshot,
     head: &Head,
-    anchor: Option<Anchor>,
+    noted: (Option<Anchor>, &mut Proof),
     report: &mut Report,
 ) -> Result<(), Stop> {
-    let namespaces = walk(snapshot, head, anchor, report).await?;
+    let namespaces = walk(snapshot, head, noted, report).await?;
     let rows = snapshot
         .namespaces()
         .await?
@@ -165,7 +235,7 @@ async fn audit(
 async fn walk(
     snapshot: &mut Snapshot,
     head: &Head,
-    anchor: Option<Anchor>,
+    (anchor, proof): (Option<Anchor>, &mut Proof),
     report: &mut Report,
 ) -> Result<NamespaceReplay, Stop> {
     let progress = progress("entries", head.revision.get());
@@ -181,12 +251,14 @@ async fn walk(
         for row in &rows {
             let entry = chain.follow(row)?;
             anchored |= holds(anchor, &entry)?;
+            proof.take(&entry)?;
             namespaces.apply(&entry);
             report.entries += 1;
         }
         progress.set_position(after.get());
     }
     chain.ends_at(head.revision, head.link)?;
+    proof.end(head.revision)?;
     progress.finish_and_clear();
     match anchor {
         Some(Anchor { revision, .. }) if !anchored => Err(Finding::AnchorAway {
@@ -282,10 +354,32 @@ impl Report {
             revision: head.revision.get(),
             link: head.link.to_string(),
             entries: 0,
+            checkpoint: None,
             subjects: 0,
             tokens: 0,
             tokens_not_rebuilt: 0,
         }
+    }
+
+    fn of_export(reading: &Reading) -> Report {
+        let (revision, link) = reading.last();
+        Report {
+            intact: false,
+            finding: None,
+            epoch: reading.epoch.clone(),
+            oldest_revision: reading.after.next().get(),
+            revision: revision.get(),
+            link: link.to_string(),
+            entries: 0,
+            checkpoint: None,
+            subjects: 0,
+            tokens: 0,
+            tokens_not_rebuilt: 0,
+        }
+    }
+
+    pub(super) fn agreed_with(&mut self, proof: &Proof) {
+        self.checkpoint = proof.agreed.as_ref().map(|checkpoint| checkpoint.revision.get());
     }
 
     fn print(&self, output: Output) -> std::io::Result<()> {
@@ -301,6 +395,10 @@ impl Report {
                     "trimmed",
                     text(&format!("up to revision {}", self.oldest_revision - 1)),
                 ));
+            }
+            if let Some(revision) = self.checkpoint {
+                let told = format!("agrees with the one signed at revision {revision}");
+                facts.push(("checkpoint", text(&told)));
             }
             facts.push(("entries", text(&format!("{} read", self.entries))));
             if self.subjects > 0 {

@@ -5,6 +5,8 @@
 
 mod answers;
 mod commits;
+mod evidence;
+mod history;
 mod identity;
 mod journal;
 mod reads;
@@ -87,6 +89,14 @@ macro_rules! every_law {
             roll::who_was_removed_is_told_and_joins_as_another,
             roll::the_roll_leaves_the_journal_alone,
             roll::the_news_are_the_journal,
+            history::a_search_finds_what_is_wanted_page_by_page_and_no_more,
+            history::a_search_that_finds_little_comes_back_before_it_has_read_all,
+            history::the_entries_of_a_subject_are_those_of_its_tokens_too_however_many,
+            history::the_entry_before_is_of_the_namespace_itself,
+            evidence::refused_calls_are_read_as_they_were_kept,
+            evidence::a_sweep_lets_the_oldest_refused_calls_go,
+            evidence::the_first_checkpoint_of_a_revision_stands,
+            evidence::no_more_checkpoints_are_kept_than_told,
         }
     };
 }

@@ -85,6 +85,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("RevokeIssued", &["admin"]),
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),
+    ("ListRefusedCalls", &["auditor", "admin"]),
+    ("GetCheckpoint", &["auditor", "admin"]),
+    ("ListCheckpoints", &["auditor", "admin"]),
     (
         "GetCaller",
         &["verifier", "issuer", "watcher", "auditor", "admin", "nothing"],

@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, ground, read, roll, rows, schema, select, subjects};
+use super::super::{commit, evidence, ground, history, read, roll, rows, schema, select, subjects};
 use super::*;
 
-const STATEMENTS: [&str; 47] = [
+const STATEMENTS: [&str; 63] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -53,6 +53,22 @@ const STATEMENTS: [&str; 47] = [
     subjects::SUBJECTS,
     subjects::NEWEST_TOKEN,
     subjects::NEWEST_TOKEN_OF_SUBJECT,
+    history::NEXT,
+    history::NEXT_OF_TOKEN,
+    history::NEXT_OF_NAMESPACE,
+    history::NEXT_OF_ACTOR,
+    history::NEXT_IN_TIME,
+    history::TOKENS_OF_SUBJECT,
+    history::NEXT_OF_SUBJECT,
+    history::MATCHING,
+    history::ENTRIES_AT,
+    history::NAMESPACE_ENTRY_BEFORE,
+    evidence::KEEP_REFUSED_CALLS,
+    evidence::REFUSED_CALLS,
+    evidence::SWEEP_REFUSED_CALLS,
+    evidence::KEEP_CHECKPOINT,
+    evidence::SWEEP_CHECKPOINTS,
+    evidence::CHECKPOINTS,
 ];
 
 /// Whoever retires a pepper reads all there is, once in a long while.
@@ -175,6 +191,18 @@ async fn each_read_goes_by_its_index() -> Tested {
         (subjects::SUBJECTS, "subject_pkey"),
         (subjects::COUNTS, "token_by_subject"),
         (subjects::NEWEST_TOKEN, "token_by_create_time"),
+        (history::NEXT_OF_ACTOR, "journal_by_actor"),
+        (history::NEXT_IN_TIME, "journal_by_time"),
+        (history::NEXT_OF_NAMESPACE, "journal_by_namespace"),
+        (history::NEXT_OF_TOKEN, "journal_by_token"),
+        (history::NEXT_OF_SUBJECT, "journal_by_token"),
+        (history::NEXT_OF_SUBJECT, "journal_of_subjects"),
+        (history::TOKENS_OF_SUBJECT, "token_by_subject"),
+        (history::MATCHING, "journal_pkey"),
+        (history::ENTRIES_AT, "journal_pkey"),
+        (history::NAMESPACE_ENTRY_BEFORE, "journal_of_namespaces"),
+        (evidence::REFUSED_CALLS, "refused_call_pkey"),
+        (evidence::CHECKPOINTS, "checkpoint_pkey"),
     ] {
         let plan = plan(&mut connection, statement).await?;
         assert!(

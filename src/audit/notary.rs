@@ -87,7 +87,9 @@ impl Notary {
         let head = self.store.head().await?;
         let newest = self.store.checkpoints(None, 1).await?;
         let newest = newest.into_iter().next();
-        if let Some(kept) = newest.filter(|kept| kept.revision == head.revision && self.tree_of(kept).is_some()) {
+        if let Some(kept) =
+            newest.filter(|kept| kept.revision == head.revision && self.tree_of(kept).is_some())
+        {
             self.signed.store(head.revision.get(), Ordering::Relaxed);
             return Ok(kept);
         }
@@ -103,7 +105,9 @@ impl Notary {
             note: self.key.sign(head.revision, range.root()),
             subtrees: range.to_bytes(),
         };
-        let keeping = self.store.keep_checkpoint(checkpoint.clone(), CHECKPOINTS_KEPT_MAX);
+        let keeping = self
+            .store
+            .keep_checkpoint(checkpoint.clone(), CHECKPOINTS_KEPT_MAX);
         keeping.await?;
         self.signed.store(head.revision.get(), Ordering::Relaxed);
         Ok(checkpoint)

@@ -160,7 +160,9 @@ impl ServeArgs {
             pepper_file: self.pepper_file.clone(),
             admin_file: self.admin_file.clone(),
             checkpoint_key_file: self.checkpoint_key_file.clone(),
-            checkpoint_interval: self.checkpoint_interval.map_or(default.checkpoint_interval, Into::into),
+            checkpoint_interval: self
+                .checkpoint_interval
+                .map_or(default.checkpoint_interval, Into::into),
             threads: self.threads.unwrap_or(default.threads),
             cache_tokens: self.cache_tokens.unwrap_or(default.cache_tokens),
             drain_max: self.drain_max.map_or(default.drain_max, Into::into),

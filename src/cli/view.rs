@@ -1,5 +1,7 @@
 //! Answers as they are printed: the API's fields under the API's names, times in RFC 3339, states in words.
 
+mod changes;
+
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
@@ -77,27 +79,7 @@ pub(super) struct Entry {
     /// The canonical bytes: `link` is over these.
     pub body: String,
     pub link: String,
-    pub changes: Vec<FieldChange>,
-}
-
-/// What became of one field, each side as JSON; empty: there was none, or the entry does not say.
-#[derive(Serialize, Debug)]
-pub(super) struct FieldChange {
-    pub path: String,
-    pub before: String,
-    pub after: String,
-}
-
-impl FieldChange {
-    /// As `name: "a" → "b"`.
-    pub(super) fn told(&self) -> String {
-        let FieldChange { path, before, after } = self;
-        match (before.as_str(), after.as_str()) {
-            ("", after) => format!("{path}: {after}"),
-            (before, "") => format!("{path}: {before} \u{2192} none"),
-            (before, after) => format!("{path}: {before} \u{2192} {after}"),
-        }
-    }
+    pub changes: Vec<changes::FieldChange>,
 }
 
 impl From<v1::Token> for Token {
@@ -183,15 +165,7 @@ impl From<v1::Entry> for Entry {
             subject: entry.subject,
             body: String::from_utf8_lossy(&entry.body).into_owned(),
             link: HEXLOWER.encode(&entry.link),
-            changes: entry
-                .changes
-                .into_iter()
-                .map(|change| FieldChange {
-                    path: change.path,
-                    before: change.before,
-                    after: change.after,
-                })
-                .collect(),
+            changes: changes::all(entry.changes),
         }
     }
 }

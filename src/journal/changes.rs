@@ -31,7 +31,10 @@ const OF_A_TOKEN: [&str; 7] = [
 
 /// Whether what it changed can only be told with the state before.
 pub fn needs_before(change: &Change) -> bool {
-    matches!(change, Change::NamespaceUpdated(_) | Change::NamespaceIssuedRevoked(_))
+    matches!(
+        change,
+        Change::NamespaceUpdated(_) | Change::NamespaceIssuedRevoked(_)
+    )
 }
 
 /// What `change` changed; `before`: what the namespace was, for a change to one.
@@ -66,10 +69,9 @@ fn of_token(change: &TokenChange) -> Vec<FieldChange> {
             changes.extend(beside.map(|version| to("secrets.beside", &version)));
             changes
         }
-        TokenChange::Revoked(withdrawal) => vec![
-            to("state", &"revoked"),
-            to("revoke_reason", &withdrawal.reason),
-        ],
+        TokenChange::Revoked(withdrawal) => {
+            vec![to("state", &"revoked"), to("revoke_reason", &withdrawal.reason)]
+        }
         TokenChange::Suspended(withdrawal) => suspended(withdrawal),
         TokenChange::Resumed => vec![resumed()],
         TokenChange::Redigested { version, pepper, .. } => {
@@ -98,7 +100,9 @@ fn of_token(change: &TokenChange) -> Vec<FieldChange> {
 
 fn of_new(token: &Token) -> Vec<FieldChange> {
     let fields = object(token);
-    let said = OF_A_TOKEN.iter().filter_map(|name| Some((*name, fields.get(*name)?)));
+    let said = OF_A_TOKEN
+        .iter()
+        .filter_map(|name| Some((*name, fields.get(*name)?)));
     let said = said.filter(|(_, value)| !is_nothing(value));
     said.map(|(name, value)| to(name, value)).collect()
 }
@@ -127,7 +131,12 @@ fn of_namespace(before: Option<&Namespace>, after: &Namespace) -> Vec<FieldChang
 }
 
 /// Goes into the policy, whose rules change one by one.
-fn compare(path: &str, before: &Map<String, Value>, after: &Map<String, Value>, changes: &mut Vec<FieldChange>) {
+fn compare(
+    path: &str,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    changes: &mut Vec<FieldChange>,
+) {
     let mut names: Vec<_> = before.keys().chain(after.keys()).collect();
     names.sort_unstable();
     names.dedup();
@@ -201,7 +210,9 @@ mod tests {
 
     fn told(change: &Change, before: Option<&Namespace>) -> Vec<(String, Option<Value>, Option<Value>)> {
         let changes = of(change, before).into_iter();
-        changes.map(|change| (change.path, change.before, change.after)).collect()
+        changes
+            .map(|change| (change.path, change.before, change.after))
+            .collect()
     }
 
     fn of_one(change: TokenChange) -> Vec<(String, Option<Value>, Option<Value>)> {

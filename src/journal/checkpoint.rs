@@ -216,8 +216,15 @@ impl FromStr for VerifyingKey {
 
     fn from_str(text: &str) -> Result<VerifyingKey, NotKey> {
         let (name, hash, public) = parts(text).ok_or(NotKey::Verifying)?;
-        let key = VerifyingKey { name, public: *public };
-        if key.hash() == hash { Ok(key) } else { Err(NotKey::Verifying) }
+        let key = VerifyingKey {
+            name,
+            public: *public,
+        };
+        if key.hash() == hash {
+            Ok(key)
+        } else {
+            Err(NotKey::Verifying)
+        }
     }
 }
 

@@ -78,7 +78,11 @@ impl Root {
 
 /// Leaves and nodes are told apart, or a node could be shown as an entry.
 fn leaf(body: &[u8]) -> Hash {
-    Sha256::new().chain_update([0]).chain_update(body).finalize().into()
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(body)
+        .finalize()
+        .into()
 }
 
 fn node(left: &Hash, right: &Hash) -> Hash {
@@ -186,8 +190,19 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_range() {
-        for (size, bytes) in [(0, 32), (1, 0), (1, 31), (1, 64), (3, 32), (4, 64), (u64::MAX, 63 * 32)] {
-            assert!(Range::from_bytes(size, &vec![0; bytes]).is_err(), "{size} {bytes}");
+        for (size, bytes) in [
+            (0, 32),
+            (1, 0),
+            (1, 31),
+            (1, 64),
+            (3, 32),
+            (4, 64),
+            (u64::MAX, 63 * 32),
+        ] {
+            assert!(
+                Range::from_bytes(size, &vec![0; bytes]).is_err(),
+                "{size} {bytes}"
+            );
         }
     }
 }

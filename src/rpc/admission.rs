@@ -43,7 +43,10 @@ impl AdmissionLayer {
     async fn admit(&self, needs: Needs, request: &mut Request<Body>) -> Result<Caller, Problem> {
         let recognised = guard::recognise(&self.verifier, &self.identities, request).await;
         let caller = recognised.inspect_err(|problem| {
-            if matches!(problem, Problem::Unauthenticated { .. } | Problem::NotIdentified { .. }) {
+            if matches!(
+                problem,
+                Problem::Unauthenticated { .. } | Problem::NotIdentified { .. }
+            ) {
                 self.refusals.unauthenticated();
             }
         })?;

@@ -38,11 +38,7 @@ pub(super) async fn list_entries(
         let entry = of_request(api, request_id, &wanted).await?;
         return answer(api, Vec::from_iter(entry), String::new()).await;
     }
-    let search = Search {
-        wanted,
-        after,
-        limit,
-    };
+    let search = Search { wanted, after, limit };
     let found = api.store.search(search).await?;
     let next = found.next.map(|place| list.token(&bytes(place)));
     answer(api, found.entries, next.unwrap_or_default()).await
@@ -86,7 +82,9 @@ async fn answer(
         let before = match &entry.change {
             change if changes::needs_before(change) => {
                 let namespace = change.namespace().clone();
-                api.store.namespace_entry_before(namespace, entry.revision).await?
+                api.store
+                    .namespace_entry_before(namespace, entry.revision)
+                    .await?
             }
             _ => None,
         };
@@ -119,7 +117,10 @@ fn wanted(fields: &mut Fields, request: v1::ListEntriesRequest) -> Wanted {
         text => fields.take("subject", Subject::try_from(text)),
     };
     if subject.is_some() && namespace.is_none() {
-        fields.wrong("namespace", "must be set where a subject is: a subject is one of a namespace");
+        fields.wrong(
+            "namespace",
+            "must be set where a subject is: a subject is one of a namespace",
+        );
     }
     Wanted {
         namespace,
@@ -148,7 +149,11 @@ fn kinds(fields: &mut Fields, asked: &[i32]) -> Vec<Kind> {
         fields.wrong("kinds", wanted);
         return Vec::new();
     }
-    let known = |asked: i32| Kind::ALL.into_iter().find(|kind| convert::kind(*kind) as i32 == asked);
+    let known = |asked: i32| {
+        Kind::ALL
+            .into_iter()
+            .find(|kind| convert::kind(*kind) as i32 == asked)
+    };
     let kinds = asked.iter().enumerate();
     kinds
         .filter_map(|(i, kind)| fields.take(format!("kinds[{i}]"), known(*kind).ok_or("is no kind of entry")))

@@ -74,7 +74,13 @@ pub(super) fn is_recorded(path: &str) -> bool {
 }
 
 /// Puts the call on record if `response` refuses it.
-pub(super) fn record<B>(refusals: &Refusals, actor: &Actor, path: &str, named: &Named, response: &Response<B>) {
+pub(super) fn record<B>(
+    refusals: &Refusals,
+    actor: &Actor,
+    path: &str,
+    named: &Named,
+    response: &Response<B>,
+) {
     if let Some(reason) = refusal(response.headers()) {
         let names = named.0.get().cloned().unwrap_or_default();
         hand_over(refusals, actor.clone(), path, reason, names);

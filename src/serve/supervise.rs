@@ -75,7 +75,11 @@ async fn serve(
     let entrance = Arc::new(Entrance::new(&options.limits));
     let metrics = match options.metrics_listen {
         Some(listen) => {
-            let registry = metrics::registry(Arc::clone(&engine.verifier), Arc::clone(&entrance), &engine.witness);
+            let registry = metrics::registry(
+                Arc::clone(&engine.verifier),
+                Arc::clone(&entrance),
+                &engine.witness,
+            );
             Some(Metrics::start(listen, registry).await?)
         }
         None => None,

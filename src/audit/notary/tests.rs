@@ -25,7 +25,11 @@ async fn store_with(tokens: std::ops::RangeInclusive<u64>) -> Answer<Arc<dyn Sto
 }
 
 fn notary(store: &Arc<dyn Store>, seed: u8) -> Notary {
-    Notary::new(key(seed), Arc::clone(store), Arc::new(ManualClock::at(instant(0))))
+    Notary::new(
+        key(seed),
+        Arc::clone(store),
+        Arc::new(ManualClock::at(instant(0))),
+    )
 }
 
 /// The root of what the store has.
@@ -43,13 +47,19 @@ async fn each_state_of_the_journal_is_signed_once() -> Tested {
     let notary = notary(&store, 1);
     let first = notary.checkpoint().await?;
     let opened = notary.verifying_key().open(&first.note)?;
-    assert_eq!((opened.revision, *opened.root.as_bytes()), (Revision::new(6), root(&store).await?));
+    assert_eq!(
+        (opened.revision, *opened.root.as_bytes()),
+        (Revision::new(6), root(&store).await?)
+    );
     assert_eq!(notary.checkpoint().await?, first);
     assert_eq!(notary.signed(), Revision::new(6));
     write(&store, issue(token(6))).await?;
     let second = notary.checkpoint().await?;
     let opened = notary.verifying_key().open(&second.note)?;
-    assert_eq!((opened.revision, *opened.root.as_bytes()), (Revision::new(7), root(&store).await?));
+    assert_eq!(
+        (opened.revision, *opened.root.as_bytes()),
+        (Revision::new(7), root(&store).await?)
+    );
     assert_eq!(store.checkpoints(None, 10).await?, [second, first]);
     Ok(())
 }

@@ -90,7 +90,10 @@ async fn the_namespace_of_a_token_is_told_and_a_token_that_is_none_is_not_on_rec
     drop(refusals);
     Refusals::keep(Arc::clone(&store), clock, arriving, CancellationToken::new()).await;
     let kept = kept(&store).await?;
-    let told: Vec<_> = kept.iter().map(|call| (call.actor.as_str(), call.namespace.clone())).collect();
+    let told: Vec<_> = kept
+        .iter()
+        .map(|call| (call.actor.as_str(), call.namespace.clone()))
+        .collect();
     assert_eq!(told, [("a", Some(slug("notes"))), ("c", None)]);
     Ok(())
 }

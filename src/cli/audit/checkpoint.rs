@@ -72,7 +72,10 @@ pub(super) async fn run(args: CheckpointArgs, caller: &Caller) -> Outcome {
         return list(caller).await;
     }
     let mut client = live::client(caller).await?;
-    let answer = client.get_checkpoint(v1::GetCheckpointRequest {}).await?.into_inner();
+    let answer = client
+        .get_checkpoint(v1::GetCheckpointRequest {})
+        .await?
+        .into_inner();
     let Some(checkpoint) = answer.checkpoint else {
         return Err(Failure::new("the server signs no checkpoints")
             .but("make a key with `tokenward audit keygen`, and start it with --checkpoint-key-file"));
@@ -101,7 +104,9 @@ async fn list(caller: &Caller) -> Outcome {
         };
         let page = client.list_checkpoints(request).await?.into_inner();
         let checkpoints = page.checkpoints.into_iter();
-        let checkpoints: Vec<_> = checkpoints.map(|checkpoint| Checkpoint::of(checkpoint, None)).collect();
+        let checkpoints: Vec<_> = checkpoints
+            .map(|checkpoint| Checkpoint::of(checkpoint, None))
+            .collect();
         listing.page(&checkpoints, Checkpoint::row)?;
         page_token = page.next_page_token;
         if page_token.is_empty() {

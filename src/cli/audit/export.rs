@@ -1,5 +1,5 @@
 //! `tokenward audit export`: the journal as lines of JSON, each entry with its bytes and its link, to be verified
-//! without the store; and how such lines are read again.
+//! without the store.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -7,24 +7,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
-use serde::{Deserialize, Serialize};
-
 use super::super::failure::{Failure, Outcome};
 use super::super::{Caller, PAGE_SIZE, output};
+use super::exported::{LINE_BYTES_MAX, Line, VERSION, parsed};
 use super::{live, verify};
+use crate::journal::Revision;
 use crate::journal::audit::{Chain, Finding};
 use crate::journal::link::Link;
-use crate::journal::{Entry, Revision};
 use crate::proto::v1;
 use crate::store::Head;
 use crate::store::sqlite::Snapshot;
 
 /// What a journal says about its tokens is nobody else's business.
 const FILE_MODE: u32 = 0o600;
-/// A line that is longer was not written here.
-const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-const VERSION: u32 = 1;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct ExportArgs {
@@ -40,27 +35,6 @@ pub(crate) struct ExportArgs {
     /// Read the store file itself, which a server may have open, and not through a server
     #[arg(long, value_name = "PATH")]
     database: Option<PathBuf>,
-}
-
-/// A line of an export.
-#[derive(Serialize, Deserialize, Debug)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Line {
-    /// The first: which journal it is, and after which entry this begins.
-    Export {
-        version: u32,
-        epoch: String,
-        after: u64,
-        link: String,
-    },
-    Entry {
-        revision: u64,
-        link: String,
-        /// The bytes that are hashed, which are JSON themselves.
-        body: String,
-    },
-    /// The last: where the journal ended when it was begun.
-    End { revision: u64, link: String },
 }
 
 /// Where an export is, and what it has to go on with.
@@ -131,7 +105,10 @@ async fn of_file(path: &Path, args: &ExportArgs) -> Result<u64, Failure> {
             let rows = rows.map_err(|error| unread(&error))?;
             let row = rows.first().filter(|row| row.revision == after);
             let row = row.ok_or_else(|| unread(&format_args!("it has no revision {after}")))?;
-            (after, Link::from_bytes(&row.link).map_err(|error| unread(&error))?)
+            (
+                after,
+                Link::from_bytes(&row.link).map_err(|error| unread(&error))?,
+            )
         }
         _ => (Revision::ZERO, Link::START),
     };
@@ -154,7 +131,9 @@ fn first_after(args: &ExportArgs, head: &Head) -> Option<Revision> {
     if args.resume && args.to.as_ref().is_some_and(|path| path.exists()) {
         return None;
     }
-    Some(Revision::new(args.after.unwrap_or(head.oldest.get().saturating_sub(1))))
+    Some(Revision::new(
+        args.after.unwrap_or(head.oldest.get().saturating_sub(1)),
+    ))
 }
 
 /// Opens what is written to: anew after an entry with this link, or where the file ends.
@@ -168,7 +147,8 @@ fn begin(args: &ExportArgs, (after, link): (Revision, Link)) -> Result<Begun, Fa
             link,
         });
     };
-    let failed = |error: io::Error| Failure::new(format_args!("{} cannot be written: {error}", path.display()));
+    let failed =
+        |error: io::Error| Failure::new(format_args!("{} cannot be written: {error}", path.display()));
     let exists = path.exists();
     if exists && !args.resume {
         let said = format!("{} exists already", path.display());
@@ -184,7 +164,10 @@ fn begin(args: &ExportArgs, (after, link): (Revision, Link)) -> Result<Begun, Fa
         .map_err(failed)?;
     let (last, link, whole) = if exists {
         end_of(&file).map_err(failed)?.ok_or_else(|| {
-            Failure::new(format_args!("{} does not begin as an export does", path.display()))
+            Failure::new(format_args!(
+                "{} does not begin as an export does",
+                path.display()
+            ))
         })?
     } else {
         (after, link, 0)
@@ -210,7 +193,9 @@ fn end_of(file: &File) -> io::Result<Option<(Revision, Link, u64)>> {
         text.clear();
         let read = (&mut lines).take(LINE_BYTES_MAX).read_line(&mut text)?;
         bytes += read as u64;
-        let line = text.strip_suffix('\n').and_then(|line| serde_json::from_str(line).ok());
+        let line = text
+            .strip_suffix('\n')
+            .and_then(|line| serde_json::from_str(line).ok());
         let at = match line {
             Some(Line::Export { after, link, .. }) if end.is_none() => (after, link),
             Some(Line::Entry { revision, link, .. }) if end.is_some() => (revision, link),
@@ -261,7 +246,11 @@ impl<'a> Writing<'a> {
         let tampered = |finding: Finding| {
             Failure::new(finding).but("the journal does not go on as it should: run `tokenward audit verify`")
         };
-        let entry = self.begun.chain.follow_body(revision, body, link).map_err(tampered)?;
+        let entry = self
+            .begun
+            .chain
+            .follow_body(revision, body, link)
+            .map_err(tampered)?;
         self.begun.last = revision;
         self.begun.link = entry.link;
         write(
@@ -299,109 +288,4 @@ fn write(out: &mut impl Write, line: &Line) -> Result<(), Failure> {
     serde_json::to_writer(&mut *out, line).map_err(|error| Failure::new(io::Error::from(error)))?;
     out.write_all(b"\n")?;
     Ok(())
-}
-
-fn parsed(link: &str) -> Option<Link> {
-    Link::from_bytes(&HEXLOWER_PERMISSIVE.decode(link.as_bytes()).ok()?).ok()
-}
-
-/// Reads an export, one entry at a time.
-pub(super) struct Reading {
-    lines: BufReader<File>,
-    chain: Chain,
-    number: u64,
-    last: (Revision, Link),
-    pub(super) epoch: String,
-    /// After which entry it begins.
-    pub(super) after: Revision,
-}
-
-impl Reading {
-    pub(super) fn open(path: &Path) -> Result<Reading, Failure> {
-        let unread = |what: &dyn std::fmt::Display| {
-            Failure::new(format_args!("{} cannot be read: {what}", path.display()))
-        };
-        let mut lines = BufReader::new(File::open(path).map_err(|error| unread(&error))?);
-        let first = line(&mut lines).map_err(|error| unread(&error))?;
-        match first.as_deref().map(serde_json::from_str) {
-            Some(Ok(Line::Export {
-                version: VERSION,
-                epoch,
-                after,
-                link,
-            })) => {
-                let link = parsed(&link).ok_or_else(|| unread(&"its first line has no link"))?;
-                let after = Revision::new(after);
-                let chain = if after == Revision::ZERO {
-                    Chain::from(after.next())
-                } else {
-                    Chain::after(after, link)
-                };
-                Ok(Reading {
-                    lines,
-                    chain,
-                    number: 1,
-                    last: (after, link),
-                    epoch,
-                    after,
-                })
-            }
-            _ => Err(unread(&"its first line is not that of an export")),
-        }
-    }
-
-    /// The next entry; `None`: the export has come to its end, and has all that it says.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, Finding> {
-        self.number += 1;
-        let wrong = |what| Finding::ExportLine {
-            line: self.number,
-            what,
-        };
-        let read = line(&mut self.lines).map_err(|_| wrong("cannot be read"))?;
-        let Some(text) = read else {
-            return Err(Finding::ExportCut { last: self.last.0 });
-        };
-        match serde_json::from_str(&text) {
-            Ok(Line::Entry { revision, link, body }) => {
-                let link = parsed(&link).ok_or(wrong("has no link"))?;
-                let revision = Revision::new(revision);
-                let entry = self.chain.follow_body(revision, body.into_bytes(), link.as_bytes())?;
-                self.last = (revision, link);
-                Ok(Some(entry))
-            }
-            Ok(Line::End { revision, link }) => {
-                let link = parsed(&link).ok_or(wrong("has no link"))?;
-                let head = Revision::new(revision);
-                if head == self.after && self.last.0 == self.after {
-                    return if link == self.last.1 { Ok(None) } else { Err(Finding::HeadLink { last: head }) };
-                }
-                self.chain.ends_at(head, link)?;
-                match line(&mut self.lines) {
-                    Ok(None) => Ok(None),
-                    _ => Err(Finding::ExportLine {
-                        line: self.number + 1,
-                        what: "comes after the end",
-                    }),
-                }
-            }
-            Ok(Line::Export { .. }) => Err(wrong("begins another export")),
-            // The last line, cut off: the others end in a newline and are whole.
-            Err(_) if !text.ends_with('}') => Err(Finding::ExportCut { last: self.last.0 }),
-            Err(_) => Err(wrong("is not one of an export")),
-        }
-    }
-
-    /// The last entry read, and its link.
-    pub(super) fn last(&self) -> (Revision, Link) {
-        self.last
-    }
-}
-
-fn line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
-    let mut text = String::new();
-    let read = lines.take(LINE_BYTES_MAX).read_line(&mut text)?;
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    Ok((read > 0).then_some(text))
 }

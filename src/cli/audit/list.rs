@@ -12,10 +12,10 @@ use crate::proto::v1;
 pub(crate) struct ListArgs {
     /// Only entries of the namespace with this slug
     #[arg(long, value_name = "SLUG", default_value = "", hide_default_value = true)]
-    pub(super) namespace: String,
+    namespace: String,
     /// Only entries of the token with this id
     #[arg(long, value_name = "TOKEN_ID", default_value = "", hide_default_value = true)]
-    pub(super) token: String,
+    token: String,
     /// Only entries of this subject and of its tokens
     #[arg(
         long,
@@ -48,6 +48,17 @@ pub(crate) struct ListArgs {
     limit: Option<u64>,
 }
 
+impl ListArgs {
+    /// Those of one token.
+    pub(super) fn of_token(namespace: &str, token_id: &str) -> ListArgs {
+        ListArgs {
+            namespace: namespace.to_owned(),
+            token: token_id.to_owned(),
+            ..ListArgs::default()
+        }
+    }
+}
+
 fn kind(text: &str) -> Result<Kind, String> {
     let named = Kind::ALL.into_iter().find(|kind| kind.as_str() == text);
     named.ok_or_else(|| {
@@ -58,13 +69,19 @@ fn kind(text: &str) -> Result<Kind, String> {
 
 /// As the wire names it.
 fn wire(kind: Kind) -> i32 {
-    let name = format!("ENTRY_KIND_{}", kind.as_str().replace('.', "_").to_ascii_uppercase());
+    let name = format!(
+        "ENTRY_KIND_{}",
+        kind.as_str().replace('.', "_").to_ascii_uppercase()
+    );
     v1::EntryKind::from_str_name(&name).map_or(0, Into::into)
 }
 
 pub(super) async fn run(args: ListArgs, caller: &Caller) -> Outcome {
     let mut listing = caller.output.list(view::Entry::HEADER);
-    each_page(&args, caller, |entries| Ok(listing.page(&entries, view::Entry::row)?)).await?;
+    each_page(&args, caller, |entries| {
+        Ok(listing.page(&entries, view::Entry::row)?)
+    })
+    .await?;
     listing.end("entries")?;
     Ok(ExitCode::SUCCESS)
 }

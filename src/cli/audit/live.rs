@@ -3,7 +3,7 @@
 use super::super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::super::failure::Failure;
 use super::super::{Caller, PAGE_SIZE};
-use super::proof::Proof;
+use super::proof::{Proof, ProofArgs};
 use super::verify::{Report, VerifyArgs, holds, progress};
 use crate::journal::Revision;
 use crate::journal::audit::{Chain, Finding};
@@ -28,7 +28,10 @@ pub(super) async fn link_of(client: &mut Client, revision: Revision) -> Result<L
         ..Default::default()
     };
     let page = client.list_entries(request).await?.into_inner();
-    let entry = page.entries.first().filter(|entry| u64::try_from(entry.revision) == Ok(revision.get()));
+    let entry = page
+        .entries
+        .first()
+        .filter(|entry| u64::try_from(entry.revision) == Ok(revision.get()));
     let entry = entry.ok_or_else(|| Failure::new(format_args!("the server has no revision {revision}")))?;
     Link::from_bytes(&entry.link).map_err(Failure::new)
 }
@@ -65,10 +68,7 @@ pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report,
     };
     progress.finish_and_clear();
     report.agreed_with(&walk.proof);
-    match found {
-        Ok(()) => report.intact = true,
-        Err(finding) => report.finding = Some(finding.to_string()),
-    }
+    report.found(found);
     Ok(report)
 }
 
@@ -134,4 +134,17 @@ pub(super) fn head(told: &v1::GetHeadResponse, trimmed: bool) -> Result<Head, Fa
             Revision::new(1)
         },
     })
+}
+
+impl VerifyArgs {
+    /// Of a server, with what was kept of its journal.
+    pub(super) fn live(proof: ProofArgs) -> VerifyArgs {
+        VerifyArgs {
+            database: None,
+            export: None,
+            proof,
+            anchor: None,
+            trimmed: false,
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! `tokenward audit`: what happened, and whether it still says so.
 
 mod checkpoint;
+mod database;
 mod export;
+mod exported;
 mod list;
 mod live;
 mod proof;

@@ -49,7 +49,10 @@ impl ProofArgs {
 
 fn open(path: &Path, key: &VerifyingKey) -> Result<Checkpoint, Failure> {
     let unread = |why: &dyn std::fmt::Display| {
-        Failure::new(format_args!("{} is not taken for a checkpoint: {why}", path.display()))
+        Failure::new(format_args!(
+            "{} is not taken for a checkpoint: {why}",
+            path.display()
+        ))
     };
     let length = std::fs::metadata(path).map_err(|error| unread(&error))?.len();
     if length > NOTE_BYTES_MAX as u64 {
@@ -88,8 +91,16 @@ impl Proof {
     }
 
     fn compare(&mut self, at: Revision) -> Result<(), Finding> {
-        for checkpoint in self.expected.iter().filter(|checkpoint| checkpoint.revision == at) {
-            let root = if at == Revision::ZERO { Range::default().root() } else { self.tree.root() };
+        for checkpoint in self
+            .expected
+            .iter()
+            .filter(|checkpoint| checkpoint.revision == at)
+        {
+            let root = if at == Revision::ZERO {
+                Range::default().root()
+            } else {
+                self.tree.root()
+            };
             if checkpoint.root != root {
                 return Err(Finding::Checkpoint { revision: at });
             }

@@ -15,10 +15,10 @@ use crate::proto::v1;
 pub(crate) struct RefusedArgs {
     /// Only calls that named the namespace with this slug, or one of its tokens
     #[arg(long, value_name = "SLUG", default_value = "", hide_default_value = true)]
-    pub(super) namespace: String,
+    namespace: String,
     /// Only calls that named the token with this id
     #[arg(long, value_name = "TOKEN_ID", default_value = "", hide_default_value = true)]
-    pub(super) token: String,
+    token: String,
     /// Only calls of this actor
     #[arg(long, value_name = "ACTOR", default_value = "", hide_default_value = true)]
     actor: String,
@@ -28,6 +28,17 @@ pub(crate) struct RefusedArgs {
     /// Only calls before this instant
     #[arg(long, value_name = "TIME")]
     before: Option<jiff::Timestamp>,
+}
+
+impl RefusedArgs {
+    /// Those of one token.
+    pub(super) fn of_token(namespace: &str, token_id: &str) -> RefusedArgs {
+        RefusedArgs {
+            namespace: namespace.to_owned(),
+            token: token_id.to_owned(),
+            ..RefusedArgs::default()
+        }
+    }
 }
 
 #[derive(Serialize, Debug)]
@@ -42,7 +53,15 @@ pub(super) struct RefusedCall {
 }
 
 impl RefusedCall {
-    const HEADER: &[&str] = &["TIME", "ACTOR", "CALL", "REASON", "NAMESPACE", "TOKEN", "UNRECORDED"];
+    const HEADER: &[&str] = &[
+        "TIME",
+        "ACTOR",
+        "CALL",
+        "REASON",
+        "NAMESPACE",
+        "TOKEN",
+        "UNRECORDED",
+    ];
 
     fn row(&self) -> Vec<Cell> {
         vec![

@@ -42,24 +42,18 @@ pub(super) async fn run(args: ReportArgs, caller: &Caller) -> Outcome {
     let mut client = TokenServiceClient::new(caller.connect().await?);
     let token_id = args.token_id.clone();
     let answer = client.get(v1::GetRequest { token_id }).await?.into_inner();
-    let token = answer.token.ok_or_else(|| Failure::new("the server answered without a token"))?;
+    let token = answer
+        .token
+        .ok_or_else(|| Failure::new("the server answered without a token"))?;
     let token = view::Token::from(token);
-    let about = ListArgs {
-        namespace: token.namespace.clone(),
-        token: token.id.clone(),
-        ..ListArgs::default()
-    };
+    let about = ListArgs::of_token(&token.namespace, &token.id);
     let mut entries = Vec::new();
     list::each_page(&about, caller, |page| {
         entries.extend(page);
         Ok(())
     })
     .await?;
-    let about = RefusedArgs {
-        namespace: token.namespace.clone(),
-        token: token.id.clone(),
-        ..RefusedArgs::default()
-    };
+    let about = RefusedArgs::of_token(&token.namespace, &token.id);
     let mut refused_calls = Vec::new();
     refused::each_page(&about, caller, |page| {
         refused_calls.extend(page);
@@ -87,7 +81,11 @@ pub(super) async fn run(args: ReportArgs, caller: &Caller) -> Outcome {
         Output::Table => output::line(story.markdown().trim_end())?,
     }
     let tampered = story.journal.as_ref().is_some_and(|journal| !journal.intact);
-    Ok(if tampered { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if tampered {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 impl Story {
@@ -136,9 +134,19 @@ impl Story {
         writeln!(to, "\n## What was refused\n")?;
         for call in &self.refused_calls {
             let time = call.time.as_deref().unwrap_or_default();
-            writeln!(to, "- {time} {} by {}: {}", call.method, plain(&call.actor), call.reason)?;
+            writeln!(
+                to,
+                "- {time} {} by {}: {}",
+                call.method,
+                plain(&call.actor),
+                call.reason
+            )?;
             if call.unrecorded > 0 {
-                writeln!(to, "  - before it, {} more of its calls are not listed", call.unrecorded)?;
+                writeln!(
+                    to,
+                    "  - before it, {} more of its calls are not listed",
+                    call.unrecorded
+                )?;
             }
         }
         if self.refused_calls.is_empty() {

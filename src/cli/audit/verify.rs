@@ -10,25 +10,26 @@ use serde::Serialize;
 
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output, bad, good, text};
-use super::export::Reading;
 use super::proof::{Proof, ProofArgs};
-use super::{Caller, live};
+use super::{Caller, database, exported, live};
 use crate::journal::audit::{Chain, Finding, NamespaceReplay, StandingReplay, TokenReplay, subject, token};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
+use crate::store::postgres::NotPostgresUrl;
 use crate::store::sqlite::Snapshot;
 use crate::store::{Head, StoreError};
 use crate::token::id::TokenId;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct VerifyArgs {
-    /// The store file, which a server may have open; without it, the journal is read through the server, which
+    /// The store file, which a server may have open, or the URL of a Postgres database, of which the rows of tokens are
+    /// not compared; without it, the journal is read through the server, which
     /// shows what is linked, and not whether the rows of tokens agree
     #[arg(long, value_name = "PATH")]
-    database: Option<PathBuf>,
+    pub(super) database: Option<PathBuf>,
     /// A file that `audit export` wrote, which shows what is linked and that nothing is missing up to its end
     #[arg(long, value_name = "FILE", conflicts_with = "database")]
-    export: Option<PathBuf>,
+    pub(super) export: Option<PathBuf>,
     #[command(flatten)]
     pub(super) proof: ProofArgs,
     /// A head that was noted before, as REVISION:LINK: without one, a journal that was rewritten as a
@@ -38,19 +39,6 @@ pub(crate) struct VerifyArgs {
     /// The oldest entries were trimmed on purpose: begin with the oldest one there is
     #[arg(long)]
     pub(super) trimmed: bool,
-}
-
-impl VerifyArgs {
-    /// Of a server, with what was kept of its journal.
-    pub(super) fn live(proof: ProofArgs) -> VerifyArgs {
-        VerifyArgs {
-            database: None,
-            export: None,
-            proof,
-            anchor: None,
-            trimmed: false,
-        }
-    }
 }
 
 /// What the journal said earlier: the link of one revision.
@@ -80,18 +68,18 @@ impl FromStr for Anchor {
 pub(super) struct Report {
     pub(super) intact: bool,
     pub(super) finding: Option<String>,
-    epoch: String,
-    oldest_revision: u64,
+    pub(super) epoch: String,
+    pub(super) oldest_revision: u64,
     pub(super) revision: u64,
     pub(super) link: String,
     pub(super) entries: u64,
     /// The revision of the last checkpoint that it agrees with.
     pub(super) checkpoint: Option<u64>,
     /// Subjects whose rows were compared with their entries.
-    subjects: u64,
-    tokens: u64,
+    pub(super) subjects: u64,
+    pub(super) tokens: u64,
     /// Tokens whose first entries were trimmed, so that nothing can be said of their rows.
-    tokens_not_rebuilt: u64,
+    pub(super) tokens_not_rebuilt: u64,
 }
 
 /// Why an audit ends before its end.
@@ -105,8 +93,11 @@ enum Stop {
 
 pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
     let report = match (&args.database, &args.export) {
-        (Some(database), _) => of_file(database, &args).await?,
-        (None, Some(export)) => of_export(export, &args)?,
+        (Some(database), _) => match database.to_string_lossy().parse() {
+            Ok(options) => database::report(&options, &args).await?,
+            Err(NotPostgresUrl) => of_file(database, &args).await?,
+        },
+        (None, Some(export)) => exported::report(export, &args)?,
         (None, None) => live::report(&args, caller).await?,
     };
     report.print(caller.output)?;
@@ -146,50 +137,6 @@ async fn of_file(database: &Path, args: &VerifyArgs) -> Result<Report, Failure> 
         Err(Stop::Store(error)) => return Err(unread(error)),
     }
     Ok(report)
-}
-
-/// Follows the links of an export to its end.
-fn of_export(path: &Path, args: &VerifyArgs) -> Result<Report, Failure> {
-    let mut reading = Reading::open(path)?;
-    let mut proof = args.proof.read()?;
-    let mut report = Report::of_export(&reading);
-    let found = follow(&mut reading, args, &mut proof, &mut report);
-    report.agreed_with(&proof);
-    let (revision, link) = reading.last();
-    report.revision = revision.get();
-    report.link = link.to_string();
-    match found {
-        Ok(()) => report.intact = true,
-        Err(finding) => report.finding = Some(finding.to_string()),
-    }
-    Ok(report)
-}
-
-fn follow(
-    reading: &mut Reading,
-    args: &VerifyArgs,
-    proof: &mut Proof,
-    report: &mut Report,
-) -> Result<(), Finding> {
-    let mut anchored = args.anchor.is_none();
-    let progress = progress("entries", 0);
-    while let Some(entry) = reading.next()? {
-        anchored |= holds(args.anchor, &entry)?;
-        proof.take(&entry)?;
-        report.entries += 1;
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    let (newest, _) = reading.last();
-    proof.end(newest)?;
-    match args.anchor {
-        Some(Anchor { revision, .. }) if !anchored => Err(Finding::AnchorAway {
-            revision,
-            oldest: reading.after.next(),
-            newest,
-        }),
-        _ => Ok(()),
-    }
 }
 
 async fn audit(
@@ -361,20 +308,10 @@ impl Report {
         }
     }
 
-    fn of_export(reading: &Reading) -> Report {
-        let (revision, link) = reading.last();
-        Report {
-            intact: false,
-            finding: None,
-            epoch: reading.epoch.clone(),
-            oldest_revision: reading.after.next().get(),
-            revision: revision.get(),
-            link: link.to_string(),
-            entries: 0,
-            checkpoint: None,
-            subjects: 0,
-            tokens: 0,
-            tokens_not_rebuilt: 0,
+    pub(super) fn found(&mut self, found: Result<(), Finding>) {
+        match found {
+            Ok(()) => self.intact = true,
+            Err(finding) => self.finding = Some(finding.to_string()),
         }
     }
 

@@ -51,11 +51,23 @@ fn keys_are_read_as_they_are_written() {
     let own = SigningKey::new(None, &[2; 32]).unwrap().verifying();
     assert!(own.name.as_str().starts_with("tokenward/"), "{own}");
     let text = key.verifying().to_string();
-    for bad in ["", "a", "a+b", "a+b+c", &text[1..], &text[..text.len() - 4], &text.replace("log", "log2")] {
+    for bad in [
+        "",
+        "a",
+        "a+b",
+        "a+b+c",
+        &text[1..],
+        &text[..text.len() - 4],
+        &text.replace("log", "log2"),
+    ] {
         assert_eq!(bad.parse::<VerifyingKey>(), Err(NotKey::Verifying), "{bad}");
     }
     let private = key.to_text();
-    for bad in [&text, &private.replace("log", "log2"), &private.replace("PRIVATE", "")] {
+    for bad in [
+        &text,
+        &private.replace("log", "log2"),
+        &private.replace("PRIVATE", ""),
+    ] {
         assert_eq!(SigningKey::parse(bad).err(), Some(NotKey::Signing));
     }
     for bad in ["", "a b", "a+b", "a\nb", &"x".repeat(201)] {
@@ -67,9 +79,18 @@ fn keys_are_read_as_they_are_written() {
 fn only_the_key_that_signed_opens() {
     let note = note();
     let signer = key("example.com/log", 1).verifying();
-    assert_eq!(signer.open(&note).map(|opened| opened.revision), Ok(Revision::new(3)));
-    assert_eq!(key("example.com/log", 2).verifying().open(&note), Err(NotCheckpoint::NotSigned));
-    assert_eq!(key("example.com/2", 1).verifying().open(&note), Err(NotCheckpoint::NotSigned));
+    assert_eq!(
+        signer.open(&note).map(|opened| opened.revision),
+        Ok(Revision::new(3))
+    );
+    assert_eq!(
+        key("example.com/log", 2).verifying().open(&note),
+        Err(NotCheckpoint::NotSigned)
+    );
+    assert_eq!(
+        key("example.com/2", 1).verifying().open(&note),
+        Err(NotCheckpoint::NotSigned)
+    );
     // A witness' signature beside it is passed over.
     let witness = key("witness", 3).sign(Revision::new(3), Range::default().root());
     let line = witness.lines().last().unwrap();

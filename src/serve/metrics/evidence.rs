@@ -21,7 +21,8 @@ impl Collector for Evidence {
         let Evidence { refusals, notary } = self;
         let counts = refusals.counts();
         let ever = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let help = "Calls refused to callers: on record, not on record for there were too many, or of nobody known";
+        let help =
+            "Calls refused to callers: on record, not on record for there were too many, or of nobody known";
         let mut refused = to.encode_descriptor("refused_calls", help, None, MetricType::Counter)?;
         for (outcome, count) in [
             ("recorded", ever(&counts.recorded)),

@@ -71,7 +71,10 @@ pub(super) async fn a_sweep_lets_the_oldest_refused_calls_go(store: Arc<dyn Stor
     store
         .keep_refused_calls((0..SWEEP_MAX + 5).map(|_| refused(1)).collect())
         .await?;
-    assert_eq!(store.sweep_refused_calls(instant(2), 10).await?, u64::from(SWEEP_MAX));
+    assert_eq!(
+        store.sweep_refused_calls(instant(2), 10).await?,
+        u64::from(SWEEP_MAX)
+    );
     assert_eq!(store.sweep_refused_calls(instant(2), 10).await?, 5);
     Ok(())
 }

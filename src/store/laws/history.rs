@@ -56,7 +56,11 @@ async fn found(store: &Arc<dyn Store>, wanted: &Wanted, limit: u32) -> Answer<(V
 /// Tokens of two subjects in two namespaces, changed by several, whose clocks do not agree.
 async fn live_a_while(store: &Arc<dyn Store>) -> Law {
     let newest = store.directory().await?.version;
-    write(store, Draft::of_new_namespace(origin(), newest, namespace("tasks", "kt_"))).await?;
+    write(
+        store,
+        Draft::of_new_namespace(origin(), newest, namespace("tasks", "kt_")),
+    )
+    .await?;
     for number in 1..=12 {
         let name = if number % 3 == 0 { "ada" } else { "bob" };
         let token = Token {
@@ -69,7 +73,12 @@ async fn live_a_while(store: &Arc<dyn Store>) -> Law {
         write(store, draft).await?;
     }
     for number in [3, 4, 5, 12] {
-        change(store, token(number).id, TokenChange::Revoked(withdrawal(instant(1)))).await?;
+        change(
+            store,
+            token(number).id,
+            TokenChange::Revoked(withdrawal(instant(1))),
+        )
+        .await?;
     }
     let suspended = SubjectChange::Suspended(withdrawal(instant(2)));
     let named = (slug("notes"), subject("ada"));
@@ -89,18 +98,56 @@ pub(super) async fn a_search_finds_what_is_wanted_page_by_page_and_no_more(store
     for wanted in [
         none(),
         notes(),
-        Wanted { token_id: Some(token(3).id), ..none() },
-        Wanted { token_id: Some(token(4).id), ..notes() },
-        Wanted { subject: Some(subject("ada")), ..notes() },
-        Wanted { subject: Some(subject("nobody")), ..notes() },
-        Wanted { subject: Some(subject("bob")), kinds: vec![Kind::TokenRevoked], ..notes() },
-        Wanted { actor: Some(actor("ops")), ..none() },
-        Wanted { actor: Some(actor("ops")), from, ..notes() },
-        Wanted { kinds: vec![Kind::TokenRevoked, Kind::SubjectSuspended], ..none() },
-        Wanted { from, before, ..none() },
+        Wanted {
+            token_id: Some(token(3).id),
+            ..none()
+        },
+        Wanted {
+            token_id: Some(token(4).id),
+            ..notes()
+        },
+        Wanted {
+            subject: Some(subject("ada")),
+            ..notes()
+        },
+        Wanted {
+            subject: Some(subject("nobody")),
+            ..notes()
+        },
+        Wanted {
+            subject: Some(subject("bob")),
+            kinds: vec![Kind::TokenRevoked],
+            ..notes()
+        },
+        Wanted {
+            actor: Some(actor("ops")),
+            ..none()
+        },
+        Wanted {
+            actor: Some(actor("ops")),
+            from,
+            ..notes()
+        },
+        Wanted {
+            kinds: vec![Kind::TokenRevoked, Kind::SubjectSuspended],
+            ..none()
+        },
+        Wanted {
+            from,
+            before,
+            ..none()
+        },
         Wanted { from, ..notes() },
-        Wanted { before, kinds: vec![Kind::TokenIssued], ..none() },
-        Wanted { from: before, before: from, ..none() },
+        Wanted {
+            before,
+            kinds: vec![Kind::TokenIssued],
+            ..none()
+        },
+        Wanted {
+            from: before,
+            before: from,
+            ..none()
+        },
     ] {
         let mut expected = Vec::new();
         for entry in &all {
@@ -125,7 +172,9 @@ pub(super) async fn a_search_finds_what_is_wanted_page_by_page_and_no_more(store
     Ok(())
 }
 
-pub(super) async fn a_search_that_finds_little_comes_back_before_it_has_read_all(store: Arc<dyn Store>) -> Law {
+pub(super) async fn a_search_that_finds_little_comes_back_before_it_has_read_all(
+    store: Arc<dyn Store>,
+) -> Law {
     let drafts = (1..=60).map(|number| issue(token(number))).collect();
     store.commit(drafts).await?;
     change(&store, token(9).id, TokenChange::Revoked(withdrawal(instant(1)))).await?;
@@ -158,9 +207,8 @@ pub(super) async fn the_entries_of_a_subject_are_those_of_its_tokens_too_however
     let many = u64::from(TOKENS_ONE_BY_ONE_MAX) + 20;
     let mut expected = BTreeSet::new();
     for first in (1..=many).step_by(40) {
-        let drafts = (first..(first + 40).min(many + 1)).flat_map(|number| {
-            [issue(of(number, "ada")), issue(of(1000 + number, "bob"))]
-        });
+        let drafts = (first..(first + 40).min(many + 1))
+            .flat_map(|number| [issue(of(number, "ada")), issue(of(1000 + number, "bob"))]);
         store.commit(drafts.collect()).await?;
         for entry in all_entries(&store).await? {
             let id = entry.change.token_id();
@@ -183,12 +231,22 @@ pub(super) async fn the_entry_before_is_of_the_namespace_itself(store: Arc<dyn S
     let newest = store.directory().await?.version;
     let updated = write(&store, Draft::of_namespace(origin(), newest, notes)).await?;
     write(&store, issue(token(2))).await?;
-    for (before, wanted) in [(1, None), (2, Some(1)), (3, Some(1)), (4, Some(3)), (100, Some(3))] {
-        let found = store.namespace_entry_before(slug("notes"), Revision::new(before)).await?;
+    for (before, wanted) in [
+        (1, None),
+        (2, Some(1)),
+        (3, Some(1)),
+        (4, Some(3)),
+        (100, Some(3)),
+    ] {
+        let found = store
+            .namespace_entry_before(slug("notes"), Revision::new(before))
+            .await?;
         assert_eq!(found.map(|entry| entry.revision.get()), wanted, "before {before}");
     }
     assert_eq!(updated.revision, Revision::new(3));
-    let other = store.namespace_entry_before(slug("tasks"), Revision::new(9)).await?;
+    let other = store
+        .namespace_entry_before(slug("tasks"), Revision::new(9))
+        .await?;
     assert_eq!(other, None);
     Ok(())
 }

@@ -53,7 +53,10 @@ impl History for MemoryStore {
             time: if by_time { entry.time.micros() } else { i64::MIN },
             revision: entry.revision,
         };
-        let on_path = kept.entries.values().filter(|entry| kept.is_on_path(&search, entry));
+        let on_path = kept
+            .entries
+            .values()
+            .filter(|entry| kept.is_on_path(&search, entry));
         let mut places: Vec<_> = on_path.map(place).filter(|place| *place > search.after).collect();
         places.sort_unstable();
         places.truncate(search.reads() as usize + 1);
@@ -61,7 +64,11 @@ impl History for MemoryStore {
             let entry = kept.entries.get(revision);
             entry.is_some_and(|entry| search.wanted.matches(entry, kept.subject_of(entry)))
         };
-        let matching: HashSet<_> = places.iter().map(|place| place.revision).filter(matches).collect();
+        let matching: HashSet<_> = places
+            .iter()
+            .map(|place| place.revision)
+            .filter(matches)
+            .collect();
         let (revisions, next) = search.found(places, Some(&matching));
         let entries = revisions.iter().filter_map(|revision| kept.entries.get(revision));
         Ok(Found {

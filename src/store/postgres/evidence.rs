@@ -50,11 +50,18 @@ pub(super) const CHECKPOINTS: &str = "
 #[async_trait]
 impl RefusedCalls for PostgresStore {
     async fn keep_refused_calls(&self, calls: Vec<RefusedCall>) -> Result<(), StoreError> {
-        ask!(self.lists, |connection| keep_refused_calls(&mut connection, &calls))
+        ask!(self.lists, |connection| keep_refused_calls(
+            &mut connection,
+            &calls
+        ))
     }
 
     async fn refused_calls(&self, after: u64, limit: u32) -> Result<Vec<(u64, RefusedCall)>, StoreError> {
-        ask!(self.lists, |connection| refused_calls(&mut connection, after, limit))
+        ask!(self.lists, |connection| refused_calls(
+            &mut connection,
+            after,
+            limit
+        ))
     }
 
     async fn sweep_refused_calls(&self, until: Timestamp, kept_max: u32) -> Result<u64, StoreError> {
@@ -110,7 +117,9 @@ async fn keep_refused_calls(connection: &mut PgConnection, calls: &[RefusedCall]
         .bind(column(calls, |call| call.reason.as_str()))
         .bind(column(calls, |call| call.namespace.as_ref().map(Slug::as_str)))
         .bind(column(calls, |call| call.token_id.map(uuid)))
-        .bind(column(calls, |call| i64::try_from(call.unrecorded).unwrap_or(i64::MAX)));
+        .bind(column(calls, |call| {
+            i64::try_from(call.unrecorded).unwrap_or(i64::MAX)
+        }));
     query.execute(connection).await?;
     Ok(())
 }
@@ -147,7 +156,10 @@ fn refused_call(row: &PgRow) -> Result<(u64, RefusedCall), Fault> {
         actor: Actor::try_from(row.try_get::<String, _>("actor")?).map_err(StoreError::corrupt)?,
         method: row.try_get("method")?,
         reason: row.try_get("reason")?,
-        namespace: namespace.map(Slug::try_from).transpose().map_err(StoreError::corrupt)?,
+        namespace: namespace
+            .map(Slug::try_from)
+            .transpose()
+            .map_err(StoreError::corrupt)?,
         token_id: token_id.transpose().map_err(StoreError::corrupt)?,
         unrecorded: unrecorded.unsigned_abs(),
     };

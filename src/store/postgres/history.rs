@@ -128,8 +128,13 @@ async fn next_places(connection: &mut PgConnection, search: &Search) -> Result<V
     let query = match search.path() {
         Path::Time => {
             let (from, to) = search.times();
-            let after = search.after.max(Place { time: from, revision: Revision::ZERO });
-            let query = sqlx::query(NEXT_IN_TIME).bind(after.time).bind(sql(after.revision));
+            let after = search.after.max(Place {
+                time: from,
+                revision: Revision::ZERO,
+            });
+            let query = sqlx::query(NEXT_IN_TIME)
+                .bind(after.time)
+                .bind(sql(after.revision));
             let rows = query.bind(to).bind(reads).fetch_all(connection).await?;
             return rows.iter().map(|row| place(row, row.try_get("time")?)).collect();
         }
@@ -143,7 +148,10 @@ async fn next_places(connection: &mut PgConnection, search: &Search) -> Result<V
             let query = sqlx::query(NEXT_OF_ACTOR).bind(after).bind(reads);
             query.bind(wanted.actor.as_ref().map(Actor::as_str))
         }
-        Path::Namespace => sqlx::query(NEXT_OF_NAMESPACE).bind(after).bind(reads).bind(namespace),
+        Path::Namespace => sqlx::query(NEXT_OF_NAMESPACE)
+            .bind(after)
+            .bind(reads)
+            .bind(namespace),
     };
     in_order(&query.fetch_all(connection).await?)
 }

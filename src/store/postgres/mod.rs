@@ -14,6 +14,7 @@ mod roll;
 mod rows;
 mod schema;
 mod select;
+mod snapshot;
 mod subjects;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub use options::{NotPostgresUrl, PostgresOptions};
 use refusal::Refusal;
 pub use refusal::Shaky;
 pub use schema::{OpenError, migrate, recover, secrets_under};
+pub use snapshot::Snapshot;
 
 /// What a lease hangs on: its renewal, the news it has to live up to, and the roll. One task does the first two,
 /// another the third, so nobody waits here. A lease is short, and so are the bounds.

@@ -59,7 +59,10 @@ impl RefusedCalls for SqliteStore {
             })
         });
         let rows = json!(rows.collect::<Vec<_>>()).to_string();
-        sqlx::query(KEEP_REFUSED_CALLS).bind(rows).execute(&self.writer).await?;
+        sqlx::query(KEEP_REFUSED_CALLS)
+            .bind(rows)
+            .execute(&self.writer)
+            .await?;
         Ok(())
     }
 
@@ -89,7 +92,10 @@ impl Checkpoints for SqliteStore {
             .bind(checkpoint.note)
             .bind(checkpoint.subtrees);
         query.execute(&self.writer).await?;
-        sqlx::query(SWEEP_CHECKPOINTS).bind(kept_max).execute(&self.writer).await?;
+        sqlx::query(SWEEP_CHECKPOINTS)
+            .bind(kept_max)
+            .execute(&self.writer)
+            .await?;
         Ok(())
     }
 
@@ -124,8 +130,14 @@ fn refused_call(row: &SqliteRow) -> Result<(u64, RefusedCall), StoreError> {
         actor: Actor::try_from(row.try_get::<String, _>("actor")?).map_err(StoreError::corrupt)?,
         method: row.try_get("method")?,
         reason: row.try_get("reason")?,
-        namespace: namespace.map(Slug::try_from).transpose().map_err(StoreError::corrupt)?,
-        token_id: token_id.map(TokenId::from_bytes).transpose().map_err(StoreError::corrupt)?,
+        namespace: namespace
+            .map(Slug::try_from)
+            .transpose()
+            .map_err(StoreError::corrupt)?,
+        token_id: token_id
+            .map(TokenId::from_bytes)
+            .transpose()
+            .map_err(StoreError::corrupt)?,
         unrecorded: unrecorded.unsigned_abs(),
     };
     Ok((number.unsigned_abs(), call))

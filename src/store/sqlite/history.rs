@@ -111,8 +111,13 @@ impl SqliteStore {
         let rows = match search.path() {
             Path::Time => {
                 let (from, to) = search.times();
-                let after = search.after.max(Place { time: from, revision: Revision::ZERO });
-                let query = sqlx::query(NEXT_IN_TIME).bind(after.time).bind(sql(after.revision));
+                let after = search.after.max(Place {
+                    time: from,
+                    revision: Revision::ZERO,
+                });
+                let query = sqlx::query(NEXT_IN_TIME)
+                    .bind(after.time)
+                    .bind(sql(after.revision));
                 return query
                     .bind(to)
                     .bind(reads)
@@ -123,7 +128,13 @@ impl SqliteStore {
                     .collect();
             }
             Path::Subject => return self.next_of_subject(search, namespace).await,
-            Path::All => sqlx::query(NEXT).bind(after).bind(reads).fetch_all(&self.readers).await?,
+            Path::All => {
+                sqlx::query(NEXT)
+                    .bind(after)
+                    .bind(reads)
+                    .fetch_all(&self.readers)
+                    .await?
+            }
             Path::Token => {
                 let id = wanted.token_id.map(|id| id.as_bytes().to_vec());
                 let query = sqlx::query(NEXT_OF_TOKEN).bind(after).bind(reads).bind(id);
@@ -135,7 +146,10 @@ impl SqliteStore {
                 query.fetch_all(&self.readers).await?
             }
             Path::Namespace => {
-                let query = sqlx::query(NEXT_OF_NAMESPACE).bind(after).bind(reads).bind(namespace);
+                let query = sqlx::query(NEXT_OF_NAMESPACE)
+                    .bind(after)
+                    .bind(reads)
+                    .bind(namespace);
                 query.fetch_all(&self.readers).await?
             }
         };
@@ -156,7 +170,10 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await?;
         let rows = if ids.len() > TOKENS_ONE_BY_ONE_MAX as usize {
-            let query = sqlx::query(NEXT_OF_NAMESPACE).bind(after).bind(reads).bind(namespace);
+            let query = sqlx::query(NEXT_OF_NAMESPACE)
+                .bind(after)
+                .bind(reads)
+                .bind(namespace);
             query.fetch_all(&self.readers).await?
         } else {
             let ids = ids.iter().map(|id| data_encoding::HEXLOWER.encode(id));

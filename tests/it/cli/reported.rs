@@ -27,7 +27,10 @@ fn the_story_of_a_token_is_told_with_what_it_was_checked_against() -> Outcome {
     let folder = tempfile::tempdir()?;
     let checkpoint = folder.path().join("checkpoint");
     std::fs::write(&checkpoint, signed["note"].as_str().ok_or("no note")?)?;
-    let (checkpoint, key) = (checkpoint.to_string_lossy(), signed["verification_key"].as_str().ok_or("no key")?);
+    let (checkpoint, key) = (
+        checkpoint.to_string_lossy(),
+        signed["verification_key"].as_str().ok_or("no key")?,
+    );
     let kept = ["--checkpoint", &checkpoint, "--key", key];
 
     let told = desk.tokenward(&[&["audit", "report", &id], &kept[..]].concat())?;
@@ -40,7 +43,10 @@ fn the_story_of_a_token_is_told_with_what_it_was_checked_against() -> Outcome {
         "  - scopes: \\[\"read\"\\] \u{2192} \\[\"read\",\"write\"\\]",
         "TokenService/Rotate by ",
         "- intact: the links of ",
-        &format!("- agrees with the checkpoint signed at revision {}", signed["revision"]),
+        &format!(
+            "- agrees with the checkpoint signed at revision {}",
+            signed["revision"]
+        ),
     ] {
         assert!(told.out.contains(line), "{line}: {}", told.out);
     }
@@ -49,8 +55,20 @@ fn the_story_of_a_token_is_told_with_what_it_was_checked_against() -> Outcome {
     assert_eq!(story["journal"]["intact"], true);
     assert_eq!(story["journal"]["checkpoint"], signed["revision"]);
     assert_eq!(story["refused_calls"], refused);
-    let kinds: Vec<_> = story["entries"].as_array().into_iter().flatten().map(|entry| entry["kind"].clone()).collect();
-    assert_eq!(kinds, [json!("token.issued"), json!("token.updated"), json!("token.revoked")]);
+    let kinds: Vec<_> = story["entries"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|entry| entry["kind"].clone())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            json!("token.issued"),
+            json!("token.updated"),
+            json!("token.revoked")
+        ]
+    );
     Ok(())
 }
 
@@ -65,23 +83,41 @@ fn an_export_through_a_server_is_verified_with_a_checkpoint_without_it() -> Outc
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     std::fs::write(path("checkpoint"), signed["note"].as_str().ok_or("no note")?)?;
     let key = signed["verification_key"].as_str().ok_or("no key")?;
-    assert_eq!(desk.tokenward(&["audit", "export", "--to", &path("export")])?.code, Some(0));
+    assert_eq!(
+        desk.tokenward(&["audit", "export", "--to", &path("export")])?
+            .code,
+        Some(0)
+    );
     desk.issue(&[])?;
     assert_eq!(
-        desk.tokenward(&["audit", "export", "--to", &path("export"), "--resume"])?.code,
+        desk.tokenward(&["audit", "export", "--to", &path("export"), "--resume"])?
+            .code,
         Some(0)
     );
     let listed = desk.json(&["audit", "checkpoint", "--list"])?;
     assert_eq!(listed[0]["note"], signed["note"]);
-    let live = desk.json(&["audit", "verify", "--checkpoint", &path("checkpoint"), "--key", key])?;
-    assert_eq!((&live["intact"], &live["checkpoint"]), (&json!(true), &signed["revision"]));
+    let live = desk.json(&[
+        "audit",
+        "verify",
+        "--checkpoint",
+        &path("checkpoint"),
+        "--key",
+        key,
+    ])?;
+    assert_eq!(
+        (&live["intact"], &live["checkpoint"]),
+        (&json!(true), &signed["revision"])
+    );
     drop(desk);
     let args = ["audit", "verify", "--output", "json", "--export", &path("export")];
     let kept = ["--checkpoint", &path("checkpoint"), "--key", key];
     let said = super::tokenward(&[&args[..], &kept[..]].concat(), "")?;
     assert_eq!(said.code, Some(0), "{said:?}");
     let told = said.json()?;
-    assert_eq!((&told["checkpoint"], &told["revision"]), (&signed["revision"], &live["revision"]));
+    assert_eq!(
+        (&told["checkpoint"], &told["revision"]),
+        (&signed["revision"], &live["revision"])
+    );
     Ok(())
 }
 
@@ -93,7 +129,10 @@ fn a_key_is_made_for_its_owner_alone() -> Outcome {
     let made = super::tokenward(&args, "")?;
     assert_eq!(made.code, Some(0), "{made:?}");
     assert!(made.out.starts_with("example.com/tokenward+"), "{made:?}");
-    assert!(!made.out.contains("PRIVATE") && !made.err.contains("PRIVATE+"), "{made:?}");
+    assert!(
+        !made.out.contains("PRIVATE") && !made.err.contains("PRIVATE+"),
+        "{made:?}"
+    );
     let again = super::tokenward(&args, "")?;
     assert_eq!(again.code, Some(1), "{again:?}");
     assert!(again.complaint().contains("exists already"));

@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, evidence, ground, history, read, roll, rows, schema, select, subjects};
+use super::super::{commit, evidence, ground, history, read, roll, rows, schema, select, snapshot, subjects};
 use super::*;
 
-const STATEMENTS: [&str; 63] = [
+const STATEMENTS: [&str; 65] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -69,13 +69,16 @@ const STATEMENTS: [&str; 63] = [
     evidence::KEEP_CHECKPOINT,
     evidence::SWEEP_CHECKPOINTS,
     evidence::CHECKPOINTS,
+    snapshot::BEGIN_SNAPSHOT,
+    snapshot::ROWS,
 ];
 
 /// Whoever retires a pepper reads all there is, once in a long while.
 const WALKS: [&str; 1] = [schema::SECRETS_UNDER];
 
 /// Statements that change nothing in a plan: they are not planned.
-const UTILITIES: [&str; 5] = [
+const UTILITIES: [&str; 6] = [
+    snapshot::BEGIN_SNAPSHOT,
     commit::BEGIN,
     commit::LOCK_NAMESPACES,
     subjects::LOCK_SUBJECTS,

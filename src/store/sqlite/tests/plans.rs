@@ -246,7 +246,10 @@ async fn each_read_goes_by_its_index() -> Tested {
             history::TOKENS_OF_SUBJECT,
             "SEARCH token USING COVERING INDEX token_by_subject (namespace=? AND subject=?)",
         ),
-        (history::MATCHING, "SEARCH journal USING INTEGER PRIMARY KEY (rowid=?)"),
+        (
+            history::MATCHING,
+            "SEARCH journal USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
         (
             history::NAMESPACE_ENTRY_BEFORE,
             "SEARCH journal USING INDEX journal_of_namespaces (namespace=? AND revision<?)",

@@ -53,11 +53,17 @@ async fn a_rewritten_chain_is_caught_with_an_old_checkpoint_offline() -> Outcome
     // With the pepper and the program itself: every link, every row and every MAC is as it would be.
     let rewritten = Journal::write_with("nothing to see here").await?;
     for size in [0, 1, 4, 5, 6] {
-        journal.keep_checkpoint(&format!("checkpoint {size}"), size).await?;
+        journal
+            .keep_checkpoint(&format!("checkpoint {size}"), size)
+            .await?;
     }
     let verifier = key(1)?.verifying().to_string();
     let clean = rewritten.after(NO_CHANGE, &[]).await?;
-    assert_eq!(clean.code, Some(0), "without a checkpoint nothing shows: {clean:?}");
+    assert_eq!(
+        clean.code,
+        Some(0),
+        "without a checkpoint nothing shows: {clean:?}"
+    );
     assert_eq!(clean.json()?["checkpoint"], serde_json::Value::Null);
     for size in [0, 1, 4, 5, 6] {
         let checkpoint = journal.text(&format!("checkpoint {size}"));
@@ -86,7 +92,10 @@ async fn a_rewritten_chain_is_caught_with_an_old_checkpoint_offline() -> Outcome
         .after(short, &["--checkpoint", &checkpoint, "--key", &verifier])
         .await?;
     assert_eq!(caught.code, Some(1), "{caught:?}");
-    assert!(caught.complaint().contains("the journal ends at revision 5"), "{caught:?}");
+    assert!(
+        caught.complaint().contains("the journal ends at revision 5"),
+        "{caught:?}"
+    );
     Ok(())
 }
 
@@ -105,7 +114,9 @@ async fn a_checkpoint_is_believed_only_with_its_signature() -> Outcome {
         ("nowhere", &good, "No such file"),
     ] {
         let path = journal.text(name);
-        let said = journal.after(NO_CHANGE, &["--checkpoint", &path, "--key", key]).await?;
+        let said = journal
+            .after(NO_CHANGE, &["--checkpoint", &path, "--key", key])
+            .await?;
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{name}: {said:?}");
         assert!(said.complaint().contains(why), "{name}: {said:?}");
     }
@@ -117,14 +128,21 @@ async fn an_export_is_verified_without_the_store() -> Outcome {
     let journal = Journal::write().await?;
     journal.keep_checkpoint("checkpoint", 6).await?;
     let exported = journal.export("export", &[])?;
-    assert_eq!((exported.code, exported.out.as_str()), (Some(0), ""), "{exported:?}");
+    assert_eq!(
+        (exported.code, exported.out.as_str()),
+        (Some(0), ""),
+        "{exported:?}"
+    );
     let whole = std::fs::read_to_string(journal.path("export"))?;
     assert_eq!(whole.lines().count(), 8, "{whole}");
     let (checkpoint, key) = (journal.text("checkpoint"), key(1)?.verifying().to_string());
     let kept = ["--checkpoint", &checkpoint, "--key", &key];
     let said = journal.verify_export("export", &kept)?;
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!((&said.json()?["entries"], &said.json()?["checkpoint"]), (&6.into(), &6.into()));
+    assert_eq!(
+        (&said.json()?["entries"], &said.json()?["checkpoint"]),
+        (&6.into(), &6.into())
+    );
 
     let lines: Vec<&str> = whole.lines().collect();
     let without = |left_out: usize| {
@@ -135,7 +153,11 @@ async fn an_export_is_verified_without_the_store() -> Outcome {
     swapped.swap(2, 3);
     let twice = format!("{whole}{}\n", lines[3]);
     for (name, text, finding) in [
-        ("cut short", without(7), "the export is cut short after revision 6"),
+        (
+            "cut short",
+            without(7),
+            "the export is cut short after revision 6",
+        ),
         (
             "cut in a line",
             whole[..whole.len() - 20].to_owned(),
@@ -143,10 +165,22 @@ async fn an_export_is_verified_without_the_store() -> Outcome {
         ),
         ("an entry is gone", without(4), "revision 4: it is missing"),
         ("the last entry is gone", without(6), "head: it is at revision 6"),
-        ("edited", whole.replacen("lost", "gone", 1), "revision 5: its link does not follow"),
-        ("reordered", swapped.join("\n") + "\n", "revision 2: it is missing"),
+        (
+            "edited",
+            whole.replacen("lost", "gone", 1),
+            "revision 5: its link does not follow",
+        ),
+        (
+            "reordered",
+            swapped.join("\n") + "\n",
+            "revision 2: it is missing",
+        ),
         ("goes on", twice, "line 9 of the export: comes after the end"),
-        ("garbage", whole.replacen("{\"entry\"", "{\"other\"", 1), "line 2 of the export"),
+        (
+            "garbage",
+            whole.replacen("{\"entry\"", "{\"other\"", 1),
+            "line 2 of the export",
+        ),
     ] {
         std::fs::write(journal.path("bad"), text)?;
         let said = journal.verify_export("bad", &[])?;
@@ -170,7 +204,13 @@ async fn an_export_goes_on_where_it_was_cut_off() -> Outcome {
     let journal = Journal::write().await?;
     journal.export("whole", &[])?;
     let whole = std::fs::read_to_string(journal.path("whole"))?;
-    for bytes in [whole.len(), whole.len() - 1, whole.len() - 30, whole.len() / 2, whole.find('\n').unwrap_or(0) + 1] {
+    for bytes in [
+        whole.len(),
+        whole.len() - 1,
+        whole.len() - 30,
+        whole.len() / 2,
+        whole.find('\n').unwrap_or(0) + 1,
+    ] {
         std::fs::write(journal.path("cut"), &whole[..bytes])?;
         let said = journal.export("cut", &["--resume"])?;
         assert_eq!(said.code, Some(0), "{bytes}: {said:?}");
@@ -181,15 +221,29 @@ async fn an_export_goes_on_where_it_was_cut_off() -> Outcome {
     // From the middle on it begins with the link before.
     journal.export("tail", &["--after", "4"])?;
     let said = journal.verify_export("tail", &[])?;
-    assert_eq!((said.code, &said.json()?["entries"]), (Some(0), &2.into()), "{said:?}");
+    assert_eq!(
+        (said.code, &said.json()?["entries"]),
+        (Some(0), &2.into()),
+        "{said:?}"
+    );
     let edited = std::fs::read_to_string(journal.path("tail"))?.replacen("lost", "gone", 1);
     std::fs::write(journal.path("tail"), edited)?;
     assert_eq!(journal.verify_export("tail", &[])?.code, Some(1));
     // What is exported must go on from what was.
     let rewritten = Journal::write_with("nothing to see here").await?;
-    std::fs::write(rewritten.path("cut"), whole.lines().take(6).map(|line| format!("{line}\n")).collect::<String>())?;
+    std::fs::write(
+        rewritten.path("cut"),
+        whole
+            .lines()
+            .take(6)
+            .map(|line| format!("{line}\n"))
+            .collect::<String>(),
+    )?;
     let said = rewritten.export("cut", &["--resume"])?;
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.complaint().contains("revision 6: its link does not follow"), "{said:?}");
+    assert!(
+        said.complaint().contains("revision 6: its link does not follow"),
+        "{said:?}"
+    );
     Ok(())
 }

@@ -98,7 +98,11 @@ impl Notary {
             None => self.gone_on_from(&head).await?,
         };
         let range = tree.insert(range);
-        self.read_on(range, &head).await?;
+        if let Err(error) = self.read_on(range, &head).await {
+            // What was taken in up to there is not gone on from.
+            *tree = None;
+            return Err(error);
+        }
         let checkpoint = KeptCheckpoint {
             revision: head.revision,
             time: self.clock.now(),
@@ -147,9 +151,15 @@ impl Notary {
                 head.revision
             )));
         }
-        let mut chain = Chain::from(Revision::new(range.size() + 1));
-        while range.size() < head.revision.get() {
-            let after = Revision::new(range.size());
+        // With the last entry that was taken in, if it is still kept: the next one must follow from it.
+        let size = range.size();
+        let first = if size > 0 && head.oldest.get() <= size {
+            size
+        } else {
+            size + 1
+        };
+        let (mut chain, mut after) = (Chain::from(Revision::new(first)), Revision::new(first - 1));
+        while after < head.revision {
             let entries = self.store.entries(after, EntryFilter::ALL, READ_MAX).await?;
             if entries.is_empty() {
                 return Err(corrupt(format!("revision {} is missing", after.next())));
@@ -162,10 +172,15 @@ impl Notary {
                 let entry = chain
                     .follow_body(entry.revision, entry.body, &link)
                     .map_err(|finding| corrupt(finding.to_string()))?;
-                range.append(&entry.body);
+                after = entry.revision;
+                if entry.revision.get() > range.size() {
+                    range.append(&entry.body);
+                }
             }
         }
-        Ok(())
+        chain
+            .ends_at(head.revision, head.link)
+            .map_err(|finding| corrupt(finding.to_string()))
     }
 }
 

@@ -56,7 +56,7 @@ impl Engine {
         let own = Actor::own();
         let (store, peppers) = open(options, &**entropy).await?;
         let head = store.head().await?;
-        let witness = Witness::start(options, &store, clock, &**entropy)?;
+        let key = Witness::key(options, &**entropy)?;
         let (in_force, seat) = membership(options, &store, clock, entropy);
         let stop_following = CancellationToken::new();
         let (redigests, redigests_asked) = mpsc::channel(REDIGESTS_MAX);
@@ -75,6 +75,7 @@ impl Engine {
         .await?;
         // From here on nothing fails: there would be nobody to leave the roll.
         let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), runtime::Handle::current()));
+        let witness = Witness::start(key, options, &detached, clock);
         let writing = Writing::start(
             Arc::clone(&store),
             Arc::clone(&detached),

@@ -12,6 +12,7 @@ use super::checkpoint_key::{self, CheckpointKeyError};
 use super::options::Options;
 use crate::audit::{Notary, Refusals};
 use crate::clock::{Clock, Entropy};
+use crate::journal::checkpoint::SigningKey;
 use crate::store::Store;
 
 /// How long the last refused calls may take to be kept.
@@ -28,18 +29,25 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// Starts to keep and to sign, in tasks of the current runtime.
+    /// The key to sign with, if there is to be one.
+    pub(super) fn key(
+        options: &Options,
+        entropy: &dyn Entropy,
+    ) -> Result<Option<SigningKey>, CheckpointKeyError> {
+        match (options.checkpoint_key_path(), &options.checkpoint_key_file) {
+            (None, None) => Ok(None),
+            (_, Some(path)) => checkpoint_key::load(path).map(Some),
+            (Some(path), None) => checkpoint_key::load_or_create(&path, entropy).map(Some),
+        }
+    }
+
+    /// Starts to keep and to sign, in tasks of the current runtime. A call may stop waiting for the store it is given.
     pub(super) fn start(
+        key: Option<SigningKey>,
         options: &Options,
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
-        entropy: &dyn Entropy,
-    ) -> Result<Witness, CheckpointKeyError> {
-        let key = match (options.checkpoint_key_path(), &options.checkpoint_key_file) {
-            (None, None) => None,
-            (_, Some(path)) => Some(checkpoint_key::load(path)?),
-            (Some(path), None) => Some(checkpoint_key::load_or_create(&path, entropy)?),
-        };
+    ) -> Witness {
         let notary = key.map(|key| Arc::new(Notary::new(key, Arc::clone(store), Arc::clone(clock))));
         let signing = notary.as_ref().map(|notary| {
             let (notary, every) = (Arc::clone(notary), options.checkpoint_interval);
@@ -53,13 +61,13 @@ impl Witness {
             arriving,
             stop_keeping.clone(),
         ));
-        Ok(Witness {
+        Witness {
             refusals: Arc::new(refusals),
             notary,
             keeping,
             stop_keeping,
             _signing: signing,
-        })
+        }
     }
 
     /// Keeps what was refused by now; signs no more.

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::journal::checkpoint::KeyName;
 use crate::journal::samples::issue;
+use crate::store::faulty::{Call, Fault, Faulty};
 use crate::store::memory::MemoryStore;
 use crate::store::samples::{Answer, EPOCH, all_entries, found_notes, write};
 use crate::token::samples::{instant, token};
@@ -119,5 +120,35 @@ async fn nothing_is_signed_in_an_interval_in_which_nothing_was_written() -> Test
     write(&store, issue(token(3))).await?;
     self::notary(&store, 1).sign_if_due(every).await?;
     assert_eq!(store.checkpoints(None, 10).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_entry_that_is_missing_is_noticed_and_not_gone_on_from() -> Tested {
+    let store = store_with(1..=5).await?;
+    let faulty = Arc::new(Faulty::over(Arc::clone(&store)));
+    faulty.nth(1, Call::Entries, Fault::Skips);
+    let notary = notary(&(Arc::clone(&faulty) as Arc<dyn Store>), 1);
+    let refused = notary.checkpoint().await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
+    assert_eq!(store.checkpoints(None, 10).await?, []);
+    let checkpoint = notary.checkpoint().await?;
+    let opened = notary.verifying_key().open(&checkpoint.note)?;
+    assert_eq!(*opened.root.as_bytes(), root(&store).await?);
+    Ok(())
+}
+
+/// A server that has seen the journal goes on from what it was: what it signs then agrees with no rewritten one.
+#[tokio::test]
+async fn what_was_signed_once_is_never_signed_otherwise() -> Tested {
+    let store = store_with(1..=5).await?;
+    let faulty = Arc::new(Faulty::over(Arc::clone(&store)));
+    let notary = notary(&(Arc::clone(&faulty) as Arc<dyn Store>), 1);
+    notary.checkpoint().await?;
+    let rewritten = store_with(11..=17).await?;
+    faulty.replace(Arc::clone(&rewritten));
+    let checkpoint = notary.checkpoint().await?;
+    let opened = notary.verifying_key().open(&checkpoint.note)?;
+    assert_ne!(*opened.root.as_bytes(), root(&rewritten).await?);
     Ok(())
 }

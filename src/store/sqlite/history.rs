@@ -29,6 +29,7 @@ pub(super) const NEXT_OF_NAMESPACE: &str = "
 pub(super) const NEXT_OF_ACTOR: &str = "
     SELECT revision FROM journal WHERE actor = $3 AND revision > $1 ORDER BY revision LIMIT $2";
 
+// SQLite seeks by the instant alone, for the revision is the row id: the few entries of one microsecond it walks.
 pub(super) const NEXT_IN_TIME: &str = "
     SELECT revision, time FROM journal
     WHERE (time, revision) > ($1, $2) AND time <= $3 ORDER BY time, revision LIMIT $4";

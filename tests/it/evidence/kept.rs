@@ -121,8 +121,8 @@ async fn who_tried_what_is_on_record_for_whom_it_concerns_alone() -> Outcome {
     // The namespace whose token it was hears of it, the other one of its own, and neither of the rest.
     assert_eq!(refused_calls(&mut auditor, "tasks").await?, all[2..3]);
     assert_eq!(refused_calls(&mut other, "notes").await?, all[3..]);
-    for (client, namespace) in [(&mut auditor, "notes"), (&mut other, "tasks"), (&mut auditor, "")] {
-        let refused = refused_calls(client, namespace).await.err();
+    for (client, namespace) in [(&auditor, "notes"), (&other, "tasks"), (&auditor, "")] {
+        let refused = refused_calls(&mut client.clone(), namespace).await.err();
         assert_eq!(
             refused.map(|status| status.code()),
             Some(Code::PermissionDenied),

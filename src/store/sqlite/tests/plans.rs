@@ -224,7 +224,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         ),
         (
             history::NEXT_IN_TIME,
-            "SEARCH journal USING COVERING INDEX journal_by_time ((time,revision)>(?,?) AND time<?)",
+            "SEARCH journal USING COVERING INDEX journal_by_time (time>? AND time<?)",
         ),
         (
             history::NEXT_OF_NAMESPACE,

@@ -11,7 +11,7 @@ const TRIES: usize = 100;
 #[test]
 fn the_story_of_a_token_is_told_with_what_it_was_checked_against() -> Outcome {
     let desk = Desk::open()?;
-    let (id, secret) = desk.issue(&["--name", "build*bot"])?;
+    let (id, secret) = desk.issue(&["--name", "build*bot", "--scope", "read"])?;
     desk.json(&["update", &id, "--scope", "read", "--scope", "write"])?;
     desk.json(&["revoke", &id, "--reason", "found in a log", "--yes"])?;
     // A decision against it.

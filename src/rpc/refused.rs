@@ -82,8 +82,8 @@ pub(super) fn record<B>(
     response: &Response<B>,
 ) {
     if let Some(reason) = refusal(response.headers()) {
-        let names = named.0.get().cloned().unwrap_or_default();
-        hand_over(refusals, actor.clone(), path, reason, names);
+        let about = named.0.get().cloned().unwrap_or_default();
+        hand_over(refusals, actor.clone(), path, reason, about);
     }
 }
 

@@ -193,10 +193,10 @@ fn end_of(file: &File) -> io::Result<Option<(Revision, Link, u64)>> {
         text.clear();
         let read = (&mut lines).take(LINE_BYTES_MAX).read_line(&mut text)?;
         bytes += read as u64;
-        let line = text
+        let read_line = text
             .strip_suffix('\n')
             .and_then(|line| serde_json::from_str(line).ok());
-        let at = match line {
+        let at = match read_line {
             Some(Line::Export { after, link, .. }) if end.is_none() => (after, link),
             Some(Line::Entry { revision, link, .. }) if end.is_some() => (revision, link),
             _ => return Ok(end),

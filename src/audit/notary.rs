@@ -70,12 +70,12 @@ impl Notary {
             return Ok(());
         }
         let newest = self.store.checkpoints(None, 1).await?;
-        let lately = |kept: &&KeptCheckpoint| {
+        let lately = |kept: &KeptCheckpoint| {
             let since = self.clock.now().micros().saturating_sub(kept.time.micros());
             u128::try_from(since).is_ok_and(|since| since < every.as_micros() / 2)
         };
         let newest = newest.first().filter(|kept| self.tree_of(kept).is_some());
-        if newest.filter(lately).is_some() {
+        if newest.is_some_and(lately) {
             return Ok(());
         }
         self.checkpoint().await.map(drop)

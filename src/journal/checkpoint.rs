@@ -107,12 +107,11 @@ impl SigningKey {
     /// The key with this seed. Without a name it gets one of its own, which tells it from every other.
     pub fn new(name: Option<KeyName>, seed: &[u8; 32]) -> Result<SigningKey, NotKey> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| NotKey::Signing)?;
-        let name = match name {
-            Some(name) => name,
-            None => {
-                let digest = Sha256::digest(pair.public_key());
-                KeyName::try_from(format!("tokenward/{}", HEXLOWER.encode(&digest[..8])))?
-            }
+        let name = if let Some(name) = name {
+            name
+        } else {
+            let digest = Sha256::digest(pair.public_key());
+            KeyName::try_from(format!("tokenward/{}", HEXLOWER.encode(&digest[..8])))?
         };
         Ok(SigningKey {
             name,

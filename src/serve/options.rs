@@ -18,7 +18,7 @@ use crate::watch::WatchLimits;
 
 const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
 const DRAIN_MAX: Duration = Duration::from_secs(10);
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Everything a server can be told.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ fn refused(number: u32) -> RefusedCall {
         actor: Actor::try_from(format!("token:{number}")).expect("it is one"),
         method: "TokenService/Revoke".to_owned(),
         reason: "PERMISSION_DENIED".to_owned(),
-        namespace: (number % 2 == 0).then(|| slug("notes")),
-        token_id: (number % 3 == 0).then(|| token(u64::from(number)).id),
+        namespace: number.is_multiple_of(2).then(|| slug("notes")),
+        token_id: number.is_multiple_of(3).then(|| token(u64::from(number)).id),
         unrecorded: u64::from(number % 5),
     }
 }

@@ -27,20 +27,20 @@ impl Kept {
         let stored = self.tokens.get(&entry.change.token_id()?)?;
         Some(&stored.record.subject)
     }
+}
 
-    /// Whether an entry lies on the path of this search.
-    fn is_on_path(&self, search: &Search, entry: &Entry) -> bool {
-        let wanted = &search.wanted;
-        match search.path() {
-            Path::All => true,
-            Path::Time => {
-                let (from, to) = search.times();
-                (from..=to).contains(&entry.time.micros())
-            }
-            Path::Token => entry.change.token_id() == wanted.token_id,
-            Path::Actor => Some(&entry.actor) == wanted.actor.as_ref(),
-            Path::Namespace | Path::Subject => Some(entry.change.namespace()) == wanted.namespace.as_ref(),
+/// Whether an entry lies on the path of this search.
+fn is_on_path(search: &Search, entry: &Entry) -> bool {
+    let wanted = &search.wanted;
+    match search.path() {
+        Path::All => true,
+        Path::Time => {
+            let (from, to) = search.times();
+            (from..=to).contains(&entry.time.micros())
         }
+        Path::Token => entry.change.token_id() == wanted.token_id,
+        Path::Actor => Some(&entry.actor) == wanted.actor.as_ref(),
+        Path::Namespace | Path::Subject => Some(entry.change.namespace()) == wanted.namespace.as_ref(),
     }
 }
 
@@ -53,10 +53,7 @@ impl History for MemoryStore {
             time: if by_time { entry.time.micros() } else { i64::MIN },
             revision: entry.revision,
         };
-        let on_path = kept
-            .entries
-            .values()
-            .filter(|entry| kept.is_on_path(&search, entry));
+        let on_path = kept.entries.values().filter(|entry| is_on_path(&search, entry));
         let mut places: Vec<_> = on_path.map(place).filter(|place| *place > search.after).collect();
         places.sort_unstable();
         places.truncate(search.reads() as usize + 1);

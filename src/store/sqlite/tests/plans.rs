@@ -143,6 +143,7 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a line or more for each read")]
 async fn each_read_goes_by_its_index() -> Tested {
     let folder = TempDir::new()?;
     let store = open(&folder).await?;

@@ -147,7 +147,7 @@ async fn an_export_is_verified_without_the_store() -> Outcome {
     let lines: Vec<&str> = whole.lines().collect();
     let without = |left_out: usize| {
         let lines = lines.iter().enumerate().filter(|(at, _)| *at != left_out);
-        lines.map(|(_, line)| format!("{line}\n")).collect::<String>()
+        lines.flat_map(|(_, line)| [*line, "\n"]).collect::<String>()
     };
     let mut swapped = lines.clone();
     swapped.swap(2, 3);
@@ -236,7 +236,7 @@ async fn an_export_goes_on_where_it_was_cut_off() -> Outcome {
         whole
             .lines()
             .take(6)
-            .map(|line| format!("{line}\n"))
+            .flat_map(|line| [line, "\n"])
             .collect::<String>(),
     )?;
     let said = rewritten.export("cut", &["--resume"])?;

@@ -8,6 +8,7 @@ pub mod limit;
 pub mod store;
 pub mod membership;
 
+pub mod audit;
 pub mod authority;
 pub mod verify;
 pub mod watch;

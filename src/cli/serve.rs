@@ -55,6 +55,13 @@ pub(super) struct ServeArgs {
     /// the end]
     #[arg(long, env = "TOKENWARD_ADMIN_FILE", value_name = "PATH")]
     admin_file: Option<PathBuf>,
+    /// The file with the key that signs checkpoints of the journal, made by `tokenward audit keygen` [default: beside
+    /// the SQLite file, with .checkpoint-key at the end, where one is made; for a Postgres store none]
+    #[arg(long, env = "TOKENWARD_CHECKPOINT_KEY_FILE", value_name = "PATH")]
+    checkpoint_key_file: Option<PathBuf>,
+    /// How often what was written since is signed [default: 1m]
+    #[arg(long, value_name = "SPAN", value_parser = limits::span)]
+    checkpoint_interval: Option<humantime::Duration>,
     /// Threads that serve calls [default: one a core]
     #[arg(long, value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
@@ -191,6 +198,10 @@ impl ServeArgs {
             },
             pepper_file: self.pepper_file.clone(),
             admin_file: self.admin_file.clone(),
+            checkpoint_key_file: self.checkpoint_key_file.clone(),
+            checkpoint_interval: self
+                .checkpoint_interval
+                .map_or(default.checkpoint_interval, Into::into),
             threads: self.threads.unwrap_or(default.threads),
             cache_tokens: self.cache_tokens.unwrap_or(default.cache_tokens),
             drain_max: self.drain_max.map_or(default.drain_max, Into::into),

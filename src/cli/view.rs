@@ -1,5 +1,7 @@
 //! Answers as they are printed: the API's fields under the API's names, times in RFC 3339, states in words.
 
+mod changes;
+
 use std::collections::BTreeMap;
 
 use comfy_table::Cell;
@@ -81,6 +83,7 @@ pub(super) struct Entry {
     /// The canonical bytes: `link` is over these.
     pub body: String,
     pub link: String,
+    pub changes: Vec<changes::FieldChange>,
 }
 
 impl From<v1::Token> for Token {
@@ -170,6 +173,7 @@ impl From<v1::Entry> for Entry {
             subject: entry.subject,
             body: String::from_utf8_lossy(&entry.body).into_owned(),
             link: HEXLOWER.encode(&entry.link),
+            changes: changes::all(entry.changes),
         }
     }
 }

@@ -51,6 +51,18 @@ pub enum Finding {
         oldest: Revision,
         newest: Revision,
     },
+    #[error("revision {revision}: the journal up to it is not what the checkpoint was signed for")]
+    Checkpoint { revision: Revision },
+    #[error("revision {revision}: a checkpoint was signed for it, but the journal ends at revision {newest}")]
+    CheckpointAway { revision: Revision, newest: Revision },
+    #[error(
+        "revision {revision}: a checkpoint was signed for all up to it, but entries before revision {oldest} are not here"
+    )]
+    CheckpointTrimmed { revision: Revision, oldest: Revision },
+    #[error("line {line} of the export: {what}")]
+    ExportLine { line: u64, what: &'static str },
+    #[error("the export is cut short after revision {last}")]
+    ExportCut { last: Revision },
     #[error("revision {revision}: {source}")]
     Body { revision: Revision, source: NotEntry },
     #[error("revision {revision}: its column {column} does not agree with its body")]
@@ -93,6 +105,14 @@ impl Chain {
         Chain {
             last,
             link: (last == Revision::ZERO).then_some(Link::START),
+        }
+    }
+
+    /// A walk that begins after an entry with this link.
+    pub fn after(last: Revision, link: Link) -> Chain {
+        Chain {
+            last,
+            link: Some(link),
         }
     }
 

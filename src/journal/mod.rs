@@ -1,6 +1,8 @@
 //! Every change, in commit order, linked by hashes: what happened, and in which order.
 
 pub mod audit;
+pub mod changes;
+pub mod checkpoint;
 pub mod cursor;
 pub mod event;
 pub mod fold;
@@ -8,6 +10,7 @@ mod kind;
 pub mod link;
 pub mod narrowing;
 mod room;
+pub mod tree;
 #[cfg(test)]
 pub(crate) mod samples;
 

@@ -11,7 +11,9 @@ use tower::{Layer, Service};
 
 use super::guard::{self, Needs};
 use super::peer::Identities;
-use super::status::Problem;
+use super::refused::{self, Named};
+use super::status::{Problem, Reason};
+use crate::audit::Refusals;
 use crate::token::caller::Caller;
 use crate::usage::Recorder;
 use crate::verify::Verifier;
@@ -22,6 +24,7 @@ pub struct AdmissionLayer {
     verifier: Arc<Verifier>,
     recorder: Arc<Recorder>,
     identities: Identities,
+    refusals: Arc<Refusals>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,18 +34,35 @@ pub struct Admission<S> {
 }
 
 impl AdmissionLayer {
-    /// What callers present themselves with counts as used, as what they ask about does.
-    pub fn new(verifier: Arc<Verifier>, recorder: Arc<Recorder>, identities: Identities) -> AdmissionLayer {
+    /// What callers present themselves with counts as used, as what they ask about does; what is refused is on record.
+    pub fn new(
+        verifier: Arc<Verifier>,
+        recorder: Arc<Recorder>,
+        identities: Identities,
+        refusals: Arc<Refusals>,
+    ) -> AdmissionLayer {
         AdmissionLayer {
             verifier,
             recorder,
             identities,
+            refusals,
         }
     }
 
     async fn admit(&self, needs: Needs, request: &mut Request<Body>) -> Result<Caller, Problem> {
-        let caller = guard::recognise((&self.verifier, &self.recorder), &self.identities, request).await?;
-        guard::check(needs, &caller)?;
+        let recognised = guard::recognise((&self.verifier, &self.recorder), &self.identities, request).await;
+        let caller = recognised.inspect_err(|problem| {
+            if matches!(
+                problem,
+                Problem::Unauthenticated { .. } | Problem::NotIdentified { .. }
+            ) {
+                self.refusals.unauthenticated();
+            }
+        })?;
+        guard::check(needs, &caller).inspect_err(|_| {
+            let path = request.uri().path();
+            refused::record_unread(&self.refusals, caller.actor(), path, Reason::PermissionDenied);
+        })?;
         Ok(caller)
     }
 }
@@ -82,9 +102,17 @@ where
         let mut service = std::mem::replace(&mut self.service, next);
         Box::pin(async move {
             match callers.admit(needs, &mut request).await {
-                Ok(caller) => {
+                Ok(caller) if !refused::is_recorded(request.uri().path()) => {
                     request.extensions_mut().insert(Arc::new(caller));
                     service.call(request).await
+                }
+                Ok(caller) => {
+                    let (actor, path, named) = (caller.actor(), request.uri().clone(), Named::default());
+                    request.extensions_mut().insert(Arc::new(caller));
+                    request.extensions_mut().insert(named.clone());
+                    let response = service.call(request).await?;
+                    refused::record(&callers.refusals, &actor, path.path(), &named, &response);
+                    Ok(response)
                 }
                 Err(problem) => Ok(Status::from(problem).into_http()),
             }

@@ -3,6 +3,7 @@
 use super::policy;
 use crate::authority::SubjectName;
 use crate::clock::Clock;
+use crate::journal::changes::FieldChange;
 use crate::journal::{self, Kind};
 use crate::membership::Reached;
 use crate::proto::v1;
@@ -147,6 +148,16 @@ pub(super) fn entry(entry: journal::Entry) -> v1::Entry {
         subject: entry.change.subject().map(Subject::to_string).unwrap_or_default(),
         body: entry.body,
         link: entry.link.as_bytes().to_vec(),
+        changes: Vec::new(),
+    }
+}
+
+pub(super) fn field_change(change: FieldChange) -> v1::FieldChange {
+    let text = |value: Option<serde_json::Value>| value.map(|value| value.to_string()).unwrap_or_default();
+    v1::FieldChange {
+        path: change.path,
+        before: text(change.before),
+        after: text(change.after),
     }
 }
 
@@ -227,7 +238,7 @@ fn format(format: &Format) -> v1::SecretFormat {
     }
 }
 
-fn kind(kind: Kind) -> v1::EntryKind {
+pub(super) fn kind(kind: Kind) -> v1::EntryKind {
     match kind {
         Kind::NamespaceCreated => v1::EntryKind::NamespaceCreated,
         Kind::NamespaceUpdated => v1::EntryKind::NamespaceUpdated,

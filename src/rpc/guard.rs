@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 
 use super::Api;
 use super::peer::{Identities, Peer};
+use super::refused::{Named, Naming};
 use super::status::Problem;
 use crate::token::caller::Caller;
 use crate::token::context::{Context, UserAgent};
@@ -116,6 +117,18 @@ pub const TABLE: &[(&str, Needs)] = &[
     ),
     (
         "/tokenward.v1.AuditService/GetHead",
+        Needs::Right(Right::AuditRead),
+    ),
+    (
+        "/tokenward.v1.AuditService/ListRefusedCalls",
+        Needs::Right(Right::AuditRead),
+    ),
+    (
+        "/tokenward.v1.AuditService/GetCheckpoint",
+        Needs::Right(Right::AuditRead),
+    ),
+    (
+        "/tokenward.v1.AuditService/ListCheckpoints",
         Needs::Right(Right::AuditRead),
     ),
     (
@@ -344,10 +357,16 @@ async fn holder_of(
 
 /// The caller that was recognised before the call got here, if they still would be: the message may have taken
 /// its time, and meanwhile they may have been withdrawn.
-pub(super) async fn caller_of<T>(api: &Api, request: tonic::Request<T>) -> Result<(Arc<Caller>, T), Problem> {
+pub(super) async fn caller_of<T: Naming>(
+    api: &Api,
+    request: tonic::Request<T>,
+) -> Result<(Arc<Caller>, T), Problem> {
     let (_, mut extensions, message) = request.into_parts();
     // Nobody gets past the admission without; if somebody did, this is where it ends.
     let caller = extensions.remove::<Arc<Caller>>().ok_or(NOT_GOOD)?;
+    if let Some(named) = extensions.remove::<Named>() {
+        named.are(message.names());
+    }
     recognised_still(api, &caller).await?;
     Ok((caller, message))
 }

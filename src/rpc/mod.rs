@@ -5,6 +5,7 @@ mod audit;
 mod caller;
 mod convert;
 mod decode;
+mod evidence;
 mod filter;
 pub mod guard;
 mod import;
@@ -14,6 +15,7 @@ mod namespaces;
 mod page;
 mod peer;
 mod policy;
+mod refused;
 mod revoke;
 mod revoke_leaked;
 mod revoke_matching;
@@ -33,6 +35,7 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::audit::Notary;
 use crate::authority::{Ask, Authority};
 use crate::clock::Clock;
 use crate::journal::cursor::Cursor;
@@ -66,6 +69,7 @@ pub struct Api {
     progress_interval: Duration,
     recorder: Arc<Recorder>,
     sender: Arc<Sender>,
+    notary: Option<Arc<Notary>>,
 }
 
 /// Where a change must be in force before it is answered.
@@ -112,6 +116,7 @@ impl Api {
             identities,
             recorder,
             sender,
+            notary: None,
             progress_interval: PROGRESS_INTERVAL,
         }
     }
@@ -123,6 +128,11 @@ impl Api {
             progress_interval,
             ..self
         }
+    }
+
+    /// The same, with somebody who signs checkpoints.
+    pub fn with_notary(self, notary: Option<Arc<Notary>>) -> Api {
+        Api { notary, ..self }
     }
 
     /// Returns once the change is in force. What it narrowed, no later Verify accepts.
@@ -411,5 +421,29 @@ impl v1::audit_service_server::AuditService for Api {
         _: Request<v1::GetHeadRequest>,
     ) -> Result<Response<v1::GetHeadResponse>, Status> {
         answer(audit::get_head(self).await)
+    }
+
+    async fn list_refused_calls(
+        &self,
+        request: Request<v1::ListRefusedCallsRequest>,
+    ) -> Result<Response<v1::ListRefusedCallsResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(evidence::list_refused_calls(self, &caller, request).await)
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<v1::GetCheckpointRequest>,
+    ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let (_, v1::GetCheckpointRequest {}) = guard::caller_of(self, request).await?;
+        answer(evidence::get_checkpoint(self).await)
+    }
+
+    async fn list_checkpoints(
+        &self,
+        request: Request<v1::ListCheckpointsRequest>,
+    ) -> Result<Response<v1::ListCheckpointsResponse>, Status> {
+        let (_, request) = guard::caller_of(self, request).await?;
+        answer(evidence::list_checkpoints(self, request).await)
     }
 }

@@ -15,6 +15,7 @@ use super::open::open;
 use super::options::Options;
 use super::recording::Recording;
 use super::webhooks::Webhooks;
+use super::witness::Witness;
 use super::writing::Writing;
 use crate::authority::Authority;
 use crate::clock::{Clock, Entropy};
@@ -40,6 +41,7 @@ pub(super) struct Engine {
     pub(super) forked: CancellationToken,
     pub(super) recording: Recording,
     pub(super) webhooks: Webhooks,
+    pub(super) witness: Witness,
     store: Arc<dyn Store>,
     writing: Writing,
     chores: Chores,
@@ -62,6 +64,7 @@ impl Engine {
         let detached: Arc<dyn Store> = Arc::new(Spawned::new(Arc::clone(&store), runtime::Handle::current()));
         let webhooks = Webhooks::new(&options.webhooks, &detached, &peppers, clock, entropy)?;
         let recording = Recording::start(options, &store, clock, &**entropy).await?;
+        let key = Witness::key(options, &**entropy)?;
         let (in_force, seat) = membership(options, &store, clock, entropy);
         let stop_following = CancellationToken::new();
         let (redigests, redigests_asked) = mpsc::channel(REDIGESTS_MAX);
@@ -79,6 +82,7 @@ impl Engine {
         )
         .await?;
         // From here on nothing fails: there would be nobody to leave the roll.
+        let witness = Witness::start(key, options, &detached, clock);
         let writing = Writing::start(
             Arc::clone(&store),
             Arc::clone(&detached),
@@ -104,6 +108,7 @@ impl Engine {
             forked,
             recording,
             webhooks,
+            witness,
             store,
             writing,
             chores,
@@ -132,6 +137,7 @@ impl Engine {
         // What was taken and not shared is lost, if the store does not answer.
         let _ = timeout(CLOSE_MAX, self.sharing).await;
         self.writing.end().await?;
+        self.witness.end().await;
         // Calls that were cut off may still hold it; whatever they began to read is theirs to lose.
         let _ = timeout(CLOSE_MAX, self.store.close()).await;
         Ok(())

@@ -2,6 +2,7 @@
 //! elsewhere is looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
 mod calls;
+mod evidence;
 mod load;
 mod rate_limits;
 mod standing;
@@ -36,6 +37,7 @@ use crate::clock::Clock;
 use crate::watch::Watch;
 pub(super) use calls::CallCounts;
 use calls::Calls;
+use evidence::Evidence;
 use load::Load;
 use rate_limits::RateLimits;
 use standing::Standing;
@@ -137,6 +139,10 @@ pub(super) fn registry(
     registry.register_collector(Box::new(Webhooks {
         tally: Arc::clone(&engine.webhooks.tally),
         clock: Arc::clone(clock),
+    }));
+    registry.register_collector(Box::new(Evidence {
+        refusals: Arc::clone(&engine.witness.refusals),
+        notary: engine.witness.notary.clone(),
     }));
     registry
 }

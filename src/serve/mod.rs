@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod calls;
+mod checkpoint_key;
 mod chores;
 mod connection;
 mod drain;
@@ -23,6 +24,7 @@ mod supervise;
 mod tls;
 mod traces;
 mod webhooks;
+mod witness;
 mod writing;
 
 use std::net::SocketAddr;
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{StoreError, postgres, sqlite};
 pub use bootstrap::FirstAdminError;
+pub use checkpoint_key::{CheckpointKeyError, create as create_checkpoint_key, load as load_checkpoint_key};
 pub use identities::IdentitiesError;
 pub use limits::Limits;
 pub use listen::BindError;
@@ -71,6 +74,8 @@ pub enum ServeError {
     Traces(#[from] TracesError),
     #[error(transparent)]
     WebhookCa(#[from] WebhookCaError),
+    #[error(transparent)]
+    CheckpointKey(#[from] CheckpointKeyError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]

@@ -24,6 +24,7 @@ use crate::watch::WatchLimits;
 
 const CACHE_TOKENS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(99_999);
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Everything a server can be told.
 #[derive(Clone, Debug)]
@@ -41,6 +42,11 @@ pub struct Options {
     pub pepper_file: Option<PathBuf>,
     /// Where the first credential is put. `None`: beside the embedded store; a shared store gets none by itself.
     pub admin_file: Option<PathBuf>,
+    /// The key that signs checkpoints of the journal. `None`: beside the embedded store, where one is made if there is
+    /// none; of a shared store none are signed.
+    pub checkpoint_key_file: Option<PathBuf>,
+    /// How often what was written since is signed.
+    pub checkpoint_interval: Duration,
     /// Threads that serve calls.
     pub threads: NonZeroUsize,
     /// Tokens whose facts are held in memory.
@@ -97,6 +103,8 @@ impl Options {
             insecure: false,
             pepper_file: None,
             admin_file: None,
+            checkpoint_key_file: None,
+            checkpoint_interval: CHECKPOINT_INTERVAL,
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             cache_tokens: CACHE_TOKENS,
             limits: Limits::default(),
@@ -121,6 +129,16 @@ impl Options {
             StoreAddress::Postgres(_) | StoreAddress::Memory => None,
         };
         self.admin_file.clone().or(beside)
+    }
+}
+
+impl Options {
+    /// Where the key of checkpoints is made if there is none, if anywhere.
+    pub(super) fn checkpoint_key_path(&self) -> Option<PathBuf> {
+        match &self.store {
+            StoreAddress::Sqlite(path) => Some(private_file::beside(path, ".checkpoint-key")),
+            StoreAddress::Postgres(_) | StoreAddress::Memory => None,
+        }
     }
 }
 

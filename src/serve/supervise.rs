@@ -75,7 +75,8 @@ async fn serve(
         identities.clone(),
         Arc::clone(&engine.webhooks.sender),
     )
-    .with_progress_interval(options.progress_interval);
+    .with_progress_interval(options.progress_interval)
+    .with_notary(engine.witness.notary.clone());
     let entrance = Arc::new(Entrance::new(&options.limits));
     let traces = options
         .traces
@@ -99,7 +100,12 @@ async fn serve(
         calls,
         traces: traces.clone(),
     };
-    let admission = AdmissionLayer::new(Arc::clone(&engine.verifier), Arc::clone(recorder), identities);
+    let admission = AdmissionLayer::new(
+        Arc::clone(&engine.verifier),
+        Arc::clone(recorder),
+        identities,
+        Arc::clone(&engine.witness.refusals),
+    );
     let serving = listen::Serving::start(options, api, admission, acceptor, shared).await?;
     tracing::info!(address = %serving.address, revision = %head.revision, "listening");
     // Whoever started it may have left.

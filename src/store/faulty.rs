@@ -3,6 +3,7 @@
 mod budgets;
 mod usage;
 mod webhooks;
+mod evidence;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,9 @@ pub(crate) enum Call {
     SweepAnswers,
     Head,
     Trim,
+    Search,
+    RefusedCalls,
+    Checkpoints,
     Join,
     Renew,
     Members,

@@ -1,6 +1,7 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
 mod budgets;
+mod evidence;
 mod members;
 mod usage;
 mod webhooks;
@@ -53,6 +54,7 @@ struct Kept {
     usage: usage::KeptUsage,
     budgets: budgets::Kept,
     webhooks: webhooks::Kept,
+    evidence: evidence::Evidence,
 }
 
 impl MemoryStore {
@@ -79,6 +81,7 @@ impl MemoryStore {
             usage: usage::KeptUsage::default(),
             budgets: budgets::Kept::default(),
             webhooks: webhooks::Kept::default(),
+            evidence: evidence::Evidence::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),

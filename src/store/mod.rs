@@ -2,12 +2,14 @@
 
 mod batch;
 pub mod budgets;
+pub mod checkpoints;
 mod columns;
 #[cfg(test)]
 pub(crate) mod faulty;
 #[cfg(test)]
 #[path = "../../tests/support/postgres.rs"]
 mod database;
+pub mod history;
 #[cfg(test)]
 mod laws;
 pub mod lease;
@@ -16,6 +18,7 @@ pub mod memory;
 pub mod migrations;
 pub mod peppers;
 pub mod postgres;
+pub mod refused_calls;
 pub mod roll;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -44,7 +47,10 @@ use crate::token::selector::Filter;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+use checkpoints::Checkpoints;
+use history::History;
 use lease::Duties;
+use refused_calls::RefusedCalls;
 use roll::Roll;
 use select::{Count, Selection, Slice};
 use usage::UsageStore;
@@ -55,7 +61,9 @@ use webhooks::Webhooks;
 /// There is one way to write, [`Store::commit`], and it always writes the journal: what the journal does
 /// not say did not happen. Every sentence here is a law in `store/laws`, stamped on every store.
 #[async_trait]
-pub trait Store: UsageStore + Webhooks + Duties + fmt::Debug + Send + Sync {
+pub trait Store:
+    UsageStore + Webhooks + Duties + History + RefusedCalls + Checkpoints + fmt::Debug + Send + Sync
+{
     /// Writes drafts in one transaction, each with its entry, and answers for each in order.
     ///
     /// Entries are dense and in commit order. A draft whose guard is stale conflicts and writes nothing; a

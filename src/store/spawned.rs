@@ -1,6 +1,7 @@
 //! A store whose work is never cut short.
 
 mod webhooks;
+mod evidence;
 
 use std::fmt;
 use std::sync::Arc;

@@ -17,6 +17,7 @@ def walk(binary, scratch):
         (scratch / folder).mkdir()
     generate(scratch / "stubs")
     steps = importlib.import_module("steps")  # needs the stubs
+    importlib.import_module("checkpoint")  # the last of them
     passed = 0
     world = steps.World(binary, scratch / "data")
     try:

@@ -56,6 +56,11 @@ const TABLE: &[Row] = &[
     },
     // 2: what the service does
     Row {
+        module: "audit",
+        imports: &["token", "journal", "clock", "store"],
+        crates: &["tokio"],
+    },
+    Row {
         module: "authority",
         imports: &["token", "journal", "clock", "store"],
         crates: &["tokio"],
@@ -94,6 +99,7 @@ const TABLE: &[Row] = &[
             "clock",
             "store",
             "membership",
+            "audit",
             "authority",
             "verify",
             "watch",
@@ -118,6 +124,7 @@ const TABLE: &[Row] = &[
             "limit",
             "store",
             "membership",
+            "audit",
             "authority",
             "verify",
             "watch",

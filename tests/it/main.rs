@@ -9,6 +9,7 @@ mod cli;
 #[path = "../support/postgres.rs"]
 mod database;
 mod drain;
+mod evidence;
 mod idempotency;
 mod import;
 mod layers;

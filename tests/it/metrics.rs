@@ -165,6 +165,9 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             &"tokenward_rate_limited_total{holder=\"token\"} 0",
             &"tokenward_rate_limited_total{holder=\"subject\"} 0",
             &"tokenward_rate_limit_budgets 0",
+            &"tokenward_refused_calls_total{outcome=\"recorded\"} 0",
+            &"tokenward_refused_calls_total{outcome=\"unrecorded\"} 0",
+            &"tokenward_refused_calls_total{outcome=\"unauthenticated\"} 0",
         ]
     );
     for family in body.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {

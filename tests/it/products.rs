@@ -284,6 +284,22 @@ impl Scene {
         Err("it is never too often".into())
     }
 
+    /// The calls that were refused and named this token, once there is one: they are written a moment later.
+    async fn until_refused(&mut self, namespace: &str, token_id: &str) -> Fallible<Vec<v1::RefusedCall>> {
+        loop {
+            let request = v1::ListRefusedCallsRequest {
+                namespace: namespace.to_owned(),
+                token_id: token_id.to_owned(),
+                ..Default::default()
+            };
+            let listed = self.client.audit.list_refused_calls(request).await?.into_inner();
+            if !listed.refused_calls.is_empty() {
+                return Ok(listed.refused_calls);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn until_verdict(&mut self, secret: &str, wanted: Verdict) -> Outcome {
         while self.client.verdict(secret).await? != wanted {
             tokio::task::yield_now().await;

@@ -1,8 +1,9 @@
 //! `tokenward audit verify` without a file: the links of the journal as a server hands it out, whatever its store.
 
-use super::super::connect::ANSWER_BYTES_MAX;
+use super::super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::super::failure::Failure;
 use super::super::{Caller, PAGE_SIZE};
+use super::proof::{Proof, ProofArgs};
 use super::verify::{Report, VerifyArgs, holds, progress};
 use crate::journal::Revision;
 use crate::journal::audit::{Chain, Finding};
@@ -12,9 +13,31 @@ use crate::proto::v1;
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::store::Head;
 
-pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report, Failure> {
+pub(super) type Client = AuditServiceClient<Wire>;
+
+pub(super) async fn client(caller: &Caller) -> Result<Client, Failure> {
     let client = AuditServiceClient::new(caller.connect().await?);
-    let mut client = client.max_decoding_message_size(ANSWER_BYTES_MAX);
+    Ok(client.max_decoding_message_size(ANSWER_BYTES_MAX))
+}
+
+/// The link of this entry, as the server tells it.
+pub(super) async fn link_of(client: &mut Client, revision: Revision) -> Result<Link, Failure> {
+    let request = v1::ListEntriesRequest {
+        page_size: 1,
+        after_revision: i64::try_from(revision.get()).unwrap_or(i64::MAX) - 1,
+        ..Default::default()
+    };
+    let page = client.list_entries(request).await?.into_inner();
+    let entry = page
+        .entries
+        .first()
+        .filter(|entry| u64::try_from(entry.revision) == Ok(revision.get()));
+    let entry = entry.ok_or_else(|| Failure::new(format_args!("the server has no revision {revision}")))?;
+    Link::from_bytes(&entry.link).map_err(Failure::new)
+}
+
+pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report, Failure> {
+    let mut client = client(caller).await?;
     // The head first: what comes after it is for the next time.
     let told = client.get_head(v1::GetHeadRequest {}).await?.into_inner();
     let head = head(&told, args.trimmed)?;
@@ -24,6 +47,7 @@ pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report,
         chain: Chain::from(head.oldest),
         head,
         anchored: args.anchor.is_none(),
+        proof: args.proof.read()?,
     };
     let mut page_token = String::new();
     let found = loop {
@@ -43,10 +67,8 @@ pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report,
         }
     };
     progress.finish_and_clear();
-    match found {
-        Ok(()) => report.intact = true,
-        Err(finding) => report.finding = Some(finding.to_string()),
-    }
+    report.agreed_with(&walk.proof);
+    report.found(found);
     Ok(report)
 }
 
@@ -55,6 +77,7 @@ struct Walk {
     chain: Chain,
     head: Head,
     anchored: bool,
+    proof: Proof,
 }
 
 impl Walk {
@@ -71,6 +94,7 @@ impl Walk {
             }
             let entry = self.chain.follow_body(revision, entry.body, &entry.link)?;
             self.anchored |= holds(args.anchor, &entry)?;
+            self.proof.take(&entry)?;
             report.entries += 1;
         }
         Ok(())
@@ -80,8 +104,9 @@ impl Walk {
         self.head.oldest.get() + report.entries > self.head.revision.get()
     }
 
-    fn end(&self, args: &VerifyArgs) -> Result<(), Finding> {
+    fn end(&mut self, args: &VerifyArgs) -> Result<(), Finding> {
         self.chain.ends_at(self.head.revision, self.head.link)?;
+        self.proof.end(self.head.revision)?;
         match args.anchor {
             Some(anchor) if !self.anchored => Err(Finding::AnchorAway {
                 revision: anchor.revision,
@@ -93,7 +118,7 @@ impl Walk {
     }
 }
 
-fn head(told: &v1::GetHeadResponse, trimmed: bool) -> Result<Head, Failure> {
+pub(super) fn head(told: &v1::GetHeadResponse, trimmed: bool) -> Result<Head, Failure> {
     let unread = || Failure::new("the server told no head that this program understands");
     let cursor = Cursor::parse(&told.cursor).map_err(|_| unread())?;
     let link = Link::from_bytes(&told.link).map_err(|_| unread())?;
@@ -109,4 +134,17 @@ fn head(told: &v1::GetHeadResponse, trimmed: bool) -> Result<Head, Failure> {
             Revision::new(1)
         },
     })
+}
+
+impl VerifyArgs {
+    /// Of a server, with what was kept of its journal.
+    pub(super) fn live(proof: ProofArgs) -> VerifyArgs {
+        VerifyArgs {
+            database: None,
+            export: None,
+            proof,
+            anchor: None,
+            trimmed: false,
+        }
+    }
 }

@@ -10,20 +10,28 @@ use serde::Serialize;
 
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output, bad, good, text};
-use super::{Caller, live};
+use super::proof::{Proof, ProofArgs};
+use super::{Caller, database, exported, live};
 use crate::journal::audit::{Chain, Finding, NamespaceReplay, StandingReplay, TokenReplay, subject, token};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
+use crate::store::postgres::NotPostgresUrl;
 use crate::store::sqlite::Snapshot;
 use crate::store::{Head, StoreError};
 use crate::token::id::TokenId;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct VerifyArgs {
-    /// The store file, which a server may have open; without it, the journal is read through the server, which
+    /// The store file, which a server may have open, or the URL of a Postgres database, of which the rows of tokens are
+    /// not compared; without it, the journal is read through the server, which
     /// shows what is linked, and not whether the rows of tokens agree
     #[arg(long, value_name = "PATH")]
-    database: Option<PathBuf>,
+    pub(super) database: Option<PathBuf>,
+    /// A file that `audit export` wrote, which shows what is linked and that nothing is missing up to its end
+    #[arg(long, value_name = "FILE", conflicts_with = "database")]
+    pub(super) export: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) proof: ProofArgs,
     /// A head that was noted before, as REVISION:LINK: without one, a journal that was rewritten as a
     /// whole cannot be told from one that was not
     #[arg(long, value_name = "REVISION:LINK")]
@@ -60,16 +68,18 @@ impl FromStr for Anchor {
 pub(super) struct Report {
     pub(super) intact: bool,
     pub(super) finding: Option<String>,
-    epoch: String,
-    oldest_revision: u64,
-    revision: u64,
-    link: String,
+    pub(super) epoch: String,
+    pub(super) oldest_revision: u64,
+    pub(super) revision: u64,
+    pub(super) link: String,
     pub(super) entries: u64,
+    /// The revision of the last checkpoint that it agrees with.
+    pub(super) checkpoint: Option<u64>,
     /// Subjects whose rows were compared with their entries.
-    subjects: u64,
-    tokens: u64,
+    pub(super) subjects: u64,
+    pub(super) tokens: u64,
     /// Tokens whose first entries were trimmed, so that nothing can be said of their rows.
-    tokens_not_rebuilt: u64,
+    pub(super) tokens_not_rebuilt: u64,
 }
 
 /// Why an audit ends before its end.
@@ -82,9 +92,13 @@ enum Stop {
 }
 
 pub(super) async fn run(args: VerifyArgs, caller: &Caller) -> Outcome {
-    let report = match &args.database {
-        Some(database) => of_file(database, &args).await?,
-        None => live::report(&args, caller).await?,
+    let report = match (&args.database, &args.export) {
+        (Some(database), _) => match database.to_string_lossy().parse() {
+            Ok(options) => database::report(&options, &args).await?,
+            Err(NotPostgresUrl) => of_file(database, &args).await?,
+        },
+        (None, Some(export)) => exported::report(export, &args)?,
+        (None, None) => live::report(&args, caller).await?,
     };
     report.print(caller.output)?;
     match &report.finding {
@@ -114,7 +128,10 @@ async fn of_file(database: &Path, args: &VerifyArgs) -> Result<Report, Failure> 
         head.oldest = Revision::new(1);
     }
     let mut report = Report::of(&head);
-    match audit(&mut snapshot, &head, args.anchor, &mut report).await {
+    let mut proof = args.proof.read()?;
+    let found = audit(&mut snapshot, &head, (args.anchor, &mut proof), &mut report).await;
+    report.agreed_with(&proof);
+    match found {
         Ok(()) => report.intact = true,
         Err(Stop::Found(finding)) => report.finding = Some(finding.to_string()),
         Err(Stop::Store(error)) => return Err(unread(error)),
@@ -125,10 +142,10 @@ async fn of_file(database: &Path, args: &VerifyArgs) -> Result<Report, Failure> 
 async fn audit(
     snapshot: &mut Snapshot,
     head: &Head,
-    anchor: Option<Anchor>,
+    noted: (Option<Anchor>, &mut Proof),
     report: &mut Report,
 ) -> Result<(), Stop> {
-    let namespaces = walk(snapshot, head, anchor, report).await?;
+    let namespaces = walk(snapshot, head, noted, report).await?;
     let rows = snapshot
         .namespaces()
         .await?
@@ -165,7 +182,7 @@ async fn audit(
 async fn walk(
     snapshot: &mut Snapshot,
     head: &Head,
-    anchor: Option<Anchor>,
+    (anchor, proof): (Option<Anchor>, &mut Proof),
     report: &mut Report,
 ) -> Result<NamespaceReplay, Stop> {
     let progress = progress("entries", head.revision.get());
@@ -181,12 +198,14 @@ async fn walk(
         for row in &rows {
             let entry = chain.follow(row)?;
             anchored |= holds(anchor, &entry)?;
+            proof.take(&entry)?;
             namespaces.apply(&entry);
             report.entries += 1;
         }
         progress.set_position(after.get());
     }
     chain.ends_at(head.revision, head.link)?;
+    proof.end(head.revision)?;
     progress.finish_and_clear();
     match anchor {
         Some(Anchor { revision, .. }) if !anchored => Err(Finding::AnchorAway {
@@ -282,10 +301,22 @@ impl Report {
             revision: head.revision.get(),
             link: head.link.to_string(),
             entries: 0,
+            checkpoint: None,
             subjects: 0,
             tokens: 0,
             tokens_not_rebuilt: 0,
         }
+    }
+
+    pub(super) fn found(&mut self, found: Result<(), Finding>) {
+        match found {
+            Ok(()) => self.intact = true,
+            Err(finding) => self.finding = Some(finding.to_string()),
+        }
+    }
+
+    pub(super) fn agreed_with(&mut self, proof: &Proof) {
+        self.checkpoint = proof.agreed.as_ref().map(|checkpoint| checkpoint.revision.get());
     }
 
     fn print(&self, output: Output) -> std::io::Result<()> {
@@ -301,6 +332,10 @@ impl Report {
                     "trimmed",
                     text(&format!("up to revision {}", self.oldest_revision - 1)),
                 ));
+            }
+            if let Some(revision) = self.checkpoint {
+                let told = format!("agrees with the one signed at revision {revision}");
+                facts.push(("checkpoint", text(&told)));
             }
             facts.push(("entries", text(&format!("{} read", self.entries))));
             if self.subjects > 0 {

@@ -6,6 +6,8 @@
 mod answers;
 mod budgets;
 mod commits;
+mod evidence;
+mod history;
 mod identity;
 mod journal;
 mod reads;
@@ -112,6 +114,14 @@ macro_rules! every_law {
             webhooks::deliveries_are_listed_newest_first_and_swept,
             webhooks::what_is_deleted_leaves_nothing_behind,
             webhooks::one_has_a_duty_until_it_ends_or_is_left,
+            history::a_search_finds_what_is_wanted_page_by_page_and_no_more,
+            history::a_search_that_finds_little_comes_back_before_it_has_read_all,
+            history::the_entries_of_a_subject_are_those_of_its_tokens_too_however_many,
+            history::the_entry_before_is_of_the_namespace_itself,
+            evidence::refused_calls_are_read_as_they_were_kept,
+            evidence::a_sweep_lets_the_oldest_refused_calls_go,
+            evidence::the_first_checkpoint_of_a_revision_stands,
+            evidence::no_more_checkpoints_are_kept_than_told,
         }
     };
 }

@@ -2,8 +2,10 @@
 
 mod budgets;
 mod commit;
+mod evidence;
 mod fault;
 mod ground;
+mod history;
 mod lane;
 mod listen;
 mod options;
@@ -13,6 +15,7 @@ mod roll;
 mod rows;
 mod schema;
 mod select;
+mod snapshot;
 mod subjects;
 mod usage;
 
@@ -47,6 +50,7 @@ pub use options::{NotPostgresUrl, PostgresOptions};
 use refusal::Refusal;
 pub use refusal::Shaky;
 pub use schema::{OpenError, migrate, recover, secrets_under};
+pub use snapshot::Snapshot;
 use usage::EVIDENCE;
 
 /// What a lease hangs on: its renewal, the news it has to live up to, and the roll. One task does the first two,

@@ -1,8 +1,10 @@
 //! The embedded store: one SQLite file, one writer, and as many readers as there are cores to use them.
 
 mod commit;
+mod evidence;
 mod ground;
 mod parameters;
+mod history;
 mod read;
 mod select;
 mod snapshot;

@@ -7,6 +7,7 @@ mod import;
 mod matching;
 mod offline;
 mod postgres;
+mod reported;
 mod served;
 mod subjects;
 mod tampering;
@@ -23,9 +24,9 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
     err: String,
 }
 
@@ -59,7 +60,7 @@ fn run(command: &mut Command, stdin: &str) -> io::Result<Said> {
     })
 }
 
-fn tokenward(args: &[&str], stdin: &str) -> io::Result<Said> {
+pub(crate) fn tokenward(args: &[&str], stdin: &str) -> io::Result<Said> {
     run(&mut program(args), stdin)
 }
 

@@ -1,6 +1,7 @@
 //! `tokenward audit verify` on a journal that was tampered with: the first bad thing is named.
 
 mod cases;
+mod rewritten;
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,11 @@ struct Journal {
 
 impl Journal {
     async fn write() -> Fallible<Journal> {
+        Journal::write_with("lost").await
+    }
+
+    /// The second token is revoked for this reason.
+    async fn write_with(reason: &str) -> Fallible<Journal> {
         let mut journal = Journal {
             folder: tempfile::tempdir()?,
             entropy: ManualEntropy::seeded(7),
@@ -60,7 +66,7 @@ impl Journal {
         journal.change(&store, &first, rotated).await?;
         let revoked = TokenChange::Revoked(Withdrawal {
             time: Timestamp::from_micros(journal.now)?,
-            reason: Reason::try_from("lost".to_owned())?,
+            reason: Reason::try_from(reason.to_owned())?,
         });
         journal.change(&store, &second, revoked).await?;
         journal.issue(&store).await?;

@@ -141,6 +141,21 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
             };
             client.audit.list_entries(request).await.map(drop)
         }
+        "ListRefusedCalls" => {
+            let request = v1::ListRefusedCallsRequest {
+                namespace,
+                ..Default::default()
+            };
+            client.audit.list_refused_calls(request).await.map(drop)
+        }
+        "GetCheckpoint" => {
+            let request = v1::GetCheckpointRequest {};
+            client.audit.get_checkpoint(request).await.map(drop)
+        }
+        "ListCheckpoints" => {
+            let request = v1::ListCheckpointsRequest::default();
+            client.audit.list_checkpoints(request).await.map(drop)
+        }
         "GetHead" => client.audit.get_head(v1::GetHeadRequest {}).await.map(drop),
         "GetSubject" | "ListSubjects" | "UpdateSubject" | "SuspendSubject" | "ResumeSubject"
         | "SetRateLimit" | "RevokeIssued" => subjects(client, method, namespace).await,

@@ -74,12 +74,19 @@ async fn a_foreign_namespace_and_none_are_told_in_the_same_words() -> Outcome {
         }
         assert_eq!(answers[0], answers[1], "{path}");
         assert_eq!(answers[0], answers[2], "{path}");
-        let names_nothing =
-            ["GetCaller", "GetHead", "ListNamespaces", "RevokeLeaked"].contains(&method(&path));
+        let names_nothing = [
+            "GetCaller",
+            "GetHead",
+            "GetCheckpoint",
+            "ListCheckpoints",
+            "ListNamespaces",
+            "RevokeLeaked",
+        ]
+        .contains(&method(&path));
         assert_eq!(answers[0].is_none(), names_nothing, "{path}: {answers:?}");
         compared += usize::from(!names_nothing);
     }
-    assert_eq!(compared, 33);
+    assert_eq!(compared, 34);
     let listed = caller
         .namespaces
         .list_namespaces(v1::ListNamespacesRequest::default())

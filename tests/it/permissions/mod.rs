@@ -97,6 +97,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ListDeliveries", &["auditor", "admin"]),
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),
+    ("ListRefusedCalls", &["auditor", "admin"]),
+    ("GetCheckpoint", &["auditor", "admin"]),
+    ("ListCheckpoints", &["auditor", "admin"]),
     (
         "GetCaller",
         &["verifier", "issuer", "watcher", "auditor", "admin", "nothing"],

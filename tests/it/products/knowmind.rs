@@ -196,6 +196,20 @@ async fn walk(place: Place) -> Outcome {
         scene.story(&imported).await?.contains(&EntryKind::TokenImported),
         "KM12"
     );
+
+    // KM21: the incident file has who did what when, and what the journal was found to be.
+    let address = format!("http://{}", scene.running.address());
+    let said = crate::cli::tokenward(&["--address", &address, "audit", "report", &phone.id], "")?;
+    assert_eq!(said.code, Some(0), "KM21: {said:?}");
+    for told in [
+        &format!("# Token {}", phone.id),
+        "- revoked because: stolen",
+        "**token.rotated** by token:",
+        "**token.first_used** by tokenward",
+        "- intact: the links of",
+    ] {
+        assert!(said.out.contains(told), "KM21: {told}: {}", said.out);
+    }
     scene.stop().await
 }
 

@@ -194,6 +194,21 @@ async fn walk(place: Place) -> Outcome {
         EntryKind::TokenFirstUsed,
     ];
     assert_eq!(scene.story(&third.id).await?, story, "KN14");
+
+    // KN14: and what somebody tried who may not.
+    let (other, credential) = scene.client.issue("system", &["tokens.revoke:tasks"]).await?;
+    assert_eq!(
+        code(scene.holder(&credential)?.revoke(&third.id).await),
+        Code::NotFound,
+        "KN14"
+    );
+    let refused = scene.until_refused("notes", &third.id).await?;
+    let told = (refused[0].method.as_str(), refused[0].actor.as_str());
+    assert_eq!(
+        told,
+        ("TokenService/Revoke", format!("token:{}", other.id).as_str()),
+        "KN14"
+    );
     scene.stop().await
 }
 

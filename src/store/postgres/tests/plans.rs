@@ -2,10 +2,13 @@
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Row, SqlSafeStr};
 
-use super::super::{commit, ground, lease, read, roll, rows, schema, select, subjects, usage, webhooks};
+use super::super::{
+    commit, evidence, ground, history, lease, read, roll, rows, schema, select, snapshot, subjects, usage,
+    webhooks,
+};
 use super::*;
 
-const STATEMENTS: [&str; 84] = [
+const STATEMENTS: [&str; 102] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -90,14 +93,33 @@ const STATEMENTS: [&str; 84] = [
     webhooks::SWEEP_DELIVERIES,
     lease::TAKE_DUTY,
     lease::LEAVE_DUTY,
+    history::NEXT,
+    history::NEXT_OF_TOKEN,
+    history::NEXT_OF_NAMESPACE,
+    history::NEXT_OF_ACTOR,
+    history::NEXT_IN_TIME,
+    history::TOKENS_OF_SUBJECT,
+    history::NEXT_OF_SUBJECT,
+    history::MATCHING,
+    history::ENTRIES_AT,
+    history::NAMESPACE_ENTRY_BEFORE,
+    evidence::KEEP_REFUSED_CALLS,
+    evidence::REFUSED_CALLS,
+    evidence::SWEEP_REFUSED_CALLS,
+    evidence::KEEP_CHECKPOINT,
+    evidence::SWEEP_CHECKPOINTS,
+    evidence::CHECKPOINTS,
+    snapshot::BEGIN_SNAPSHOT,
+    snapshot::ROWS,
 ];
 
 /// Whoever retires a pepper reads all there is, once in a long while.
 const WALKS: [&str; 1] = [schema::SECRETS_UNDER];
 
 /// Statements that change nothing in a plan: they are not planned.
-const UTILITIES: [&str; 6] = [
+const UTILITIES: [&str; 7] = [
     webhooks::LOCK_ENDPOINTS,
+    snapshot::BEGIN_SNAPSHOT,
     commit::BEGIN,
     commit::LOCK_NAMESPACES,
     subjects::LOCK_SUBJECTS,
@@ -218,6 +240,18 @@ async fn each_read_goes_by_its_index() -> Tested {
         (subjects::SUBJECTS, "subject_pkey"),
         (subjects::COUNTS, "token_by_subject"),
         (subjects::NEWEST_TOKEN, "token_by_create_time"),
+        (history::NEXT_OF_ACTOR, "journal_by_actor"),
+        (history::NEXT_IN_TIME, "journal_by_time"),
+        (history::NEXT_OF_NAMESPACE, "journal_by_namespace"),
+        (history::NEXT_OF_TOKEN, "journal_by_token"),
+        (history::NEXT_OF_SUBJECT, "journal_by_token"),
+        (history::NEXT_OF_SUBJECT, "journal_of_subjects"),
+        (history::TOKENS_OF_SUBJECT, "token_by_subject"),
+        (history::MATCHING, "journal_pkey"),
+        (history::ENTRIES_AT, "journal_pkey"),
+        (history::NAMESPACE_ENTRY_BEFORE, "journal_of_namespaces"),
+        (evidence::REFUSED_CALLS, "refused_call_pkey"),
+        (evidence::CHECKPOINTS, "checkpoint_pkey"),
     ] {
         let plan = plan(&mut connection, statement).await?;
         assert!(

@@ -92,7 +92,7 @@ async fn answer(
             Change::NamespaceCreated(namespace)
             | Change::NamespaceUpdated(namespace)
             | Change::NamespaceIssuedRevoked(namespace) => Some(namespace),
-            Change::Token { .. } | Change::Subject { .. } => None,
+            Change::Token { .. } | Change::Subject { .. } | Change::Webhook(_) => None,
         });
         let changes = changes::of(&entry.change, before);
         answered.push(v1::Entry {

@@ -148,6 +148,17 @@ names! {
     SuspendSubjectRequest: |request| &request.namespace, "";
     ResumeSubjectRequest: |request| &request.namespace, "";
     RevokeIssuedRequest: |request| &request.namespace, "";
+    SetRateLimitRequest: |request| &request.namespace, "";
+    GetUsageRequest: |request| "", &request.token_id;
+    EraseUsageRequest: |request| request.subject.as_ref().map_or("", |subject| &subject.namespace), &request.token_id;
+    CreateEndpointRequest: |request| &request.namespace, "";
+    GetEndpointRequest: |request| &request.namespace, "";
+    ListEndpointsRequest: |request| &request.namespace, "";
+    UpdateEndpointRequest: |request| request.endpoint.as_ref().map_or("", |endpoint| &endpoint.namespace), "";
+    DeleteEndpointRequest: |request| &request.namespace, "";
+    RotateEndpointSecretRequest: |request| &request.namespace, "";
+    TestEndpointRequest: |request| &request.namespace, "";
+    ListDeliveriesRequest: |request| &request.namespace, "";
     ListEntriesRequest: |request| &request.namespace, &request.token_id;
     ListRefusedCallsRequest: |request| &request.namespace, &request.token_id;
     WatchRevocationsRequest: |request| request.namespaces.first().map_or("", String::as_str), "";

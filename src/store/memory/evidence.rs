@@ -83,7 +83,9 @@ impl History for MemoryStore {
         let mut earlier = kept.entries.range(..before).rev().map(|(_, entry)| entry);
         let found = earlier.find(|entry| {
             let change = &entry.change;
-            *change.namespace() == namespace && change.token_id().is_none() && change.subject().is_none()
+            let is_of_its_own =
+                change.token_id().is_none() && change.subject().is_none() && change.endpoint_id().is_none();
+            *change.namespace() == namespace && is_of_its_own
         });
         Ok(found.cloned())
     }

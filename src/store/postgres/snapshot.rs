@@ -16,7 +16,7 @@ use crate::journal::audit::Row;
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 pub(super) const ROWS: &str = "
-    SELECT revision, time, actor, request_id, kind, namespace, token_id, subject, body, link
+    SELECT revision, time, actor, request_id, kind, namespace, token_id, subject, endpoint_id, body, link
     FROM journal WHERE revision > $1 ORDER BY revision LIMIT $2";
 
 /// One read transaction: whatever is written meanwhile, it sees the same journal until it is dropped.
@@ -62,6 +62,7 @@ fn row(row: &PgRow) -> Result<Row, Fault> {
         namespace: row.try_get("namespace")?,
         token_id: row.try_get::<Option<Uuid>, _>("token_id")?.map(bytes),
         subject: row.try_get("subject")?,
+        endpoint_id: row.try_get::<Option<Uuid>, _>("endpoint_id")?.map(bytes),
         body: row.try_get("body")?,
         link: row.try_get("link")?,
     })

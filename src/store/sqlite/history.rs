@@ -68,7 +68,8 @@ pub(super) const ENTRIES_AT: &str = "
 
 pub(super) const NAMESPACE_ENTRY_BEFORE: &str = "
     SELECT body, link FROM journal
-    WHERE namespace = $1 AND revision < $2 AND token_id IS NULL AND subject IS NULL
+    WHERE namespace = $1 AND revision < $2
+        AND token_id IS NULL AND subject IS NULL AND endpoint_id IS NULL
     ORDER BY revision DESC LIMIT 1";
 
 #[async_trait]

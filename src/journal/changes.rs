@@ -8,6 +8,7 @@ use crate::token::change::TokenChange;
 use crate::token::namespace::Namespace;
 use crate::token::standing::SubjectChange;
 use crate::token::update::Updated;
+use crate::token::webhook::WebhookChange;
 use crate::token::{Token, Withdrawal};
 
 /// What became of one field; `None`: it was or is not set, or the entry does not say.
@@ -28,6 +29,9 @@ const OF_A_TOKEN: [&str; 7] = [
     "networks",
     "rate_limit",
 ];
+
+/// The same of an endpoint of webhooks.
+const OF_AN_ENDPOINT: [&str; 4] = ["url", "events", "description", "pause"];
 
 /// Whether what it changed can only be told with the state before.
 pub fn needs_before(change: &Change) -> bool {
@@ -50,7 +54,13 @@ pub fn of(change: &Change, before: Option<&Namespace>) -> Vec<FieldChange> {
             SubjectChange::Suspended(withdrawal) => suspended(withdrawal),
             SubjectChange::Resumed => vec![resumed()],
             SubjectChange::IssuedRevoked(withdrawal) => vec![to("not_before", withdrawal)],
+            SubjectChange::RateLimitSet(from_to) => vec![FieldChange {
+                before: from_to.from.map(|limit| json!(limit)),
+                after: from_to.to.map(|limit| json!(limit)),
+                path: "rate_limit".to_owned(),
+            }],
         },
+        Change::Webhook(change) => of_endpoint(change),
     }
 }
 
@@ -98,11 +108,28 @@ fn of_token(change: &TokenChange) -> Vec<FieldChange> {
     }
 }
 
+/// What the endpoint became: the entry does not say what it was.
+fn of_endpoint(change: &WebhookChange) -> Vec<FieldChange> {
+    match change {
+        WebhookChange::Created(endpoint)
+        | WebhookChange::Updated(endpoint)
+        | WebhookChange::Paused(endpoint) => said(&OF_AN_ENDPOINT, &object(endpoint)),
+        WebhookChange::SecretRotated(endpoint) => vec![to("secrets", &endpoint.secrets)],
+        WebhookChange::Deleted(endpoint) => vec![FieldChange {
+            path: "url".to_owned(),
+            before: Some(json!(endpoint.url)),
+            after: None,
+        }],
+    }
+}
+
 fn of_new(token: &Token) -> Vec<FieldChange> {
-    let fields = object(token);
-    let said = OF_A_TOKEN
-        .iter()
-        .filter_map(|name| Some((*name, fields.get(*name)?)));
+    said(&OF_A_TOKEN, &object(token))
+}
+
+/// Those of the fields that say something.
+fn said(names: &[&str], fields: &Map<String, Value>) -> Vec<FieldChange> {
+    let said = names.iter().filter_map(|name| Some((*name, fields.get(*name)?)));
     let said = said.filter(|(_, value)| !is_nothing(value));
     said.map(|(name, value)| to(name, value)).collect()
 }

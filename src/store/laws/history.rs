@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Law, all_entries, change, write};
+use super::{Law, all_entries, change, webhooks, write};
 use crate::journal::samples::{issue, origin};
 use crate::journal::{Draft, Entry, Kind, Revision};
 use crate::store::history::{LOOKED_AT_MAX, Place, Search, TOKENS_ONE_BY_ONE_MAX, Wanted};
@@ -231,6 +231,8 @@ pub(super) async fn the_entry_before_is_of_the_namespace_itself(store: Arc<dyn S
     let newest = store.directory().await?.version;
     let updated = write(&store, Draft::of_namespace(origin(), newest, notes)).await?;
     write(&store, issue(token(2))).await?;
+    // Neither a token's nor a subject's, and not the namespace's own either.
+    webhooks::create(&store, 1).await?;
     for (before, wanted) in [
         (1, None),
         (2, Some(1)),

@@ -37,7 +37,7 @@ fn created(endpoint: Endpoint) -> Draft {
     Draft::of_webhook(origin(), Revision::ZERO, change).with_signing(signing(1))
 }
 
-async fn create(store: &Arc<dyn Store>, number: u8) -> Answer<Stored<Endpoint>> {
+pub(super) async fn create(store: &Arc<dyn Store>, number: u8) -> Answer<Stored<Endpoint>> {
     let record = endpoint(number);
     let version = write(store, created(record.clone())).await?.revision;
     Ok(Stored { record, version })

@@ -3,6 +3,7 @@
 mod budgets;
 mod evidence;
 mod members;
+mod select;
 mod usage;
 mod webhooks;
 
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use super::batch::{Plan, Seen, SubjectKey, endpoints, plan, rooms, subjects};
 use super::roll::{Member, MemberId, Roll};
-use super::select::{Count, Named, Selection, Slice};
+use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
@@ -130,27 +131,6 @@ impl Kept {
         }
     }
 
-    /// The tokens that are next to be looked at, and the last place of them if there are more.
-    fn next_rows(&self, selection: &Selection) -> (Vec<Stored<Token>>, Option<Place>) {
-        let order = selection.order;
-        let place = |stored: &Stored<Token>| order.place(&stored.record);
-        let after = selection.after.as_ref();
-        let is_next = |stored: &&Stored<Token>| {
-            selection.filter.namespace.as_ref() == Some(&stored.record.namespace)
-                && after.is_none_or(|after| order.is_after(&place(stored), after))
-        };
-        let mut rows: Vec<_> = self.tokens.values().filter(is_next).cloned().collect();
-        order.sort(&mut rows, place);
-        let reads = selection.reads() as usize;
-        let end = if rows.len() > reads {
-            rows.get(reads - 1).map(place)
-        } else {
-            None
-        };
-        rows.truncate(reads);
-        (rows, end)
-    }
-
     fn count_room(&self, room: &Room) -> u32 {
         let tokens = self.tokens.values().map(|stored| &stored.record);
         let counted = tokens.filter(|token| {
@@ -161,17 +141,6 @@ impl Kept {
                 && room.since.is_none_or(|since| token.create_time > since)
         });
         u32::try_from(counted.count()).unwrap_or(u32::MAX)
-    }
-
-    fn standing_of(&self, token: &Token) -> Option<&Standing> {
-        let key = (token.namespace.clone(), token.subject.clone());
-        Some(&self.standings.get(&key)?.record)
-    }
-
-    /// All tokens: a filter knows which of them it names.
-    fn named(&self) -> Vec<Named> {
-        let named = |stored: &Stored<Token>| (stored.clone(), self.standing_of(&stored.record).cloned());
-        self.tokens.values().map(named).collect()
     }
 
     fn write(&mut self, draft: &Draft, entry: Entry) {

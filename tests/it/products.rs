@@ -5,6 +5,7 @@ mod knowmind;
 mod notes;
 mod tasks;
 mod tooken;
+mod waiting;
 
 use tokenward::proto::v1::import_row::Digest;
 use tokenward::proto::v1::revoke_matching_response::Event as Matching;
@@ -260,51 +261,6 @@ impl Scene {
             ..Default::default()
         };
         Ok(self.client.tokens.revoke_leaked(request).await?.into_inner())
-    }
-
-    /// The token once it is `wanted`: what follows a Verify is written a moment later.
-    async fn until(&mut self, token_id: &str, wanted: impl Fn(&v1::Token) -> bool) -> Fallible<v1::Token> {
-        loop {
-            let token = self.get(token_id).await?;
-            if wanted(&token) {
-                return Ok(token);
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Uses a token until it was used too often; what is told then.
-    async fn too_many(&mut self, secret: &str) -> Fallible<v1::RateLimitStatus> {
-        for _ in 0..10_000 {
-            let judged = self.client.verify(secret, &[]).await?;
-            if judged.verdict() == Verdict::RateLimited {
-                return Ok(judged.rate_limit.ok_or("nothing is told of the limit")?);
-            }
-        }
-        Err("it is never too often".into())
-    }
-
-    /// The calls that were refused and named this token, once there is one: they are written a moment later.
-    async fn until_refused(&mut self, namespace: &str, token_id: &str) -> Fallible<Vec<v1::RefusedCall>> {
-        loop {
-            let request = v1::ListRefusedCallsRequest {
-                namespace: namespace.to_owned(),
-                token_id: token_id.to_owned(),
-                ..Default::default()
-            };
-            let listed = self.client.audit.list_refused_calls(request).await?.into_inner();
-            if !listed.refused_calls.is_empty() {
-                return Ok(listed.refused_calls);
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn until_verdict(&mut self, secret: &str, wanted: Verdict) -> Outcome {
-        while self.client.verdict(secret).await? != wanted {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
     }
 
     /// A client that presents this secret itself.

@@ -7,35 +7,16 @@ use async_trait::async_trait;
 
 use super::super::StoreError;
 use super::super::usage::{Flush, RecorderId, UsageStore};
-use super::{Kept, MemoryStore};
-use crate::journal::Stored;
-use crate::token::Token;
+use super::MemoryStore;
 use crate::token::id::TokenId;
-use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 use crate::token::usage::Usage;
 
 #[derive(Default, Debug)]
 pub(super) struct KeptUsage {
-    usages: BTreeMap<TokenId, Usage>,
+    pub(super) usages: BTreeMap<TokenId, Usage>,
     flushes: HashMap<RecorderId, u64>,
     since: Option<Timestamp>,
-}
-
-impl Kept {
-    /// When each token was last used.
-    pub(super) fn last_use(&self) -> impl Fn(TokenId) -> Option<Timestamp> {
-        |id| self.usage.usages.get(&id)?.last_use_time()
-    }
-
-    /// Whether a filter means a token.
-    pub(super) fn is_meant(&self, filter: &Filter) -> impl Fn(&Stored<Token>) -> bool {
-        let last_use = self.last_use();
-        move |stored| {
-            let token = &stored.record;
-            filter.matches(token, self.standing_of(token), last_use(token.id))
-        }
-    }
 }
 
 #[async_trait]

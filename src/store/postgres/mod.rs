@@ -11,7 +11,6 @@ mod listen;
 mod options;
 mod read;
 mod refusal;
-mod roll;
 mod rows;
 mod schema;
 mod select;
@@ -27,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::peppers::OtherPepper;
-use super::roll::{Member, MemberId, Roll};
+use super::roll::Roll;
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, Store, StoreError, hint_at};
 use crate::journal::{Draft, Entry, Revision, Room, Stored};
@@ -130,6 +129,7 @@ use ask;
 
 // Below the macro, which they use.
 mod lease;
+mod roll;
 mod webhooks;
 
 impl PostgresStore {
@@ -365,44 +365,3 @@ impl Store for PostgresStore {
         );
     }
 }
-
-#[async_trait]
-impl Roll for PostgresStore {
-    async fn join(&self, id: MemberId, name: &str) -> Result<(), StoreError> {
-        ask!(self.renewals, |connection| roll::join(&mut connection, id, name))
-    }
-
-    async fn renew(&self, id: MemberId, acked: Revision) -> Result<Option<Head>, StoreError> {
-        let head = ask!(self.renewals, |connection| async {
-            let head = roll::renew(&mut connection, id, acked).await?;
-            if let Some(head) = &head {
-                not_behind(head, connection.seen.as_ref())?;
-            }
-            Ok(head)
-        })?;
-        if let Some(head) = head {
-            self.saw(head);
-        }
-        Ok(head)
-    }
-
-    async fn news(&self, after: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
-        ask!(self.renewals, |connection| read::entries(
-            &mut connection,
-            after,
-            &EntryFilter::ALL,
-            limit
-        ))
-    }
-
-    async fn members(&self) -> Result<Vec<Member>, StoreError> {
-        ask!(self.renewals, |connection| roll::members(&mut connection))
-    }
-
-    async fn remove(&self, seen: &Member) -> Result<bool, StoreError> {
-        ask!(self.renewals, |connection| roll::remove(&mut connection, seen))
-    }
-}
-
-#[cfg(test)]
-mod tests;

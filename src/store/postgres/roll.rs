@@ -1,13 +1,14 @@
 //! The members of the fleet, one row each.
 
+use async_trait::async_trait;
 use sqlx::{PgConnection, Row};
 
 use super::super::columns::{revision, sql};
-use super::super::roll::{Member, MemberId};
-use super::super::{Head, StoreError};
+use super::super::roll::{Member, MemberId, Roll};
+use super::super::{EntryFilter, Head, StoreError};
 use super::fault::Fault;
-use super::read;
-use crate::journal::Revision;
+use super::{PostgresStore, ask, read};
+use crate::journal::{Entry, Revision};
 
 pub(super) const JOIN: &str = "INSERT INTO member (id, name, beat, acked) VALUES ($1, $2, 0, 0)";
 
@@ -63,3 +64,44 @@ pub(super) async fn remove(connection: &mut PgConnection, seen: &Member) -> Resu
 fn beat(sql: i64) -> Result<u64, StoreError> {
     u64::try_from(sql).map_err(|_| StoreError::corrupt("a negative beat"))
 }
+
+#[async_trait]
+impl Roll for PostgresStore {
+    async fn join(&self, id: MemberId, name: &str) -> Result<(), StoreError> {
+        ask!(self.renewals, |connection| join(&mut connection, id, name))
+    }
+
+    async fn renew(&self, id: MemberId, acked: Revision) -> Result<Option<Head>, StoreError> {
+        let head = ask!(self.renewals, |connection| async {
+            let head = renew(&mut connection, id, acked).await?;
+            if let Some(head) = &head {
+                not_behind(head, connection.seen.as_ref())?;
+            }
+            Ok(head)
+        })?;
+        if let Some(head) = head {
+            self.saw(head);
+        }
+        Ok(head)
+    }
+
+    async fn news(&self, after: Revision, limit: u32) -> Result<Vec<Entry>, StoreError> {
+        ask!(self.renewals, |connection| read::entries(
+            &mut connection,
+            after,
+            &EntryFilter::ALL,
+            limit
+        ))
+    }
+
+    async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        ask!(self.renewals, |connection| members(&mut connection))
+    }
+
+    async fn remove(&self, seen: &Member) -> Result<bool, StoreError> {
+        ask!(self.renewals, |connection| remove(&mut connection, seen))
+    }
+}
+
+#[cfg(test)]
+mod tests;

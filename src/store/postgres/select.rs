@@ -8,9 +8,9 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::StoreError;
-use super::super::select::{Count, LastUses, Named, Path, Selection, Slice, Stretch};
+use super::super::select::{Count, Path, Selection, Slice, Stretch};
 use super::fault::Fault;
-use super::read::{self, believed, checked, uuid};
+use super::read::{believed, checked, uuid};
 use super::rows::Statement;
 use super::usage;
 use crate::token::id::{Slug, TokenId};
@@ -262,7 +262,7 @@ pub(super) async fn tokens(
     selection: &Selection,
 ) -> Result<Slice, Fault> {
     if !selection.filter.selector.ids.is_empty() {
-        let (named, uses) = named(connection, key, selection).await?;
+        let (named, uses) = usage::named(connection, key, selection).await?;
         return Ok(selection.slice_of(named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
@@ -287,7 +287,7 @@ pub(super) async fn count(
     selection: &Selection,
 ) -> Result<Count, Fault> {
     if !selection.filter.selector.ids.is_empty() {
-        let (named, uses) = named(connection, key, selection).await?;
+        let (named, uses) = usage::named(connection, key, selection).await?;
         return Ok(selection.count_of_ids(&named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
@@ -302,15 +302,6 @@ pub(super) async fn count(
         tokens: count.unsigned_abs(),
         next: end.or(stretch.then).map(|end| selection.in_order(end)),
     })
-}
-
-async fn named(
-    connection: &mut PgConnection,
-    key: &RowKey,
-    selection: &Selection,
-) -> Result<(Vec<Named>, LastUses), Fault> {
-    let named = read::named(connection, key, &selection.filter.selector.ids).await?;
-    Ok((named, usage::last_uses(connection, &selection.filter).await?))
 }
 
 /// The last place that a read may look at, if there is more in the span.

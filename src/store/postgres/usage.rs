@@ -11,14 +11,15 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::super::StoreError;
-use super::super::select::LastUses;
+use super::super::select::{LastUses, Named, Selection};
 use super::super::usage::{Flush, UsageStore, usage};
 use super::commit::{BEGIN, COMMIT, ROLLBACK};
 use super::fault::Fault;
 use super::lane::LaneOptions;
-use super::read::uuid;
+use super::read::{self, uuid};
 use super::{PostgresStore, ask};
 use crate::token::id::TokenId;
+use crate::token::secret::RowKey;
 use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 use crate::token::usage::Usage;
@@ -235,4 +236,14 @@ impl UsageStore for PostgresStore {
     async fn end_usage(&self) -> Result<(), StoreError> {
         ask!(self.evidence, |connection| end(&mut connection))
     }
+}
+
+/// The tokens that a selection names, and when each was last used, if that matters.
+pub(super) async fn named(
+    connection: &mut PgConnection,
+    key: &RowKey,
+    selection: &Selection,
+) -> Result<(Vec<Named>, LastUses), Fault> {
+    let named = read::named(connection, key, &selection.filter.selector.ids).await?;
+    Ok((named, last_uses(connection, &selection.filter).await?))
 }

@@ -8,8 +8,8 @@ use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Row, Sqlite};
 
 use super::super::StoreError;
-use super::super::select::{Count, LastUses, Named, Path, Selection, Slice, Stretch};
-use super::read::{self, checked};
+use super::super::select::{Count, Path, Selection, Slice, Stretch};
+use super::read::checked;
 use super::usage;
 use crate::token::id::{Slug, TokenId};
 use crate::token::order::{End, Place};
@@ -262,7 +262,7 @@ pub(super) async fn tokens(
     selection: &Selection,
 ) -> Result<Slice, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        let (named, uses) = named(pool, key, selection).await?;
+        let (named, uses) = usage::named(pool, key, selection).await?;
         return Ok(selection.slice_of(named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
@@ -287,7 +287,7 @@ pub(super) async fn count(
     selection: &Selection,
 ) -> Result<Count, StoreError> {
     if !selection.filter.selector.ids.is_empty() {
-        let (named, uses) = named(pool, key, selection).await?;
+        let (named, uses) = usage::named(pool, key, selection).await?;
         return Ok(selection.count_of_ids(&named, |id| uses.get(&id).copied()));
     }
     let mut stretch = selection.stretch();
@@ -302,15 +302,6 @@ pub(super) async fn count(
         tokens: count.unsigned_abs(),
         next: end.or(stretch.then).map(|end| selection.in_order(end)),
     })
-}
-
-async fn named(
-    pool: &SqlitePool,
-    key: &RowKey,
-    selection: &Selection,
-) -> Result<(Vec<Named>, LastUses), StoreError> {
-    let named = read::named(pool, key, &selection.filter.selector.ids).await?;
-    Ok((named, usage::last_uses(pool, &selection.filter).await?))
 }
 
 /// The last place that a read may look at, if there is more in the span.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::json;
+use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqliteExecutor};
 
 use super::super::StoreError;
-use super::super::select::LastUses;
+use super::super::select::{LastUses, Named, Selection};
 use super::super::usage::{Flush, UsageStore, usage};
-use super::SqliteStore;
+use super::{SqliteStore, read};
 use crate::token::id::TokenId;
+use crate::token::secret::RowKey;
 use crate::token::selector::Filter;
 use crate::token::time::Timestamp;
 use crate::token::usage::Usage;
@@ -143,4 +145,14 @@ impl UsageStore for SqliteStore {
         sqlx::query(END_RECORDING).execute(&self.writer).await?;
         Ok(())
     }
+}
+
+/// The tokens that a selection names, and when each was last used, if that matters.
+pub(super) async fn named(
+    pool: &SqlitePool,
+    key: &RowKey,
+    selection: &Selection,
+) -> Result<(Vec<Named>, LastUses), StoreError> {
+    let named = read::named(pool, key, &selection.filter.selector.ids).await?;
+    Ok((named, last_uses(pool, &selection.filter).await?))
 }

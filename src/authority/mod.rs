@@ -42,6 +42,7 @@ use crate::token::opaque::OpaqueKey;
 use crate::token::permission::Right;
 use crate::token::secret::{Peppers, Secret};
 use crate::token::text::Actor;
+use crate::token::time::Timestamp;
 use crate::token::{KeptSecret, Token};
 pub use bootstrap::BootstrapError;
 pub use error::AuthorityError;

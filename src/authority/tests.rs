@@ -7,6 +7,7 @@ use super::*;
 use crate::journal::{Change, fold};
 use crate::store::faulty::{Call, Fault, Gate};
 use crate::store::samples::{Answer, change, idle};
+use crate::token::change::Refused;
 use crate::token::samples::{instant, slug, withdrawal};
 use crate::token::text::Reason;
 

@@ -5,11 +5,6 @@ mod drawn;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proptest::collection::{btree_map, btree_set};
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::{Index, select, subsequence};
-use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::{Answer, Law, all_of, write};
@@ -18,19 +13,15 @@ use crate::journal::samples::{issue, origin};
 use crate::store::Store;
 use crate::store::select::Selection;
 use crate::store::usage::{Flush, RecorderId};
+use crate::token::Token;
 use crate::token::context::UserAgent;
 use crate::token::id::TokenId;
 use crate::token::order::{Order, OrderBy, Place};
-use crate::token::samples::{
-    HARD_TEXT, instant, kept, name, namespace, plan, slug, subject, token, withdrawal,
-};
-use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
-use crate::token::selector::{Filter, Period, Selector, States};
-use crate::token::standing::{Standing, SubjectChange};
-use crate::token::text::{LabelValue, Name, Subject};
+use crate::token::samples::{instant, name, namespace, slug, subject, token, withdrawal};
+use crate::token::selector::{Filter, States};
+use crate::token::standing::Standing;
 use crate::token::time::Timestamp;
 use crate::token::usage::{Outcome, Seen, Usage};
-use crate::token::{KeptSecret, State, Token};
 use drawn::{any_filter, any_order, any_saying, any_token_of, drawn, texts};
 
 const TOKENS: u64 = 150;

@@ -365,3 +365,6 @@ impl Store for PostgresStore {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

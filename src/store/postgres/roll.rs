@@ -7,7 +7,8 @@ use super::super::columns::{revision, sql};
 use super::super::roll::{Member, MemberId, Roll};
 use super::super::{EntryFilter, Head, StoreError};
 use super::fault::Fault;
-use super::{PostgresStore, ask, read};
+use super::ground::not_behind;
+use super::{PostgresStore, read};
 use crate::journal::{Entry, Revision};
 
 pub(super) const JOIN: &str = "INSERT INTO member (id, name, beat, acked) VALUES ($1, $2, 0, 0)";
@@ -102,6 +103,3 @@ impl Roll for PostgresStore {
         ask!(self.renewals, |connection| remove(&mut connection, seen))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,34 +1,20 @@
 //! Tokens, and filters that mean some of them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
+use super::super::{Answer, all_of};
+use crate::token::order::{Order, OrderBy};
+use crate::token::samples::{HARD_TEXT, instant, kept, name, plan, slug, token, withdrawal};
+use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
+use crate::token::selector::{Filter, Period, Selector, States};
+use crate::token::standing::SubjectChange;
+use crate::token::text::{LabelValue, Name, Subject};
+use crate::token::time::Timestamp;
+use crate::token::{KeptSecret, State, Token};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-
-use super::super::{Answer, all_of};
-use crate::journal::Draft;
-use crate::journal::samples::{issue, origin};
-use crate::store::Store;
-use crate::store::select::Selection;
-use crate::store::usage::{Flush, RecorderId};
-use crate::token::context::UserAgent;
-use crate::token::id::TokenId;
-use crate::token::order::{Order, OrderBy, Place};
-use crate::token::samples::{
-    HARD_TEXT, instant, kept, name, namespace, plan, slug, subject, token, withdrawal,
-};
-use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
-use crate::token::selector::{Filter, Period, Selector, States};
-use crate::token::standing::{Standing, SubjectChange};
-use crate::token::text::{LabelValue, Name, Subject};
-use crate::token::time::Timestamp;
-use crate::token::usage::{Outcome, Seen, Usage};
-use crate::token::{KeptSecret, State, Token};
 
 /// Few enough that filters meet something.
 const SCOPES: [&str; 4] = ["read", "write", "a:*", "admin"];

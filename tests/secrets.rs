@@ -357,13 +357,13 @@ fn no_secret_is_found_in_anything_the_flow_leaves_behind() -> Outcome {
             .any(|text| text == crate_name.as_bytes());
         assert!(logged, "nothing of {crate_name} is in the log");
     }
-    assert_eq!(secrets.len(), 10);
+    assert_eq!(secrets.len(), 12);
     let traces: Vec<_> = secrets.iter().flat_map(|secret| traces(secret)).collect();
     // The one file that is there to hold one.
     let found = left.with(&traces);
     let meant = |place: &&str| place.starts_with("tokenward.db.admin ");
     assert!(found.iter().all(meant), "{found:?}");
-    assert_eq!(request_ids.len(), 6);
+    assert_eq!(request_ids.len(), 8);
     for id in &request_ids {
         let (id, raw) = (id.clone().into_bytes(), RequestId::parse(id)?.as_bytes().to_vec());
         let encoded = [HEXLOWER.encode(&raw).into(), BASE64.encode(&raw).into(), id, raw];

@@ -110,6 +110,12 @@ impl Wanted {
 }
 
 impl Search {
+    /// The entries as they lie at these revisions.
+    pub(super) fn in_order(revisions: &[Revision], mut lying: Vec<(Revision, Entry)>) -> Vec<Entry> {
+        lying.sort_by_key(|(at, _)| revisions.iter().position(|revision| revision == at));
+        lying.into_iter().map(|(_, entry)| entry).collect()
+    }
+
     pub(super) fn path(&self) -> Path {
         let Wanted {
             namespace,

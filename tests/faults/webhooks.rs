@@ -54,17 +54,17 @@ async fn every_event_comes_in_order_although_who_delivers_is_killed() -> Outcome
         .into_inner()
         .revision;
     issue(&mut client, 20).await?;
-    receiver.once(|received| taken(received).len() > 5).await?;
+    receiver.once(|arrived| taken(arrived).len() > 5).await?;
     let second = Replica::start(&args).await?;
     first.kill()?;
     let last = issue(&mut second.client().await?, 20).await?;
-    let received = receiver
-        .once(|received| taken(received).last() == Some(&last))
+    let arrived = receiver
+        .once(|arrived| taken(arrived).last() == Some(&last))
         .await?;
     let wanted: Vec<_> = (begun.unsigned_abs() + 1..=last).collect();
     assert_eq!(wanted.len(), 40);
-    assert_eq!(taken(&received), wanted);
-    assert!(received.iter().all(|one| one.is_signed_with(&created.secret)));
+    assert_eq!(taken(&arrived), wanted);
+    assert!(arrived.iter().all(|one| one.is_signed_with(&created.secret)));
     second.terminate().await?;
     Ok(())
 }

@@ -130,9 +130,11 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
     // Calls by method have a test of their own, and how long writing took depends on the machine.
     let by_method = |line: &&str| line.starts_with("tokenward_rpc_");
     let took = |line: &&str| line.starts_with("tokenward_commit_seconds_total ");
+    // It has the duty a moment after its start.
+    let has_duty = |line: &&str| line.starts_with("tokenward_webhook_delivering ");
     let told: Vec<_> = samples
         .iter()
-        .filter(|line| !by_method(line) && !took(line))
+        .filter(|line| !by_method(line) && !took(line) && !has_duty(line))
         .collect();
     // Nobody can change anything behind an embedded store: there is no lease.
     assert_eq!(
@@ -165,6 +167,15 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             &"tokenward_rate_limited_total{holder=\"token\"} 0",
             &"tokenward_rate_limited_total{holder=\"subject\"} 0",
             &"tokenward_rate_limit_budgets 0",
+            &"tokenward_webhook_attempts_total{outcome=\"delivered\"} 0",
+            &"tokenward_webhook_attempts_total{outcome=\"refused\"} 0",
+            &"tokenward_webhook_attempts_total{outcome=\"too_slow\"} 0",
+            &"tokenward_webhook_attempts_total{outcome=\"out_of_reach\"} 0",
+            &"tokenward_webhook_attempts_total{outcome=\"failed\"} 0",
+            &"tokenward_webhook_endpoints{state=\"active\"} 0",
+            &"tokenward_webhook_endpoints{state=\"paused\"} 0",
+            &"tokenward_webhook_lag_revisions 0",
+            &"tokenward_webhook_oldest_undelivered_seconds 0.0",
             &"tokenward_refused_calls_total{outcome=\"recorded\"} 0",
             &"tokenward_refused_calls_total{outcome=\"unrecorded\"} 0",
             &"tokenward_refused_calls_total{outcome=\"unauthenticated\"} 0",

@@ -61,7 +61,7 @@ fn beyond_loopback_it_listens_only_if_told_to() -> Outcome {
 }
 
 /// The services that a server is expected to tell of, among its own and those of gRPC.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "tokenward.v1.AuditService",
     "tokenward.v1.CallerService",
     "tokenward.v1.ImportService",
@@ -70,6 +70,7 @@ const SERVICES: [&str; 8] = [
     "tokenward.v1.SubjectService",
     "tokenward.v1.TokenService",
     "tokenward.v1.VerificationService",
+    "tokenward.v1.WebhookService",
 ];
 
 #[tokio::test]

@@ -66,7 +66,7 @@ pub(super) const MATCHING: &str = "
         AND ($8::bigint IS NULL OR journal.time < $8)";
 
 pub(super) const ENTRIES_AT: &str = "
-    SELECT body, link FROM journal WHERE revision = ANY($1::bigint[])";
+    SELECT revision, body, link FROM journal WHERE revision = ANY($1::bigint[])";
 
 pub(super) const NAMESPACE_ENTRY_BEFORE: &str = "
     SELECT body, link FROM journal
@@ -104,8 +104,10 @@ async fn found(connection: &mut PgConnection, search: &Search) -> Result<Found, 
     let (revisions, next) = search.found(places, matching.as_ref());
     let asked: Vec<i64> = revisions.iter().copied().map(sql).collect();
     let rows = sqlx::query(ENTRIES_AT).bind(asked).fetch_all(connection).await?;
-    let mut entries: Vec<Entry> = rows.iter().map(read::entry).collect::<Result<_, _>>()?;
-    entries.sort_by_key(|entry| revisions.iter().position(|revision| *revision == entry.revision));
+    // By where each lies, whatever it says of that itself: who reads them all sees that it is in the wrong place.
+    let place = |row: &PgRow| Ok((revision(row.try_get("revision")?)?, read::entry(row)?));
+    let lying: Vec<(Revision, Entry)> = rows.iter().map(place).collect::<Result<_, Fault>>()?;
+    let entries = Search::in_order(&revisions, lying);
     Ok(Found { entries, next })
 }
 

@@ -86,8 +86,10 @@ impl History for SqliteStore {
             .bind(json!(revisions).to_string())
             .fetch_all(&self.readers)
             .await?;
-        let mut entries: Vec<Entry> = rows.iter().map(read::entry).collect::<Result<_, _>>()?;
-        entries.sort_by_key(|entry| revisions.iter().position(|revision| *revision == entry.revision));
+        // By where each lies, whatever it says of that itself: who reads them all sees that it is in the wrong place.
+        let place = |row: &SqliteRow| Ok((revision(row.try_get("revision")?)?, read::entry(row)?));
+        let lying: Vec<(Revision, Entry)> = rows.iter().map(place).collect::<Result<_, StoreError>>()?;
+        let entries = Search::in_order(&revisions, lying);
         Ok(Found { entries, next })
     }
 

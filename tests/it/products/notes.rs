@@ -214,10 +214,10 @@ async fn walk(place: Place) -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn krokanti_notes_moves_in_on_sqlite() -> Outcome {
-    walk(Place::sqlite()?).await
+    Box::pin(walk(Place::sqlite()?)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn krokanti_notes_moves_in_on_postgres() -> Outcome {
-    walk(Place::postgres().await?).await
+    Box::pin(walk(Place::postgres().await?)).await
 }

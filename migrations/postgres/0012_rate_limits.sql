@@ -25,11 +25,8 @@ FROM subject;
 CREATE TABLE budget (
     -- Whose it is, and under which limit.
     key      BYTEA  PRIMARY KEY,
-    -- When the row was made: one that was made anew counts from nothing again.
-    since    BIGINT NOT NULL,
-    -- How much was taken since.
-    spent    BIGINT NOT NULL,
-    -- When nothing will be missing.
+    -- When nothing will be missing, by the clock of the database, as all instants in these two tables: servers need not
+    -- agree on what time it is.
     whole_at BIGINT NOT NULL
 ) WITH (fillfactor = 50);
 

@@ -9,7 +9,7 @@ mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use super::batch::{Plan, Seen, SubjectKey, endpoints, plan, rooms, subjects};
 use super::roll::{Member, MemberId, Roll};
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
+use crate::clock::{Clock, SystemClock};
 use crate::journal::cursor::Epoch;
 use crate::journal::link::Link;
 use crate::journal::{Draft, Entry, Record, Revision, Room, Stored};
@@ -39,6 +40,7 @@ pub struct MemoryStore {
     kept: Mutex<Kept>,
     committed: watch::Sender<Revision>,
     shared: bool,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -88,7 +90,13 @@ impl MemoryStore {
             kept: Mutex::new(kept),
             committed: watch::Sender::new(Revision::ZERO),
             shared: false,
+            clock: Arc::new(SystemClock),
         }
+    }
+
+    /// The same store, by another clock.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> MemoryStore {
+        MemoryStore { clock, ..self }
     }
 
     /// The same store, as one that several verifiers answer for.

@@ -1,98 +1,100 @@
 //! What all servers took from the budgets of rate limits.
 
-use async_trait::async_trait;
-use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
+use std::time::Duration;
 
-use super::super::budgets::{Budgets, Report, Shared, Taking};
+use async_trait::async_trait;
+use sqlx::PgConnection;
+
+use super::super::budgets::{Budgets, LATE_MAX, Report, Taking};
 use super::super::{SWEEP_MAX, StoreError};
 use super::fault::Fault;
 use super::{PostgresStore, ask};
-use crate::token::time::Timestamp;
 
 // One statement, and so all of a report or nothing. Its number is what makes it count once. Rows are locked in the order
 // of their keys, so that two reports never wait for each other.
 pub(super) const REPORT: &str = "
-    WITH turn AS (
-        INSERT INTO budget_report (reporter, sequence, time) VALUES ($1, $2, $3)
+    WITH moment AS (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now),
+    turn AS (
+        INSERT INTO budget_report (reporter, sequence, time) SELECT $1, $2, now FROM moment
         ON CONFLICT (reporter) DO UPDATE SET sequence = excluded.sequence, time = excluded.time
         WHERE budget_report.sequence < excluded.sequence
-        RETURNING reporter
+        RETURNING time - $3 AS since
     )
-    INSERT INTO budget (key, since, spent, whole_at)
-    SELECT taking.key, $3, taking.count, $4 + taking.owed
-    FROM UNNEST($5::bytea[], $6::bigint[], $7::bigint[]) AS taking (key, count, owed), turn
-    WHERE taking.count > 0
+    INSERT INTO budget (key, whole_at)
+    SELECT taking.key, turn.since + taking.owed
+    FROM UNNEST($4::bytea[], $5::bigint[]) AS taking (key, owed), turn
+    WHERE taking.owed > 0
     ORDER BY taking.key
     ON CONFLICT (key) DO UPDATE SET
-        spent = budget.spent + excluded.spent,
-        whole_at = greatest(budget.whole_at, $4) + (excluded.whole_at - $4)";
+        whole_at = excluded.whole_at + greatest(0, budget.whole_at - (SELECT since FROM turn))";
 
 pub(super) const BUDGETS: &str = "
-    SELECT since, spent, whole_at
+    SELECT greatest(0, coalesce(budget.whole_at, 0) - (extract(epoch FROM now()) * 1000000)::bigint)
     FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (key, place)
     LEFT JOIN budget ON budget.key = asked.key
     ORDER BY asked.place";
 
 // The condition stands twice: a row that is taken from meanwhile is asked again, but only the outer one.
 pub(super) const SWEEP_BUDGETS: &str = "
-    DELETE FROM budget
-    WHERE whole_at <= $1 AND key IN (SELECT key FROM budget WHERE whole_at <= $1 LIMIT $2)";
+    WITH moment AS (SELECT (extract(epoch FROM now()) * 1000000)::bigint - $1 AS until)
+    DELETE FROM budget USING moment
+    WHERE whole_at <= until AND key IN (SELECT key FROM budget, moment WHERE whole_at <= until LIMIT $2)";
 
-pub(super) const SWEEP_REPORTS: &str = "DELETE FROM budget_report WHERE time <= $1";
+pub(super) const SWEEP_REPORTS: &str =
+    "DELETE FROM budget_report WHERE time <= (extract(epoch FROM now()) * 1000000)::bigint - $1";
 
 /// On the lane for what is looked up by key: it is as quick, and one server sends one report at a time.
 #[async_trait]
 impl Budgets for PostgresStore {
-    async fn share(&self, report: &Report) -> Result<Vec<Option<Shared>>, StoreError> {
+    async fn share(&self, report: &Report) -> Result<Vec<Duration>, StoreError> {
         ask!(self.misses, |connection| share(&mut connection, report))
     }
 
-    async fn sweep_budgets(&self, until: Timestamp, silent: Timestamp) -> Result<u64, StoreError> {
-        ask!(self.lists, |connection| sweep(&mut connection, until, silent))
+    async fn sweep_budgets(&self, whole_for: Duration, silent_for: Duration) -> Result<u64, StoreError> {
+        ask!(self.lists, |connection| sweep(
+            &mut connection,
+            whole_for,
+            silent_for
+        ))
     }
 }
 
-async fn share(connection: &mut PgConnection, report: &Report) -> Result<Vec<Option<Shared>>, Fault> {
+async fn share(connection: &mut PgConnection, report: &Report) -> Result<Vec<Duration>, Fault> {
     fn column<'a, T>(report: &'a Report, value: impl Fn(&'a Taking) -> T) -> Vec<T> {
         report.takings.iter().map(value).collect()
     }
     let keys = column(report, |taking| taking.key.as_bytes());
-    if report.takings.iter().any(|taking| taking.count > 0) {
+    if report.takings.iter().any(|taking| !taking.owed.is_zero()) {
         let query = sqlx::query(REPORT)
             .bind(&report.reporter.as_bytes()[..])
             .bind(i64::try_from(report.sequence).unwrap_or(i64::MAX))
-            .bind(report.time.micros())
-            .bind(report.since.micros())
+            .bind(micros(LATE_MAX))
             .bind(&keys)
-            .bind(column(report, |taking| {
-                i64::try_from(taking.count).unwrap_or(i64::MAX)
-            }))
-            .bind(column(report, |taking| taking.owed_micros));
+            .bind(column(report, |taking| micros(taking.owed)));
         query.execute(&mut *connection).await?;
     }
-    let rows = sqlx::query(BUDGETS).bind(&keys).fetch_all(connection).await?;
-    rows.iter().map(shared).collect()
+    let missing = sqlx::query_scalar(BUDGETS).bind(&keys);
+    let missing: Vec<i64> = missing.fetch_all(connection).await?;
+    Ok(missing
+        .into_iter()
+        .map(|micros| Duration::from_micros(micros.unsigned_abs()))
+        .collect())
 }
 
-fn shared(row: &PgRow) -> Result<Option<Shared>, Fault> {
-    let Some(since) = row.try_get::<Option<i64>, _>("since")? else {
-        return Ok(None);
-    };
-    let instant = |micros| Timestamp::from_micros(micros).map_err(StoreError::corrupt);
-    Ok(Some(Shared {
-        since: instant(since)?,
-        spent: u64::try_from(row.try_get::<i64, _>("spent")?)
-            .map_err(|_| StoreError::corrupt("less than nothing was taken"))?,
-        whole_at: instant(row.try_get("whole_at")?)?,
-    }))
-}
-
-async fn sweep(connection: &mut PgConnection, until: Timestamp, silent: Timestamp) -> Result<u64, Fault> {
-    let reports = sqlx::query(SWEEP_REPORTS).bind(silent.micros());
+async fn sweep(
+    connection: &mut PgConnection,
+    whole_for: Duration,
+    silent_for: Duration,
+) -> Result<u64, Fault> {
+    let reports = sqlx::query(SWEEP_REPORTS).bind(micros(silent_for));
     reports.execute(&mut *connection).await?;
     let budgets = sqlx::query(SWEEP_BUDGETS)
-        .bind(until.micros())
+        .bind(micros(whole_for))
         .bind(i64::from(SWEEP_MAX));
     Ok(budgets.execute(connection).await?.rows_affected())
+}
+
+/// Rounded up: what was taken is never nothing.
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos().div_ceil(1000)).unwrap_or(i64::MAX)
 }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::{Holder, Rate, allowance};
-use crate::limit::Bucket;
-use crate::store::budgets::Shared;
+use crate::limit::{Bucket, OWED_MAX};
+use crate::store::budgets::LATE_MAX;
 use crate::token::policy::RateLimit;
-use crate::token::time::Timestamp;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Account {
@@ -15,10 +14,6 @@ pub(super) struct Account {
     /// Taken here, and not reported yet; and when the first of it was.
     unreported: u64,
     unreported_since: Duration,
-    /// Reported, and not answered yet.
-    in_flight: u64,
-    /// What all had taken when it was last heard of.
-    seen: Option<Shared>,
     /// It stands among those that are to be shared.
     pub(super) is_used: bool,
     /// It ran low, and others were told so.
@@ -32,14 +27,12 @@ impl Account {
             limit,
             unreported: 0,
             unreported_since: Duration::ZERO,
-            in_flight: 0,
-            seen: None,
             is_used: false,
             is_low: false,
         }
     }
 
-    /// The same under another limit. Others count by that in a row of its own, where nothing was heard of yet.
+    /// The same under another limit. Others count by that in a row of its own.
     pub(super) fn under(&self, limit: RateLimit, now: Duration) -> Account {
         if self.limit == limit {
             return *self;
@@ -48,8 +41,6 @@ impl Account {
         Account {
             bucket: self.bucket.under(before, after, now),
             limit,
-            in_flight: 0,
-            seen: None,
             ..*self
         }
     }
@@ -100,51 +91,27 @@ impl Account {
 
     /// It is as good as a new one, and others have heard all of it.
     pub(super) fn may_be_forgotten(&self, now: Duration) -> bool {
-        self.bucket.is_whole(now) && !self.is_used && self.in_flight == 0
+        self.bucket.is_whole(now) && !self.is_used
     }
 
-    /// What is to be reported now: how much, and how long that takes to come back. What was taken longer ago than
-    /// `recent` counts as far as it has not come back since.
-    pub(super) fn report(&mut self, recent: Duration, now: Duration) -> (u64, Duration) {
-        let allowance = allowance(self.limit);
-        let mut count = self.unreported;
-        if now.saturating_sub(self.unreported_since) > recent {
-            let missing = self.bucket.missing(now).as_nanos();
-            let missing = missing.div_ceil(allowance.interval().as_nanos().max(1));
-            count = count.min(u64::try_from(missing).unwrap_or(u64::MAX));
-        }
-        self.unreported = 0;
-        self.in_flight = count;
+    /// What is to be reported now: how long what was taken takes to come back. Of what was taken longer ago than is
+    /// allowed for, only as much as has not come back since.
+    pub(super) fn report(&mut self, now: Duration) -> Duration {
+        let taken = allowance(self.limit).time_of(std::mem::take(&mut self.unreported));
         self.is_used = false;
-        (count, allowance.time_of(count))
+        let is_late = now.saturating_sub(self.unreported_since) > LATE_MAX;
+        let reported_max = if is_late { self.bucket.missing(now) } else { self.owed_max() };
+        taken.min(reported_max)
     }
 
-    /// What a report was answered with; `clock` is the time that those who report go by.
-    ///
-    /// What others took since is counted from what was heard before, and no later than the row says it has come back: a
-    /// clock that is wrong, or news that are late, must not refuse anybody. What was taken here is never given back.
-    pub(super) fn heard(&mut self, shared: Option<Shared>, clock: Timestamp, now: Duration) {
-        let in_flight = std::mem::take(&mut self.in_flight);
-        let Some(shared) = shared else {
-            self.seen = None;
-            return;
-        };
-        let allowance = allowance(self.limit);
-        let own = self.bucket.missing(now);
-        let known = self.seen.filter(|seen| seen.since == shared.since);
-        let counted = match known {
-            Some(seen) => {
-                let others = shared.spent.saturating_sub(seen.spent).saturating_sub(in_flight);
-                allowance.time_of(others)
-            }
-            // How much of it others took is not known, so it is not more than there is.
-            None => allowance.whole(),
-        };
-        let row = clock.until(shared.whole_at);
-        let row = row.saturating_add(allowance.time_of(self.unreported));
-        let missing = own.max(row.min(own.saturating_add(counted)));
-        let owed_max = allowance.whole().saturating_mul(crate::limit::OWED_MAX);
-        self.bucket = Bucket::that_misses(missing.min(owed_max), now);
-        self.seen = Some(shared);
+    /// How long it is until nothing is missing, by all that was reported. What was taken here is never given back.
+    pub(super) fn heard(&mut self, missing: Duration, now: Duration) {
+        let all = missing.saturating_add(allowance(self.limit).time_of(self.unreported));
+        let missing = self.bucket.missing(now).max(all).min(self.owed_max());
+        self.bucket = Bucket::that_misses(missing, now);
+    }
+
+    fn owed_max(&self) -> Duration {
+        allowance(self.limit).whole().saturating_mul(OWED_MAX)
     }
 }

@@ -9,21 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Key, Limits, Named};
 use crate::clock::Clock;
-use crate::store::budgets::{BudgetKey, Report, Shared, Taking};
+use crate::store::budgets::{BudgetKey, Report, Taking};
 use crate::store::roll::MemberId;
 use crate::store::{READ_MAX, Store, StoreError};
-use crate::token::time::Timestamp;
 
 /// How often a budget that is used is shared.
 pub(super) const SHARE_INTERVAL: Duration = Duration::from_secs(1);
 /// One that runs low is shared after this, once each time.
 const HURRY: Duration = Duration::from_millis(50);
-/// What is reported was taken no longer ago, unless the store did not answer: as much is left between the clocks of two
-/// servers, and between a taking and its report.
-const RECENT: Duration = Duration::from_secs(2);
 /// How often budgets are forgotten in the store that have long been whole.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
-/// How long one must have been whole: clocks of servers differ.
+/// How long one must have been whole: reports come late.
 const WHOLE_FOR: Duration = Duration::from_mins(1);
 /// A server that has reported nothing for so long will not send a report again.
 const SILENT_FOR: Duration = Duration::from_hours(24);
@@ -36,7 +32,7 @@ pub(in crate::verify) struct Sharing {
     clock: Arc<dyn Clock>,
     reporter: MemberId,
     sequence: u64,
-    /// Sent, and perhaps added: it is sent again as it is until there is an answer.
+    /// Sent, and perhaps added: it is sent again under its number until there is an answer.
     pending: Option<Pending>,
 }
 
@@ -44,6 +40,8 @@ pub(in crate::verify) struct Sharing {
 struct Pending {
     report: Report,
     named: Vec<Named>,
+    /// When it was last sent.
+    sent_at: Duration,
 }
 
 /// Which budgets a round is about.
@@ -69,11 +67,6 @@ impl Sharing {
             sequence: 0,
             pending: None,
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn set_clock(&mut self, clock: Arc<dyn Clock>) {
-        self.clock = clock;
     }
 
     /// Shares until `end`, and then what is left.
@@ -121,7 +114,7 @@ impl Sharing {
         let begun = self.clock.uptime();
         loop {
             let pending = match self.pending.take() {
-                Some(pending) => pending,
+                Some(pending) => pending.again(self.clock.uptime()),
                 None => match self.collect(round) {
                     Some(pending) => pending,
                     None => break,
@@ -143,35 +136,33 @@ impl Sharing {
 
     /// The next report; `None`: there is nothing to say or to ask.
     fn collect(&mut self, round: Round) -> Option<Pending> {
-        let taken = self.limits.collect(round, self.clock.uptime());
+        let now = self.clock.uptime();
+        let taken = self.limits.collect(round, now);
         if taken.is_empty() {
             return None;
         }
         self.sequence += 1;
-        let time = self.clock.now();
-        let recent = i64::try_from(RECENT.as_micros()).unwrap_or(i64::MAX);
         let (named, takings) = taken.into_iter().unzip();
         Some(Pending {
             report: Report {
                 reporter: self.reporter,
                 sequence: self.sequence,
-                time,
-                since: Timestamp::from_micros(time.micros() - recent).unwrap_or(time),
                 takings,
             },
             named,
+            sent_at: now,
         })
     }
 
-    fn heard(&self, pending: &Pending, answered: &[Option<Shared>]) {
-        let (clock, now) = (self.clock.now(), self.clock.uptime());
-        for ((key, limit), taken) in pending.named.iter().zip(answered) {
+    fn heard(&self, pending: &Pending, answered: &[Duration]) {
+        let now = self.clock.uptime();
+        for ((key, limit), missing) in pending.named.iter().zip(answered) {
             let mut shard = self.limits.shard(super::index(key));
             // Under another limit it counts from what it was when that changed.
             if let Some(account) = shard.accounts.get_mut(key)
                 && account.limit == *limit
             {
-                account.heard(*taken, clock, now);
+                account.heard(*missing, now);
             }
         }
         let count = pending.named.len() as u64;
@@ -179,16 +170,23 @@ impl Sharing {
     }
 
     async fn sweep(&self) {
-        let ago = |span: Duration| {
-            let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-            let now = self.clock.now();
-            Timestamp::from_micros(now.micros() - span).unwrap_or(now)
-        };
         if let Some(budgets) = self.store.roll()
-            && let Err(error) = budgets.sweep_budgets(ago(WHOLE_FOR), ago(SILENT_FOR)).await
+            && let Err(error) = budgets.sweep_budgets(WHOLE_FOR, SILENT_FOR).await
         {
             tracing::warn!(%error, "budgets that are whole could not be forgotten; trying again later");
         }
+    }
+}
+
+impl Pending {
+    /// The same once more, without what has come back since it was sent.
+    fn again(mut self, now: Duration) -> Pending {
+        let age = now.saturating_sub(self.sent_at);
+        for taking in &mut self.report.takings {
+            taking.owed = taking.owed.saturating_sub(age);
+        }
+        self.sent_at = now;
+        self
     }
 }
 
@@ -225,14 +223,12 @@ impl Limits {
 }
 
 fn taking(key: &Key, account: &mut super::Account, now: Duration) -> Taking {
-    let (count, owed) = account.report(RECENT, now);
     let (kind, holder) = match key {
         Key::Token(id) => (b't', id.as_bytes()),
         Key::Subject(subject) => (b's', &subject.0),
     };
     Taking {
         key: BudgetKey::new(kind, holder, account.limit),
-        count,
-        owed_micros: i64::try_from(owed.as_micros()).unwrap_or(i64::MAX),
+        owed: account.report(now),
     }
 }

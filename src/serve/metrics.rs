@@ -147,6 +147,11 @@ pub(super) fn registry(
     registry
 }
 
+/// A number of things, as a gauge takes it.
+fn number(of: usize) -> u64 {
+    u64::try_from(of).unwrap_or(u64::MAX)
+}
+
 async fn serve(listener: TcpListener, told: Arc<Told>) {
     let mut connections = JoinSet::new();
     loop {

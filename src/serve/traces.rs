@@ -85,16 +85,16 @@ impl Traces {
     /// not among those that are told of.
     pub(super) fn begin(&self, method: &str, headers: &HeaderMap) -> Option<CallSpan> {
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-        let builder = self
-            .tracer
-            .span_builder(method.to_owned())
-            .with_kind(SpanKind::Server)
-            .with_attributes([
-                KeyValue::new("rpc.system.name", "grpc"),
-                KeyValue::new("rpc.method", method.to_owned()),
-            ]);
-        let span = self.tracer.build_with_context(builder, &parent);
-        span.is_recording().then_some(CallSpan(span))
+        let builder = self.tracer.span_builder(method.to_owned());
+        let builder = builder.with_kind(SpanKind::Server);
+        let mut span = self.tracer.build_with_context(builder, &parent);
+        // Most calls end here: they pay for no more than the decision.
+        if !span.is_recording() {
+            return None;
+        }
+        span.set_attribute(KeyValue::new("rpc.system.name", "grpc"));
+        span.set_attribute(KeyValue::new("rpc.method", method.to_owned()));
+        Some(CallSpan(span))
     }
 
     /// Tells what is left.

@@ -232,17 +232,19 @@ impl Verifier {
         };
         let may_cache = consistency != Consistency::Strong;
         let current = self.peppers.digest(&secret);
+        let from_memory = |token: &Facts, digest: &Digest| {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            Ok(self.judged(token, (&namespace, digest), current, need, applied))
+        };
         if may_cache && let Some(token) = self.cached(&current) {
-            self.hit();
-            return Ok(self.judged(&token, (&namespace, &current), current, need, applied));
+            return from_memory(&token, &current);
         }
         let other = self.peppers.other().map(|pepper| pepper.digest(&secret));
         if may_cache
             && let Some(other) = other
             && let Some(token) = self.cached(&other)
         {
-            self.hit();
-            return Ok(self.judged(&token, (&namespace, &other), current, need, applied));
+            return from_memory(&token, &other);
         }
         if !namespace.format.tag_holds(&secret, &self.peppers) {
             return Ok(refused(Refusal::Unknown));
@@ -253,8 +255,7 @@ impl Verifier {
             && let Some(token) = self.known.cache.get(&tried)
             && token.secret_with(&tried).is_some()
         {
-            self.hit();
-            return Ok(self.judged(&token, (&namespace, &tried), current, need, applied));
+            return from_memory(&token, &tried);
         }
         let may_be_imported = tried.is_none() && !namespace.format.is_tagged();
         let digests = Digests {
@@ -282,10 +283,6 @@ impl Verifier {
             Some(token) => self.judged(&token, (&namespace, &digest), current, need, fence),
             None => Judged::refused(Refusal::Unknown, fence, self.clock.now()),
         })
-    }
-
-    fn hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The token that is known to have this digest. While there are two peppers, one that only had it before may have

@@ -86,19 +86,24 @@ impl Scene {
         Ok(self.client.tokens.list(request).await?.into_inner().tokens)
     }
 
-    /// The kinds of the entries about a token, oldest first.
-    async fn story(&mut self, token_id: &str) -> Result<Vec<EntryKind>, Status> {
+    /// The entries about a token, oldest first.
+    async fn entries(&mut self, token_id: &str) -> Result<Vec<v1::Entry>, Status> {
         let request = v1::ListEntriesRequest {
             token_id: token_id.to_owned(),
             ..Default::default()
         };
-        let entries = self
+        Ok(self
             .client
             .audit
             .list_entries(request)
             .await?
             .into_inner()
-            .entries;
+            .entries)
+    }
+
+    /// Their kinds.
+    async fn story(&mut self, token_id: &str) -> Result<Vec<EntryKind>, Status> {
+        let entries = self.entries(token_id).await?;
         Ok(entries.iter().map(v1::Entry::kind).collect())
     }
 

@@ -8,6 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use super::number;
 use crate::serve::entrance::Entrance;
 use crate::verify::Verifier;
 
@@ -22,9 +23,9 @@ impl Collector for Load {
         let Load { verifier, entrance } = self;
         let counts = &entrance.counts;
         to.encode_descriptor("connections", "Connections open now", None, MetricType::Gauge)?
-            .encode_gauge(&u64::try_from(entrance.open()).unwrap_or(u64::MAX))?;
+            .encode_gauge(&number(entrance.open()))?;
         to.encode_descriptor("cached_tokens", "Tokens in memory", None, MetricType::Gauge)?
-            .encode_gauge(&u64::try_from(verifier.cached_tokens()).unwrap_or(u64::MAX))?;
+            .encode_gauge(&number(verifier.cached_tokens()))?;
         let ever = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         for (name, help, count) in [
             (

@@ -7,6 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 
+use super::number;
 use crate::verify::{Following, Verifier};
 use crate::watch::Watch;
 
@@ -19,9 +20,8 @@ pub(super) struct Watchers {
 impl Collector for Watchers {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
         let gauge = MetricType::Gauge;
-        let watchers = u64::try_from(self.watch.watchers()).unwrap_or(u64::MAX);
         to.encode_descriptor("watchers", "Streams of revocations that are open", None, gauge)?
-            .encode_gauge(&watchers)?;
+            .encode_gauge(&number(self.watch.watchers()))?;
         if let Following::Applied(head) = &*self.verifier.following().borrow() {
             let help = "Revisions that are in force here and that the slowest stream was not told of yet";
             to.encode_descriptor("watcher_lag_revisions", help, None, gauge)?

@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
+use super::number;
 use crate::authority::Authority;
 use crate::rpc::InForce;
 
@@ -33,7 +34,7 @@ impl Collector for Writing {
         let gauge = MetricType::Gauge;
         let help = "Changes that wait to be written";
         to.encode_descriptor("changes_waiting", help, None, gauge)?
-            .encode_gauge(&u64::try_from(load.waiting).unwrap_or(u64::MAX))?;
+            .encode_gauge(&number(load.waiting))?;
         let help =
             "How long the oldest change made here has waited that some server may not have applied yet";
         to.encode_descriptor("oldest_unacknowledged_change", help, Some(&Unit::Seconds), gauge)?

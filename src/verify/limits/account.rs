@@ -100,7 +100,11 @@ impl Account {
         let taken = allowance(self.limit).time_of(std::mem::take(&mut self.unreported));
         self.is_used = false;
         let is_late = now.saturating_sub(self.unreported_since) > LATE_MAX;
-        let reported_max = if is_late { self.bucket.missing(now) } else { self.owed_max() };
+        let reported_max = if is_late {
+            self.bucket.missing(now)
+        } else {
+            self.owed_max()
+        };
         taken.min(reported_max)
     }
 

@@ -167,17 +167,7 @@ async fn walk(place: Place) -> Outcome {
     assert_eq!(scene.client.verdict(&new).await?, Verdict::Revoked, "KM19");
 
     // KM12: each with its instant. KM10: and with who did it.
-    let request = v1::ListEntriesRequest {
-        token_id: phone.id.clone(),
-        ..Default::default()
-    };
-    let entries = scene
-        .client
-        .audit
-        .list_entries(request)
-        .await?
-        .into_inner()
-        .entries;
+    let entries = scene.entries(&phone.id).await?;
     let kinds: Vec<_> = entries.iter().map(v1::Entry::kind).collect();
     let story = [
         EntryKind::TokenIssued,

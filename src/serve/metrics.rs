@@ -7,6 +7,7 @@ mod load;
 mod rate_limits;
 mod standing;
 mod usage;
+mod verdicts;
 mod watchers;
 mod webhooks;
 mod writing;
@@ -42,6 +43,7 @@ use load::Load;
 use rate_limits::RateLimits;
 use standing::Standing;
 use usage::Recorded;
+use verdicts::Verdicts;
 use watchers::Watchers;
 use webhooks::Webhooks;
 use writing::Writing;
@@ -123,6 +125,7 @@ pub(super) fn registry(
         entrance: Arc::clone(entrance),
     }));
     registry.register_collector(Box::new(Calls(Arc::clone(calls))));
+    registry.register_collector(Box::new(Verdicts(verifier())));
     registry.register_collector(Box::new(Writing {
         authority: Arc::clone(engine.authority()),
         in_force: engine.in_force.clone(),

@@ -94,6 +94,23 @@ impl Outcome {
         Outcome::RateLimited,
     ];
 
+    /// Its name in lower case, as metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Accepted => "accepted",
+            Outcome::Malformed => "malformed",
+            Outcome::Unknown => "unknown",
+            Outcome::Expired => "expired",
+            Outcome::Revoked => "revoked",
+            Outcome::Suspended => "suspended",
+            Outcome::InsufficientScope => "insufficient_scope",
+            Outcome::WrongNamespace => "wrong_namespace",
+            Outcome::SecretRetired => "secret_retired",
+            Outcome::AddressNotAllowed => "address_not_allowed",
+            Outcome::RateLimited => "rate_limited",
+        }
+    }
+
     pub fn of(verdict: &Verdict) -> Outcome {
         match verdict {
             Verdict::Accepted { .. } => Outcome::Accepted,

@@ -37,6 +37,7 @@ use crate::token::change::{Redigest, Used};
 use crate::token::format::SECRET_BYTES_MAX;
 use crate::token::namespace::{Directory, Namespace};
 use crate::token::secret::{Digest, Peppers, Secret};
+use crate::token::usage::Outcome;
 use crate::token::verdict::{Need, Refusal, Verdict, judge};
 pub use budget::MISSES;
 pub use cache::Cache;
@@ -68,6 +69,8 @@ pub struct Verifier {
     uses: Uses,
     /// Secrets that were found in the cache, ever.
     hits: AtomicU64,
+    /// What verdicts came to, ever.
+    verdicts: [AtomicU64; Outcome::ALL.len()],
     clock: Arc<dyn Clock>,
 }
 
@@ -168,6 +171,7 @@ impl Verifier {
                 redigests,
                 uses,
                 hits: AtomicU64::new(0),
+                verdicts: Default::default(),
                 clock,
             },
             tasks,
@@ -191,6 +195,7 @@ impl Verifier {
         let judged = self.judge(secret, need, consistency, caller, applied).await?;
         // A process that was stopped meanwhile has nothing to say.
         self.standing()?;
+        self.verdicts[Outcome::of(&judged.verdict) as usize].fetch_add(1, Ordering::Relaxed);
         Ok(judged)
     }
 

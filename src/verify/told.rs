@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Holder, Verifier};
+use crate::token::usage::Outcome;
 
 impl Verifier {
     /// How long it may judge without hearing from the store; `None`: without end.
@@ -34,6 +35,11 @@ impl Verifier {
     /// Look-ups that were refused because of a limit, ever.
     pub fn look_ups_refused(&self) -> u64 {
         self.misses.refused()
+    }
+
+    /// Verdicts that came to this, ever; those on the credentials of callers are among them.
+    pub fn verdicts(&self, outcome: Outcome) -> u64 {
+        self.verdicts[outcome as usize].load(Ordering::Relaxed)
     }
 
     /// Verdicts that a rate limit was the reason of, ever.

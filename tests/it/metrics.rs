@@ -157,6 +157,18 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             &"tokenward_look_ups_total 1",
             &"tokenward_look_up_queries_total 1",
             &"tokenward_look_ups_refused_total 0",
+            // Of the one that called.
+            &"tokenward_verdicts_total{verdict=\"accepted\"} 1",
+            &"tokenward_verdicts_total{verdict=\"malformed\"} 0",
+            &"tokenward_verdicts_total{verdict=\"unknown\"} 0",
+            &"tokenward_verdicts_total{verdict=\"expired\"} 0",
+            &"tokenward_verdicts_total{verdict=\"revoked\"} 0",
+            &"tokenward_verdicts_total{verdict=\"suspended\"} 0",
+            &"tokenward_verdicts_total{verdict=\"insufficient_scope\"} 0",
+            &"tokenward_verdicts_total{verdict=\"wrong_namespace\"} 0",
+            &"tokenward_verdicts_total{verdict=\"secret_retired\"} 0",
+            &"tokenward_verdicts_total{verdict=\"address_not_allowed\"} 0",
+            &"tokenward_verdicts_total{verdict=\"rate_limited\"} 0",
             // The namespace of credentials and the first of them, in one each.
             &"tokenward_commits_total 3",
             &"tokenward_commit_changes_total 3",

@@ -63,6 +63,7 @@ pub(crate) enum Call {
     Head,
     Trim,
     Search,
+    Written,
     RefusedCalls,
     Checkpoints,
     Join,

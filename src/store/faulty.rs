@@ -63,7 +63,6 @@ pub(crate) enum Call {
     Head,
     Trim,
     Search,
-    Written,
     RefusedCalls,
     Checkpoints,
     Join,

@@ -32,7 +32,7 @@ impl History for Faulty {
 
     async fn written(&self, requests: Vec<RequestDigest>) -> Result<HashSet<RequestDigest>, StoreError> {
         assert!(requests.len() <= READ_MAX as usize, "{} requests", requests.len());
-        self.meet(Call::Written, self.store().written(requests)).await
+        self.meet(Call::Search, self.store().written(requests)).await
     }
 }
 

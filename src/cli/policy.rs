@@ -60,7 +60,7 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
     rate_limit_subject_default: Option<v1::RateLimit>,
     /// So long before its end a token is told of as expiring, such as 7d; may be repeated
-    #[arg(long = "expiring-lead", value_name = "DURATION", value_parser = spelling::span)]
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
     expiring_leads: Vec<Duration>,
     /// How long nobody may use a token before it is told of as unused, such as 90d
     #[arg(long, value_name = "DURATION", value_parser = spelling::span)]

@@ -23,7 +23,7 @@ fn start(place: &Place, servers: usize) -> Fallible<Vec<Running>> {
     to_loopback(&mut options);
     options.usage_flush = Some(Duration::from_secs(1));
     options.lifecycle = Pace {
-        interval: Duration::from_millis(50),
+        interval: Duration::from_millis(200),
         // Of uses there are none here that could be on their way.
         use_late_max: Span::ZERO,
     };

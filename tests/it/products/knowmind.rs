@@ -16,7 +16,7 @@ fn phone_label() -> std::collections::HashMap<String, String> {
 )]
 async fn walk(place: Place) -> Outcome {
     let often = |options: &mut Options| {
-        options.lifecycle.interval = std::time::Duration::from_millis(50);
+        options.lifecycle.interval = std::time::Duration::from_secs(1);
     };
     let mut scene = Scene::start_with(place, often).await?;
     let policy = v1::NamespacePolicy {

@@ -14,6 +14,7 @@ pub mod verify;
 pub mod watch;
 pub mod usage;
 pub mod webhook;
+pub mod lifecycle;
 
 pub mod proto;
 pub mod rpc;

@@ -59,6 +59,15 @@ pub(super) struct PolicyArgs {
     /// How often the tokens of a subject may be used, all together, that has no limit of its own, such as 1000/1m
     #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
     rate_limit_subject_default: Option<v1::RateLimit>,
+    /// So long before its end a token is told of as expiring, such as 7d; may be repeated
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    expiring_leads: Vec<Duration>,
+    /// How long nobody may use a token before it is told of as unused, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    unused_after: Option<Duration>,
+    /// What is done with a token that is unused
+    #[arg(long, value_enum)]
+    unused_action: Option<UnusedAction>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -81,6 +90,16 @@ enum RetiredUse {
     Suspend,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum UnusedAction {
+    /// The journal says so
+    Report,
+    /// And it is suspended
+    Suspend,
+    /// And it is revoked
+    Revoke,
+}
+
 /// A rule that can be taken back, by the name of its flag.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum Rule {
@@ -99,6 +118,9 @@ pub(super) enum Rule {
     RetiredTolerance,
     RateLimitDefault,
     RateLimitSubjectDefault,
+    ExpiringLeads,
+    UnusedAfter,
+    UnusedAction,
 }
 
 impl Rule {
@@ -134,6 +156,9 @@ impl PolicyArgs {
                 self.rate_limit_subject_default.is_some(),
                 Rule::RateLimitSubjectDefault,
             ),
+            (!self.expiring_leads.is_empty(), Rule::ExpiringLeads),
+            (self.unused_after.is_some(), Rule::UnusedAfter),
+            (self.unused_action.is_some(), Rule::UnusedAction),
         ];
         given
             .into_iter()
@@ -154,6 +179,12 @@ impl From<PolicyArgs> for v1::NamespacePolicy {
             RetiredUse::Report => v1::RetiredUse::Report,
             RetiredUse::Suspend => v1::RetiredUse::Suspend,
         });
+        let unused_action = args.unused_action.map(|it| match it {
+            UnusedAction::Report => v1::UnusedAction::Report,
+            UnusedAction::Suspend => v1::UnusedAction::Suspend,
+            UnusedAction::Revoke => v1::UnusedAction::Revoke,
+        });
+        let leads = args.expiring_leads.into_iter();
         let span = |span: Option<Duration>| span.map(spelling::to_proto_duration);
         v1::NamespacePolicy {
             self_management: self_management.unwrap_or_default().into(),
@@ -171,6 +202,9 @@ impl From<PolicyArgs> for v1::NamespacePolicy {
             retired_tolerance: span(args.retired_tolerance),
             rate_limit_default: args.rate_limit_default,
             rate_limit_subject_default: args.rate_limit_subject_default,
+            expiring_leads: leads.map(spelling::to_proto_duration).collect(),
+            unused_after: span(args.unused_after),
+            unused_action: unused_action.unwrap_or_default().into(),
         }
     }
 }
@@ -216,6 +250,10 @@ pub(super) struct Policy {
     pub rate_limit_default: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_subject_default: Option<String>,
+    pub expiring_leads: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_after: Option<String>,
+    pub unused_action: &'static str,
 }
 
 impl From<v1::NamespacePolicy> for Policy {
@@ -230,6 +268,11 @@ impl From<v1::NamespacePolicy> for Policy {
                 v1::RetiredUse::Unspecified | v1::RetiredUse::Ignore => "ignore",
                 v1::RetiredUse::Report => "report",
                 v1::RetiredUse::Suspend => "suspend",
+            },
+            unused_action: match policy.unused_action() {
+                v1::UnusedAction::Unspecified | v1::UnusedAction::Report => "report",
+                v1::UnusedAction::Suspend => "suspend",
+                v1::UnusedAction::Revoke => "revoke",
             },
             lifetime_default: policy.lifetime_default.map(span),
             lifetime_max: policy.lifetime_max.map(span),
@@ -248,6 +291,8 @@ impl From<v1::NamespacePolicy> for Policy {
             retired_tolerance: policy.retired_tolerance.map(span),
             rate_limit_default: policy.rate_limit_default.map(view::rate_limit),
             rate_limit_subject_default: policy.rate_limit_subject_default.map(view::rate_limit),
+            expiring_leads: policy.expiring_leads.into_iter().map(span).collect(),
+            unused_after: policy.unused_after.map(span),
         }
     }
 }
@@ -280,6 +325,9 @@ impl Policy {
                 "rate limit subject default",
                 told(&self.rate_limit_subject_default),
             ),
+            ("expiring leads", self.expiring_leads.join(", ")),
+            ("unused after", told(&self.unused_after)),
+            ("unused action", self.unused_action.replace("report", "")),
         ];
         let own = [("self management", self.self_management.to_owned())];
         own.into_iter()

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::{Failure, Outcome};
 use super::output;
 use super::store::StoreArgs;
+use crate::lifecycle;
 use crate::serve::{Options, Running, TlsOptions, TraceOptions};
 use crate::telemetry::{self, LogFormat};
 use crate::token::context::Prefixes;
@@ -90,6 +91,9 @@ pub(super) struct ServeArgs {
     replica_name: Option<String>,
     #[command(flatten)]
     webhooks: webhooks::WebhookArgs,
+    /// How often it is looked whether time has brought tokens to something: 1s to 1h
+    #[arg(long, value_name = "SPAN", default_value_t = lifecycle::Pace::default().interval.into(), value_parser = limits::lifecycle)]
+    lifecycle_interval: humantime::Duration,
     /// Which lines are logged, such as info or tokenward=debug,h2=warn
     #[arg(long, env = "TOKENWARD_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -214,6 +218,10 @@ impl ServeArgs {
                 .replica_name
                 .clone()
                 .unwrap_or_else(|| default.replica_name.clone()),
+            lifecycle: lifecycle::Pace {
+                interval: self.lifecycle_interval.into(),
+                ..default.lifecycle
+            },
             ..default
         };
         self.limits.set(&mut options);
@@ -271,6 +279,22 @@ mod tests {
                 assert!(said.contains(option), "{said}");
                 assert!(said.contains("must be from 1ms to 365days"), "{said}");
             }
+        }
+    }
+
+    #[test]
+    fn the_lives_of_tokens_are_looked_at_every_so_often() {
+        let serve = ServeArgs::augment_args(Command::new("serve"));
+        let told = |span: &str| {
+            serve
+                .clone()
+                .try_get_matches_from(["serve", "--lifecycle-interval", span])
+        };
+        for span in ["1s", "1m", "1h"] {
+            assert!(told(span).is_ok(), "{span}");
+        }
+        for span in ["0s", "999ms", "61m", "often"] {
+            assert!(told(span).is_err(), "{span}");
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Change;
 use crate::token::change::TokenChange;
+use crate::token::lifecycle::Notice;
 use crate::token::namespace::Namespace;
 use crate::token::standing::SubjectChange;
 use crate::token::update::Updated;
@@ -105,6 +106,21 @@ fn of_token(change: &TokenChange) -> Vec<FieldChange> {
             changes.extend(suspension.iter().flat_map(suspended));
             changes
         }
+        TokenChange::Told(notice) => match notice {
+            Notice::Expiring { lead, expire_time } => {
+                vec![to("expiring.lead", lead), to("expiring.expire_time", expire_time)]
+            }
+            Notice::RotationDue {
+                version,
+                after,
+                since,
+            } => vec![
+                to("rotation_due.version", version),
+                to("rotation_due.after", after),
+                to("rotation_due.since", since),
+            ],
+            Notice::Unused { after, since } => vec![to("unused.after", after), to("unused.since", since)],
+        },
     }
 }
 

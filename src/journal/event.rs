@@ -2,6 +2,7 @@
 
 use super::{Change, Entry};
 use crate::token::change::TokenChange;
+use crate::token::lifecycle::Notice;
 use crate::token::standing::SubjectChange;
 use crate::token::text::Reason;
 use crate::token::webhook::event::EventKind;
@@ -46,6 +47,11 @@ pub fn event(entry: &Entry) -> Option<Event<'_>> {
             TokenChange::RetiredSecretUsed { suspension, .. } => Some(Event {
                 kind: EventKind::TokenSecretReused,
                 reason: suspension.as_ref().map(|suspension| &suspension.reason),
+            }),
+            TokenChange::Told(notice) => of(match notice {
+                Notice::Expiring { .. } => EventKind::TokenExpiring,
+                Notice::RotationDue { .. } => EventKind::TokenRotationDue,
+                Notice::Unused { .. } => EventKind::TokenUnused,
             }),
             // Neither changes what its holder may do.
             TokenChange::Redigested { .. } | TokenChange::FirstUsed { .. } => None,

@@ -3,6 +3,7 @@
 
 use crate::token::change::{Retirement, TokenChange};
 use crate::token::id::Slug;
+use crate::token::lifecycle::Notice;
 use crate::token::standing::{Standing, SubjectChange};
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
@@ -24,7 +25,7 @@ pub enum Misfit {
     NoSuchSecret,
     #[error("a secret was used for the first time, or after its end, that was so used before")]
     UsedTwice,
-    #[error("a field was changed from what it was not")]
+    #[error("a field was changed from what it was not, or what is told of it is not so")]
     NotWhatItWas,
     #[error("resumed, but it was not suspended")]
     NotSuspended,
@@ -90,8 +91,22 @@ pub fn token(before: Option<&Token>, change: &TokenChange) -> Result<Token, Misf
             }
             after.suspension = after.suspension.or_else(|| suspension.clone());
         }
+        TokenChange::Told(notice) => told(&after, notice)?,
     }
     Ok(after)
+}
+
+/// What is told of a token must be so.
+fn told(token: &Token, notice: &Notice) -> Result<(), Misfit> {
+    let is_so = match notice {
+        Notice::Expiring { expire_time, .. } => token.expire_time == Some(*expire_time),
+        Notice::RotationDue { version, .. } => {
+            let current = token.current_secret().ok_or(Misfit::NoSuchSecret)?;
+            current.version == *version
+        }
+        Notice::Unused { .. } => true,
+    };
+    is_so.then_some(()).ok_or(Misfit::NotWhatItWas)
 }
 
 fn rotate(

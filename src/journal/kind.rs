@@ -1,5 +1,7 @@
 //! The kinds of changes, and how each is spelt.
 
+use crate::token::lifecycle::Notice;
+
 /// The kind of a change, for filters and tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -26,10 +28,13 @@ pub enum Kind {
     WebhookSecretRotated,
     WebhookPaused,
     WebhookDeleted,
+    TokenExpiring,
+    TokenRotationDue,
+    TokenUnused,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 23] = [
+    pub const ALL: [Kind; 26] = [
         Kind::NamespaceCreated,
         Kind::NamespaceUpdated,
         Kind::TokenIssued,
@@ -53,7 +58,18 @@ impl Kind {
         Kind::WebhookSecretRotated,
         Kind::WebhookPaused,
         Kind::WebhookDeleted,
+        Kind::TokenExpiring,
+        Kind::TokenRotationDue,
+        Kind::TokenUnused,
     ];
+
+    pub(super) fn of_notice(notice: &Notice) -> Kind {
+        match notice {
+            Notice::Expiring { .. } => Kind::TokenExpiring,
+            Notice::RotationDue { .. } => Kind::TokenRotationDue,
+            Notice::Unused { .. } => Kind::TokenUnused,
+        }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -80,6 +96,9 @@ impl Kind {
             Kind::WebhookSecretRotated => "webhook.secret_rotated",
             Kind::WebhookPaused => "webhook.paused",
             Kind::WebhookDeleted => "webhook.deleted",
+            Kind::TokenExpiring => "token.expiring",
+            Kind::TokenRotationDue => "token.rotation_due",
+            Kind::TokenUnused => "token.unused",
         }
     }
 }

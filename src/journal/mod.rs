@@ -161,6 +161,7 @@ impl Change {
                 TokenChange::Updated(_) => Kind::TokenUpdated,
                 TokenChange::FirstUsed { .. } => Kind::TokenFirstUsed,
                 TokenChange::RetiredSecretUsed { .. } => Kind::TokenRetiredSecretUsed,
+                TokenChange::Told(notice) => Kind::of_notice(notice),
             },
             Change::Subject { change, .. } => match change {
                 SubjectChange::PlanSet(_) => Kind::SubjectPlanSet,

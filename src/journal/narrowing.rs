@@ -65,6 +65,7 @@ pub fn narrowings(entry: &Entry) -> impl Iterator<Item = Narrowing> {
             | TokenChange::Imported(_)
             | TokenChange::Resumed
             | TokenChange::Redigested { .. }
+            | TokenChange::Told(_)
             | TokenChange::Updated(_) => Vec::new(),
             TokenChange::FirstUsed { retires, .. } => retires.iter().map(retired).collect(),
             TokenChange::RetiredSecretUsed { suspension, .. } => {

@@ -11,10 +11,11 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::token::change::Retirement;
+use crate::token::lifecycle::Notice;
 use crate::token::network::Networks;
 use crate::token::policy::RateLimit;
 use crate::token::samples::{
-    any_instant, any_kept, any_namespace, any_slug, any_subject_change, any_text, any_token,
+    any_instant, any_kept, any_namespace, any_slug, any_span, any_subject_change, any_text, any_token,
     any_webhook_change, any_withdrawal, instant, name, scopes,
 };
 use crate::token::time::Span;
@@ -38,6 +39,15 @@ pub(crate) fn issue(token: Token) -> Draft {
 
 pub(crate) fn import(token: Token) -> Draft {
     Draft::of_token(origin(), None, TokenChange::Imported(Box::new(token))).unwrap()
+}
+
+/// Told a minute after the secret of this version was made.
+pub(crate) fn rotation_due(version: u32) -> TokenChange {
+    TokenChange::Told(Notice::RotationDue {
+        version,
+        after: Span::seconds(60),
+        since: instant(0),
+    })
 }
 
 pub(crate) fn any_token_change() -> impl Strategy<Value = TokenChange> {
@@ -75,6 +85,23 @@ pub(crate) fn any_token_change() -> impl Strategy<Value = TokenChange> {
             suspension,
         },
     );
+    let told = (any::<u32>(), any_span(), any_instant()).prop_flat_map(|(version, span, time)| {
+        select(vec![
+            Notice::Expiring {
+                lead: span,
+                expire_time: time,
+            },
+            Notice::RotationDue {
+                version,
+                after: span,
+                since: time,
+            },
+            Notice::Unused {
+                after: span,
+                since: time,
+            },
+        ])
+    });
     // Boxed: what makes them all together is larger than the stack of a test.
     prop_oneof![
         (any_token(), any::<bool>())
@@ -96,6 +123,7 @@ pub(crate) fn any_token_change() -> impl Strategy<Value = TokenChange> {
             .boxed(),
         first_used.boxed(),
         reused.boxed(),
+        told.prop_map(TokenChange::Told).boxed(),
         any_kept().prop_map(|kept| TokenChange::Redigested {
             version: kept.version,
             digest: kept.digest,

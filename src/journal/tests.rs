@@ -4,16 +4,18 @@ use std::error::Error;
 
 use proptest::prelude::*;
 
-use super::samples::{any_change, import, issue, origin};
+use super::samples::{any_change, import, issue, origin, rotation_due};
 use super::*;
 use crate::token::Withdrawal;
 use crate::token::change;
 use crate::token::id::RequestId;
+use crate::token::lifecycle::Notice;
 use crate::token::samples::{
     any_instant, any_text, endpoint, imported, instant, kept, namespace, plan, rate_limit, redigested, slug,
     standing, subject, token, withdrawal,
 };
 use crate::token::text::Name;
+use crate::token::time::Span;
 use crate::token::update::{FromTo, Update, update};
 use crate::token::webhook::Pause;
 
@@ -115,6 +117,18 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
             "\"pause\":{\"time\":1800000000000001,\"reason\":\"leaked\"}",
         ),
         (Kind::WebhookDeleted, "{\"webhook\":{\"deleted\":{\"id\":"),
+        (
+            Kind::TokenExpiring,
+            "{\"told\":{\"expiring\":{\"lead\":60000000,\"expire_time\":1800000000000009}}}",
+        ),
+        (
+            Kind::TokenRotationDue,
+            "{\"told\":{\"rotation_due\":{\"version\":1,\"after\":60000000,\"since\":1800000000000000}}}",
+        ),
+        (
+            Kind::TokenUnused,
+            "{\"told\":{\"unused\":{\"after\":60000000,\"since\":1800000000000000}}}",
+        ),
     ];
     assert_eq!(published.map(|(kind, _)| kind), Kind::ALL);
     let stored = Stored {
@@ -122,6 +136,8 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         version: Revision::new(3),
     };
     let of_token = |change| Draft::of_token(origin(), Some(&stored), change);
+    let mut ending = stored.clone();
+    ending.record.expire_time = Some(instant(9));
     let phone = Update {
         name: Some(Name::try_from("Phone".to_owned())?),
         ..Update::default()
@@ -185,6 +201,19 @@ fn every_kind_has_its_published_name_in_the_body() -> Result<(), Box<dyn Error>>
         of_webhook(WebhookChange::SecretRotated(endpoint(1))),
         of_webhook(WebhookChange::Paused(paused)),
         of_webhook(WebhookChange::Deleted(endpoint(1))),
+        Draft::of_token(
+            origin(),
+            Some(&ending),
+            TokenChange::Told(Notice::Expiring {
+                lead: Span::seconds(60),
+                expire_time: instant(9),
+            }),
+        )?,
+        of_token(rotation_due(1))?,
+        of_token(TokenChange::Told(Notice::Unused {
+            after: Span::seconds(60),
+            since: instant(0),
+        }))?,
     ];
     assert_eq!(drafts.len(), published.len());
     for (draft, (kind, form)) in drafts.iter().zip(published) {

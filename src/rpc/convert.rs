@@ -263,6 +263,9 @@ pub(super) fn kind(kind: Kind) -> v1::EntryKind {
         Kind::WebhookSecretRotated => v1::EntryKind::WebhookSecretRotated,
         Kind::WebhookPaused => v1::EntryKind::WebhookPaused,
         Kind::WebhookDeleted => v1::EntryKind::WebhookDeleted,
+        Kind::TokenExpiring => v1::EntryKind::TokenExpiring,
+        Kind::TokenRotationDue => v1::EntryKind::TokenRotationDue,
+        Kind::TokenUnused => v1::EntryKind::TokenUnused,
     }
 }
 

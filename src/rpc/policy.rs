@@ -9,7 +9,7 @@ use super::decode::Fields;
 use crate::proto::v1;
 use crate::proto::v1::overlap::Overlap as Shape;
 use crate::token::overlap::Overlap;
-use crate::token::policy::{Field, Policy, PolicyUpdate, RetiredUse, SelfManagement};
+use crate::token::policy::{Field, Policy, PolicyUpdate, RetiredUse, SelfManagement, UnusedAction};
 use crate::token::text::Plan;
 use crate::token::time::Span;
 use crate::token::update::To;
@@ -52,6 +52,9 @@ pub(super) fn decode(fields: &mut Fields, policy: v1::NamespacePolicy) -> Policy
                 policy.rate_limit_subject_default,
             )
             .and_then(|To(limit)| limit),
+        expiring_leads: leads(fields, &at("expiring_leads"), policy.expiring_leads),
+        unused_after: life(fields, &at("unused_after"), policy.unused_after),
+        unused_action: unused_action(fields, &at("unused_action"), policy.unused_action),
     }
 }
 
@@ -110,6 +113,33 @@ fn retired_use(fields: &mut Fields, path: &str, value: i32) -> RetiredUse {
             RetiredUse::Ignore
         }
     }
+}
+
+fn unused_action(fields: &mut Fields, path: &str, value: i32) -> UnusedAction {
+    match v1::UnusedAction::try_from(value) {
+        Ok(v1::UnusedAction::Unspecified | v1::UnusedAction::Report) => UnusedAction::Report,
+        Ok(v1::UnusedAction::Suspend) => UnusedAction::Suspend,
+        Ok(v1::UnusedAction::Revoke) => UnusedAction::Revoke,
+        Err(_) => {
+            fields.wrong(path, "must be an UnusedAction");
+            UnusedAction::Report
+        }
+    }
+}
+
+fn leads(fields: &mut Fields, path: &str, leads: Vec<prost_types::Duration>) -> BTreeSet<Span> {
+    let (max, count) = (Policy::LEADS_MAX, leads.len());
+    if count > max {
+        fields.wrong(
+            path,
+            format_args!("must have at most {max} elements, not {count}"),
+        );
+        return BTreeSet::new();
+    }
+    let leads = leads.into_iter().enumerate();
+    leads
+        .filter_map(|(i, lead)| life(fields, &format!("{path}[{i}]"), Some(lead)))
+        .collect()
 }
 
 fn tokens_max(fields: &mut Fields, path: &str, value: i32) -> Option<NonZeroU32> {
@@ -176,6 +206,11 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
         RetiredUse::Report => v1::RetiredUse::Report,
         RetiredUse::Suspend => v1::RetiredUse::Suspend,
     };
+    let unused_action = match policy.unused_action {
+        UnusedAction::Report => v1::UnusedAction::Report,
+        UnusedAction::Suspend => v1::UnusedAction::Suspend,
+        UnusedAction::Revoke => v1::UnusedAction::Revoke,
+    };
     let overlap = match policy.overlap_default {
         Overlap::None => Shape::None(v1::NoOverlap {}),
         Overlap::For(span) => Shape::Duration(convert::duration(span)),
@@ -202,6 +237,14 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
         retired_tolerance: tolerance.map(convert::duration),
         rate_limit_default: policy.rate_limit_default.map(convert::rate_limit),
         rate_limit_subject_default: policy.rate_limit_subject_default.map(convert::rate_limit),
+        expiring_leads: policy
+            .expiring_leads
+            .iter()
+            .copied()
+            .map(convert::duration)
+            .collect(),
+        unused_after: policy.unused_after.map(convert::duration),
+        unused_action: unused_action.into(),
     }
 }
 

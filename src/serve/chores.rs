@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
+use crate::lifecycle::Timekeeper;
 use crate::token::change::{Redigest, Used};
 use crate::token::text::Actor;
 use crate::verify::{Following, Stop};
@@ -33,7 +34,7 @@ impl Chores {
         (redigests, uses): (mpsc::Receiver<Redigest>, mpsc::Receiver<Used>),
         following: watch::Receiver<Following>,
         forked: CancellationToken,
-        courier: Courier,
+        (courier, timekeeper): (Courier, Timekeeper),
     ) -> Chores {
         let mut tasks = JoinSet::new();
         tasks.spawn(sweep(Arc::clone(authority)));
@@ -42,6 +43,7 @@ impl Chores {
         let authority = Arc::clone(authority);
         tasks.spawn(async move { authority.redigest_used(actor, redigests).await });
         tasks.spawn(courier.run());
+        tasks.spawn(timekeeper.run());
         tasks.spawn(cancel_when_forked(following, forked));
         Chores { tasks }
     }

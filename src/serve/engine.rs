@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServeError;
 use super::chores::{Chores, REDIGESTS_MAX};
+use super::lifecycle::Lifecycle;
 use super::open::open;
 use super::options::Options;
 use super::recording::Recording;
@@ -41,6 +42,7 @@ pub(super) struct Engine {
     pub(super) forked: CancellationToken,
     pub(super) recording: Recording,
     pub(super) webhooks: Webhooks,
+    pub(super) lifecycle: Lifecycle,
     pub(super) witness: Witness,
     store: Arc<dyn Store>,
     writing: Writing,
@@ -93,13 +95,15 @@ impl Engine {
         );
         let forked = CancellationToken::new();
         let courier = webhooks.courier(&options.webhooks, &detached, &writing.authority, head.epoch);
+        let lifecycle = Lifecycle::new(&**entropy);
+        let timekeeper = lifecycle.timekeeper(options.lifecycle, &detached, &writing.authority, clock);
         let chores = Chores::start(
             &writing.authority,
             own,
             (redigests_asked, tasks.uses),
             verifier.following(),
             forked.clone(),
-            courier,
+            (courier, timekeeper),
         );
         Ok(Engine {
             verifier: Arc::new(verifier),
@@ -108,6 +112,7 @@ impl Engine {
             forked,
             recording,
             webhooks,
+            lifecycle,
             witness,
             store,
             writing,
@@ -127,7 +132,9 @@ impl Engine {
     pub(super) async fn end(self) -> Result<(), ServeError> {
         self.chores.abort();
         // Another server need not wait for what this one will not do any more; if it cannot be told, it finds out.
-        let _ = timeout(CLOSE_MAX, self.store.leave_duty(self.webhooks.duty)).await;
+        for duty in [self.webhooks.duty, self.lifecycle.duty] {
+            let _ = timeout(CLOSE_MAX, self.store.leave_duty(duty)).await;
+        }
         self.writing.stop();
         self.misses.abort();
         self.stop_following.cancel();

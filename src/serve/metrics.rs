@@ -3,6 +3,7 @@
 
 mod calls;
 mod evidence;
+mod lifecycle;
 mod load;
 mod rate_limits;
 mod standing;
@@ -39,6 +40,7 @@ use crate::watch::Watch;
 pub(super) use calls::CallCounts;
 use calls::Calls;
 use evidence::Evidence;
+use lifecycle::Lifecycle;
 use load::Load;
 use rate_limits::RateLimits;
 use standing::Standing;
@@ -141,6 +143,10 @@ pub(super) fn registry(
     registry.register_collector(Box::new(RateLimits(verifier())));
     registry.register_collector(Box::new(Webhooks {
         tally: Arc::clone(&engine.webhooks.tally),
+        clock: Arc::clone(clock),
+    }));
+    registry.register_collector(Box::new(Lifecycle {
+        tally: Arc::clone(&engine.lifecycle.tally),
         clock: Arc::clone(clock),
     }));
     registry.register_collector(Box::new(Evidence {

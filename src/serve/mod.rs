@@ -10,6 +10,7 @@ mod engine;
 mod entrance;
 mod handshakes;
 mod identities;
+mod lifecycle;
 mod limits;
 mod listen;
 mod metrics;

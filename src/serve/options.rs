@@ -12,6 +12,7 @@ use super::limits::Limits;
 use super::private_file;
 use super::tls::TlsOptions;
 use super::traces::TraceOptions;
+use crate::lifecycle;
 use crate::limit::Allowance;
 use crate::rpc::PROGRESS_INTERVAL;
 use crate::store::postgres::{NotPostgresUrl, PostgresOptions};
@@ -64,6 +65,8 @@ pub struct Options {
     /// What people know this server by, where several share a store.
     pub replica_name: String,
     pub webhooks: WebhookOptions,
+    /// How often it is looked whether time has brought tokens to something.
+    pub lifecycle: lifecycle::Pace,
     /// Answer a change without waiting for it to be in force. For tests, which must see what comes of it.
     #[doc(hidden)]
     pub in_force_nowhere: bool,
@@ -115,6 +118,7 @@ impl Options {
             usage_prefixes: Prefixes::DEFAULT,
             replica_name: host_and_process(),
             webhooks: WebhookOptions::default(),
+            lifecycle: lifecycle::Pace::default(),
             in_force_nowhere: false,
             progress_interval: PROGRESS_INTERVAL,
         }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{READ_MAX, StoreError};
 use crate::journal::{Entry, Kind, Revision};
-use crate::token::id::{Slug, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
 
@@ -29,6 +29,9 @@ pub trait History {
         namespace: Slug,
         before: Revision,
     ) -> Result<Option<Entry>, StoreError>;
+
+    /// Those of these requests, at most [`READ_MAX`], that an entry was written for.
+    async fn written(&self, requests: Vec<RequestDigest>) -> Result<HashSet<RequestDigest>, StoreError>;
 }
 
 /// What is known of the entries wanted; `None` says nothing of them.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::TokenId;
+use super::lifecycle::Notice;
 use super::overlap::Overlap;
 use super::policy::{Policy, RetiredUse};
 use super::secret::{Digest, PepperId};
@@ -66,6 +67,8 @@ pub enum TokenChange {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         suspension: Option<Withdrawal>,
     },
+    /// It has come to something by time alone. Nothing about it changes.
+    Told(Notice),
 }
 
 /// The end of a secret.

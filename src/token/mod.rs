@@ -9,6 +9,7 @@ pub mod format;
 pub mod id;
 pub mod import;
 pub mod issuing;
+pub mod lifecycle;
 pub mod namespace;
 pub mod network;
 pub mod opaque;

@@ -62,6 +62,15 @@ pub struct Policy {
     /// How often the tokens of a subject may be used, all together, that has no limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_subject_default: Option<RateLimit>,
+    /// So long before its end a token is told to be expiring; at most [`Policy::LEADS_MAX`].
+    #[serde(skip_serializing_if = "is_default")]
+    pub expiring_leads: BTreeSet<Span>,
+    /// How long nobody may use a token before it is told to be unused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_after: Option<Span>,
+    /// What is done with one that is.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unused_action: UnusedAction,
 }
 
 /// Whether the tokens of a namespace may call this service to manage tokens.
@@ -88,6 +97,19 @@ pub enum RetiredUse {
     Report,
     /// And the token is suspended.
     Suspend,
+}
+
+/// What is done with a token that nobody uses.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnusedAction {
+    /// The journal says so.
+    #[default]
+    Report,
+    /// And it is suspended.
+    Suspend,
+    /// And it is revoked.
+    Revoke,
 }
 
 /// How often a token may be used.
@@ -121,6 +143,8 @@ macro_rules! fields {
 impl Policy {
     /// How many plans may be entitled.
     pub const PLANS_MAX: usize = 64;
+    /// How often a token may be told to be expiring.
+    pub const LEADS_MAX: usize = 8;
 
     /// Whether the use of `kept` at `time` is to be told: it has ended, not only just, and no such use was told before.
     pub fn hears_of(&self, kept: &KeptSecret, time: Timestamp) -> bool {
@@ -141,7 +165,7 @@ impl Policy {
     pub const RATE_PERIOD_MAX: Duration = Duration::from_hours(24);
 
     /// Every rule.
-    pub const FIELDS: [Field; 15] = fields![
+    pub const FIELDS: [Field; 18] = fields![
         self_management,
         lifetime_default,
         lifetime_max,
@@ -157,6 +181,9 @@ impl Policy {
         retired_tolerance,
         rate_limit_default,
         rate_limit_subject_default,
+        expiring_leads,
+        unused_after,
+        unused_action,
     ];
 
     /// Whether the rules go together; else the name of one that does not, and what would be right.

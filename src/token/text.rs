@@ -1,10 +1,13 @@
 //! Free text a person wrote: bounded, and without characters that hide or reorder what is shown.
 
 use std::fmt;
+use std::time::Duration;
 
+use humantime::format_duration;
 use serde::{Deserialize, Serialize};
 
 use super::id::TokenId;
+use super::time::Timestamp;
 
 /// Why a text was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -141,6 +144,11 @@ impl Reason {
     pub fn retired_secret_used(version: u32) -> Reason {
         Reason(format!("secret version {version} was used after its end"))
     }
+
+    /// Why this program withdraws a token that nobody uses.
+    pub fn unused(since: Timestamp, after: Duration) -> Reason {
+        Reason(format!("not used since {since}, for {}", format_duration(after)))
+    }
 }
 
 impl Actor {
@@ -152,6 +160,11 @@ impl Actor {
     /// This program, where nobody asked for the change.
     pub fn own() -> Actor {
         Actor("tokenward".to_owned())
+    }
+
+    /// The part of this program that acts on time alone.
+    pub fn lifecycle() -> Actor {
+        Actor("tokenward:lifecycle".to_owned())
     }
 
     /// Whoever presents this token.

@@ -73,6 +73,10 @@ impl Span {
         Span(seconds as i64 * 1_000_000)
     }
 
+    pub const fn micros_of(micros: u32) -> Span {
+        Span(micros as i64)
+    }
+
     pub const fn micros(self) -> i64 {
         self.0
     }

@@ -8,6 +8,7 @@ use crate::journal::event::Event;
 use crate::journal::{Change, Entry, Revision};
 use crate::token::Token;
 use crate::token::change::TokenChange;
+use crate::token::lifecycle::Notice;
 use crate::token::scope::{Labels, Scopes};
 use crate::token::text::{Name, Subject};
 use crate::token::time::Timestamp;
@@ -71,12 +72,29 @@ pub(super) fn of_entry(entry: &Entry, event: Event<'_>, facts: Option<&Facts>) -
         ("reason", json!(event.reason)),
     ];
     let of_token = facts.map(|facts| ("subject", json!(facts.subject)));
-    for (name, value) in fields.into_iter().chain(of_token) {
+    let measured = measured(&entry.change);
+    for (name, value) in fields.into_iter().chain(of_token).chain(measured) {
         if !value.is_null() {
             data[name] = value;
         }
     }
     message(event.kind, entry.time, &data)
+}
+
+/// What a notice is measured from, or up to.
+fn measured(change: &Change) -> Option<(&'static str, Value)> {
+    let Change::Token {
+        change: TokenChange::Told(notice),
+        ..
+    } = change
+    else {
+        return None;
+    };
+    Some(match notice {
+        Notice::Expiring { expire_time, .. } => ("expire_time", json!(expire_time.to_string())),
+        Notice::RotationDue { since, .. } => ("secret_create_time", json!(since.to_string())),
+        Notice::Unused { since, .. } => ("unused_since", json!(since.to_string())),
+    })
 }
 
 /// The message that is about an endpoint itself; `missed`: the entries that were trimmed before they were delivered.

@@ -17,8 +17,11 @@ use crate::journal::event::event;
 use crate::journal::link::Link;
 use crate::journal::samples::{issue, origin};
 use crate::journal::{Draft, Entry, Revision, Stored};
+use crate::token::Token;
 use crate::token::change::{self, TokenChange};
+use crate::token::lifecycle::Notice;
 use crate::token::samples::{instant, name, token, withdrawal};
+use crate::token::time::Span;
 use crate::token::update::{Update, update};
 use crate::token::webhook::reach::{OutOfReach, Reach};
 use crate::token::webhook::url::EndpointUrl;
@@ -255,5 +258,57 @@ fn a_message_says_what_the_token_was_and_nothing_secret() -> Tested {
     let revoked = change::revoke(&token(1), withdrawal(instant(1))).ok_or("it is one already")?;
     let revoked = entry(&Draft::of_token(origin(), Some(&before), revoked)?, 3)?;
     assert!(crate::journal::event::event(&revoked).is_some_and(|event| event.reason.is_some()));
+    Ok(())
+}
+
+#[test]
+fn what_time_brought_is_told_with_what_it_is_measured_by() -> Tested {
+    let before = Stored {
+        record: Token {
+            expire_time: Some(instant(9)),
+            ..token(1)
+        },
+        version: Revision::new(2),
+    };
+    let (after, since) = (Span::days(90), instant(0));
+    let expire_time = instant(9);
+    for (notice, kind, field, time) in [
+        (
+            Notice::Expiring {
+                lead: after,
+                expire_time,
+            },
+            "token.expiring",
+            "expire_time",
+            expire_time,
+        ),
+        (
+            Notice::RotationDue {
+                version: 1,
+                after,
+                since,
+            },
+            "token.rotation_due",
+            "secret_create_time",
+            since,
+        ),
+        (
+            Notice::Unused { after, since },
+            "token.unused",
+            "unused_since",
+            since,
+        ),
+    ] {
+        let told = TokenChange::Told(notice);
+        let told = entry(&Draft::of_token(origin(), Some(&before), told)?, 3)?;
+        let event = event(&told).ok_or("it is an event")?;
+        let facts = Facts::at(&before.record, &[]);
+        let text = payload::of_entry(&told, event, Some(&facts));
+        let message: serde_json::Value = serde_json::from_str(&text)?;
+        assert_eq!(message["type"], kind);
+        assert_eq!(message["data"][field], time.to_string());
+        assert_eq!(message["data"]["name"], "Laptop");
+        assert!(!text.contains("digest"), "{text}");
+    }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod idempotency;
 mod import;
 mod layers;
 mod life;
+mod lifecycle;
 mod limits;
 mod lists;
 #[path = "../support/log.rs"]

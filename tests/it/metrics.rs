@@ -131,7 +131,17 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
     let by_method = |line: &&str| line.starts_with("tokenward_rpc_");
     let took = |line: &&str| line.starts_with("tokenward_commit_seconds_total ");
     // It has the duty a moment after its start.
-    let has_duty = |line: &&str| line.starts_with("tokenward_webhook_delivering ");
+    let has_duty = |line: &&str| {
+        let told = [
+            "webhook_delivering ",
+            "lifecycle_watching ",
+            "lifecycle_round_age_",
+        ];
+        told.iter().any(|name| {
+            line.strip_prefix("tokenward_")
+                .is_some_and(|line| line.starts_with(name))
+        })
+    };
     let told: Vec<_> = samples
         .iter()
         .filter(|line| !by_method(line) && !took(line) && !has_duty(line))
@@ -188,6 +198,12 @@ async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
             &"tokenward_webhook_endpoints{state=\"paused\"} 0",
             &"tokenward_webhook_lag_revisions 0",
             &"tokenward_webhook_oldest_undelivered_seconds 0.0",
+            &"tokenward_lifecycle_told_total{matter=\"expiring\"} 0",
+            &"tokenward_lifecycle_told_total{matter=\"rotation_due\"} 0",
+            &"tokenward_lifecycle_told_total{matter=\"unused\"} 0",
+            &"tokenward_lifecycle_withdrawn_total{state=\"suspended\"} 0",
+            &"tokenward_lifecycle_withdrawn_total{state=\"revoked\"} 0",
+            &"tokenward_lifecycle_failures_total 0",
             &"tokenward_refused_calls_total{outcome=\"recorded\"} 0",
             &"tokenward_refused_calls_total{outcome=\"unrecorded\"} 0",
             &"tokenward_refused_calls_total{outcome=\"unauthenticated\"} 0",

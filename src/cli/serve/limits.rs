@@ -58,6 +58,16 @@ pub(super) fn flush(text: &str) -> Result<humantime::Duration, String> {
     }
 }
 
+/// How often the lives of tokens are looked at: what is told may be late by this.
+pub(super) fn lifecycle(text: &str) -> Result<humantime::Duration, String> {
+    let span = humantime::Duration::from_str(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&*span) {
+        Ok(span)
+    } else {
+        Err("must be from 1s to 1h".to_owned())
+    }
+}
+
 #[derive(clap::Args, Debug)]
 pub(super) struct LimitArgs {
     /// Connections open at once; a further one is closed

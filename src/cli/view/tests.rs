@@ -28,6 +28,9 @@ fn kinds_are_named_as_in_the_journal() {
         WebhookSecretRotated,
         WebhookPaused,
         WebhookDeleted,
+        TokenExpiring,
+        TokenRotationDue,
+        TokenUnused,
     ];
     let named: Vec<_> = kinds.into_iter().map(kind).collect();
     let wanted: Vec<_> = Kind::ALL.into_iter().map(Kind::as_str).collect();

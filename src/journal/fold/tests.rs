@@ -7,7 +7,7 @@ use proptest::{option, sample as pick};
 use super::*;
 use crate::journal::link::Link;
 use crate::journal::narrowing::{Loss, narrowings};
-use crate::journal::samples::origin;
+use crate::journal::samples::{origin, rotation_due};
 use crate::journal::{Draft, Entry, Revision, Stored};
 use crate::token::change;
 use crate::token::overlap::Overlap;
@@ -204,6 +204,7 @@ proptest! {
             check_told(&before, &token, &change, instant(now))?;
             match change {
                 TokenChange::Issued(_) | TokenChange::Imported(_) | TokenChange::Redigested { .. } => {}
+                TokenChange::Told(_) => prop_assert_eq!(&token, &before),
                 TokenChange::Rotated { secret, retire_time, beside, .. } => {
                     prop_assert_eq!(token.current_secret(), Some(&secret));
                     let old = beside.unwrap_or(secret.version - 1);
@@ -337,6 +338,7 @@ fn what_cannot_follow_is_a_misfit() {
         redigested(1),
         first_used(1),
         reused(1),
+        rotation_due(1),
     ];
     let revoked = Token {
         revocation: Some(withdrawal(instant(0))),

@@ -38,7 +38,7 @@ proptest! {
 /// What is wrong with a policy that is otherwise empty.
 type Row = (&'static str, fn(&mut v1::NamespacePolicy));
 
-const OUT_OF_BOUNDS: [Row; 17] = [
+const OUT_OF_BOUNDS: [Row; 21] = [
     ("self_management", |it| it.self_management = 9),
     ("lifetime_default", |it| it.lifetime_default = Some(seconds(0))),
     ("lifetime_max", |it| it.lifetime_max = Some(seconds(36_501 * DAY))),
@@ -84,6 +84,12 @@ const OUT_OF_BOUNDS: [Row; 17] = [
             period: None,
         });
     }),
+    ("expiring_leads", |it| it.expiring_leads = vec![seconds(1); 9]),
+    ("expiring_leads[1]", |it| {
+        it.expiring_leads = vec![seconds(1), seconds(0)];
+    }),
+    ("unused_after", |it| it.unused_after = Some(seconds(0))),
+    ("unused_action", |it| it.unused_action = 4),
 ];
 
 #[test]

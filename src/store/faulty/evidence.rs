@@ -1,5 +1,7 @@
 //! Searches, refused calls and checkpoints, with faults.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 
 use super::super::checkpoints::{Checkpoints, KeptCheckpoint};
@@ -8,7 +10,7 @@ use super::super::refused_calls::{RefusedCall, RefusedCalls};
 use super::super::{READ_MAX, StoreError};
 use super::{Call, Faulty};
 use crate::journal::{Entry, Revision};
-use crate::token::id::Slug;
+use crate::token::id::{RequestDigest, Slug};
 use crate::token::time::Timestamp;
 
 #[async_trait]
@@ -26,6 +28,11 @@ impl History for Faulty {
         let store = self.store();
         self.meet(Call::Search, store.namespace_entry_before(namespace, before))
             .await
+    }
+
+    async fn written(&self, requests: Vec<RequestDigest>) -> Result<HashSet<RequestDigest>, StoreError> {
+        assert!(requests.len() <= READ_MAX as usize, "{} requests", requests.len());
+        self.meet(Call::Search, self.store().written(requests)).await
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Law, all_entries, change, read, rotation, write};
-use crate::journal::samples::{issue, origin};
+use crate::journal::samples::{issue, origin, rotation_due};
 use crate::journal::{Draft, Entry, Revision, fold};
 use crate::store::{EntryFilter, Outcome, Store};
 use crate::token::KeptSecret;
@@ -339,6 +339,7 @@ pub(super) async fn every_change_to_a_token_is_read_back(store: Arc<dyn Store>) 
             suspension: Some(withdrawal(instant(9))),
         },
         TokenChange::Resumed,
+        rotation_due(2),
         update(&after, &emptied, instant(2))?.ok_or("it is so already")?,
     ];
     let mut wanted = before;

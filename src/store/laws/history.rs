@@ -1,6 +1,6 @@
 //! Searches: what is wanted is found, each once, and none reads for ever.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::{Law, all_entries, change, webhooks, write};
@@ -11,6 +11,7 @@ use crate::store::samples::Answer;
 use crate::store::{READ_MAX, Store};
 use crate::token::Token;
 use crate::token::change::TokenChange;
+use crate::token::id::RequestDigest;
 use crate::token::samples::{instant, namespace, slug, token, withdrawal};
 use crate::token::standing::SubjectChange;
 use crate::token::text::{Actor, Subject};
@@ -250,5 +251,18 @@ pub(super) async fn the_entry_before_is_of_the_namespace_itself(store: Arc<dyn S
         .namespace_entry_before(slug("tasks"), Revision::new(9))
         .await?;
     assert_eq!(other, None);
+    Ok(())
+}
+
+pub(super) async fn which_requests_were_written_is_told_of_each(store: Arc<dyn Store>) -> Law {
+    let mut written = HashSet::new();
+    for number in 1..=3 {
+        written.insert(write(&store, issue(token(number))).await?.request_id);
+    }
+    let unwritten = [b"one", b"two"].map(|what| RequestDigest::of_program(what));
+    let asked: Vec<_> = written.iter().copied().chain(unwritten).collect();
+    assert_eq!(store.written(asked).await?, written);
+    assert_eq!(store.written(unwritten.to_vec()).await?, HashSet::new());
+    assert_eq!(store.written(Vec::new()).await?, HashSet::new());
     Ok(())
 }

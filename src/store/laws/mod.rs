@@ -118,6 +118,7 @@ macro_rules! every_law {
             history::a_search_that_finds_little_comes_back_before_it_has_read_all,
             history::the_entries_of_a_subject_are_those_of_its_tokens_too_however_many,
             history::the_entry_before_is_of_the_namespace_itself,
+            history::which_requests_were_written_is_told_of_each,
             evidence::refused_calls_are_read_as_they_were_kept,
             evidence::a_sweep_lets_the_oldest_refused_calls_go,
             evidence::the_first_checkpoint_of_a_revision_stands,

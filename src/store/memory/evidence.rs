@@ -10,7 +10,7 @@ use super::super::refused_calls::{RefusedCall, RefusedCalls};
 use super::super::{SWEEP_MAX, StoreError};
 use super::{Kept, MemoryStore};
 use crate::journal::{Entry, Revision};
-use crate::token::id::Slug;
+use crate::token::id::{RequestDigest, Slug};
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
 
@@ -88,6 +88,14 @@ impl History for MemoryStore {
             *change.namespace() == namespace && is_of_its_own
         });
         Ok(found.cloned())
+    }
+
+    async fn written(&self, requests: Vec<RequestDigest>) -> Result<HashSet<RequestDigest>, StoreError> {
+        let kept = self.kept();
+        let written = requests
+            .into_iter()
+            .filter(|request| kept.requests.contains_key(request));
+        Ok(written.collect())
     }
 }
 

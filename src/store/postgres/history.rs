@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::read::{self, uuid};
 use super::{PostgresStore, ask};
 use crate::journal::{Entry, Kind, Revision};
-use crate::token::id::Slug;
+use crate::token::id::{RequestDigest, Slug};
 use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
 
@@ -74,6 +74,8 @@ pub(super) const NAMESPACE_ENTRY_BEFORE: &str = "
         AND token_id IS NULL AND subject IS NULL AND endpoint_id IS NULL
     ORDER BY revision DESC LIMIT 1";
 
+pub(super) const WRITTEN: &str = "SELECT request_id FROM journal WHERE request_id = ANY($1::uuid[])";
+
 #[async_trait]
 impl History for PostgresStore {
     /// On the lane for what takes as long as it takes.
@@ -91,6 +93,20 @@ impl History for PostgresStore {
             &namespace,
             before
         ))
+    }
+
+    async fn written(&self, requests: Vec<RequestDigest>) -> Result<HashSet<RequestDigest>, StoreError> {
+        let asked = requests
+            .iter()
+            .map(|request| Uuid::from_bytes(*request.as_bytes()));
+        let asked: Vec<Uuid> = asked.collect();
+        let found: Vec<Uuid> = ask!(self.lists, |connection| async {
+            let query = sqlx::query_scalar(WRITTEN).bind(&asked);
+            Ok(query.fetch_all(&mut *connection).await?)
+        })?;
+        let found: HashSet<Uuid> = found.into_iter().collect();
+        let is_written = |request: &RequestDigest| found.contains(&Uuid::from_bytes(*request.as_bytes()));
+        Ok(requests.into_iter().filter(is_written).collect())
     }
 }
 

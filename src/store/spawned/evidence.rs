@@ -1,5 +1,7 @@
 //! Searches, refused calls and checkpoints, in tasks of their own.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 
 use super::super::StoreError;
@@ -8,7 +10,7 @@ use super::super::history::{Found, History, Search};
 use super::super::refused_calls::{RefusedCall, RefusedCalls};
 use super::Spawned;
 use crate::journal::{Entry, Revision};
-use crate::token::id::Slug;
+use crate::token::id::{RequestDigest, Slug};
 use crate::token::time::Timestamp;
 
 #[async_trait]
@@ -23,6 +25,11 @@ impl History for Spawned {
         before: Revision,
     ) -> Result<Option<Entry>, StoreError> {
         self.run(move |store| async move { store.namespace_entry_before(namespace, before).await })
+            .await
+    }
+
+    async fn written(&self, requests: Vec<RequestDigest>) -> Result<HashSet<RequestDigest>, StoreError> {
+        self.run(|store| async move { store.written(requests).await })
             .await
     }
 }

@@ -14,7 +14,7 @@ use super::super::StoreError;
 use super::super::history::{Found, History, Path, Place, Search, TOKENS_ONE_BY_ONE_MAX, Wanted};
 use super::{SqliteStore, read, revision, sql};
 use crate::journal::{Entry, Kind, Revision};
-use crate::token::id::{Slug, TokenId};
+use crate::token::id::{RequestDigest, Slug, TokenId};
 use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
 
@@ -72,6 +72,9 @@ pub(super) const NAMESPACE_ENTRY_BEFORE: &str = "
         AND token_id IS NULL AND subject IS NULL AND endpoint_id IS NULL
     ORDER BY revision DESC LIMIT 1";
 
+pub(super) const WRITTEN: &str = "
+    SELECT request_id FROM journal WHERE request_id IN (SELECT unhex(value, '-') FROM json_each($1))";
+
 #[async_trait]
 impl History for SqliteStore {
     async fn search(&self, search: Search) -> Result<Found, StoreError> {
@@ -103,6 +106,14 @@ impl History for SqliteStore {
             .bind(sql(before));
         let row = query.fetch_optional(&self.readers).await?;
         row.as_ref().map(read::entry).transpose()
+    }
+
+    async fn written(&self, requests: Vec<RequestDigest>) -> Result<HashSet<RequestDigest>, StoreError> {
+        let query = sqlx::query_scalar(WRITTEN).bind(json!(requests).to_string());
+        let found: Vec<Vec<u8>> = query.fetch_all(&self.readers).await?;
+        let found: HashSet<Vec<u8>> = found.into_iter().collect();
+        let is_written = |request: &RequestDigest| found.contains(&request.as_bytes()[..]);
+        Ok(requests.into_iter().filter(is_written).collect())
     }
 }
 

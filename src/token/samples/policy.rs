@@ -7,7 +7,7 @@ use proptest::sample::select;
 use std::num::NonZeroU32;
 
 use super::super::overlap::Overlap;
-use super::super::policy::{Policy, RetiredUse, SelfManagement};
+use super::super::policy::{Policy, RetiredUse, SelfManagement, UnusedAction};
 use super::{any_rate_limit, any_scopes, any_span, any_text};
 
 /// Rules that need not go together.
@@ -42,8 +42,14 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         option::of(any_rate_limit()),
         option::of(any_rate_limit()),
     );
-    (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed())
-        .prop_map(|(self_management, spans, issuing, using)| Policy {
+    let actions = vec![UnusedAction::Report, UnusedAction::Suspend, UnusedAction::Revoke];
+    let living = (
+        btree_set(any_span(), 0..4),
+        option::of(any_span()),
+        select(actions),
+    );
+    (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed(), living.boxed())
+        .prop_map(|(self_management, spans, issuing, using, living)| Policy {
         self_management,
         lifetime_default: spans.0,
         lifetime_max: spans.1,
@@ -59,6 +65,9 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         retired_tolerance: spans.4,
         rate_limit_default: using.2,
         rate_limit_subject_default: using.3,
+        expiring_leads: living.0,
+        unused_after: living.1,
+        unused_action: living.2,
     })
         // So many generators in one are more than a stack takes.
         .boxed()

@@ -80,6 +80,14 @@ async fn rules_are_given_shown_and_taken_back() -> Outcome {
         "1000/1m",
         "--tokens-per-subject-max",
         "10",
+        "--expiring-leads",
+        "7d",
+        "--expiring-leads",
+        "1d",
+        "--unused-after",
+        "60d",
+        "--unused-action",
+        "suspend",
     ])?;
     let policy = &shown["policy"];
     for (rule, value) in [
@@ -93,6 +101,8 @@ async fn rules_are_given_shown_and_taken_back() -> Outcome {
         ("retired_use", json!("report")),
         ("rate_limit_default", json!("100/1m")),
         ("tokens_per_subject_max", json!(10)),
+        ("expiring_leads", json!(["1day", "7days"])),
+        ("unused_action", json!("suspend")),
     ] {
         if rule == "lifetime_max" {
             // A year is not 365 days to everybody.
@@ -102,7 +112,13 @@ async fn rules_are_given_shown_and_taken_back() -> Outcome {
         }
     }
     let table = scene.says(&["namespace", "get", "notes"])?;
-    for told in ["scope catalogue", "read write", "100/1m", "first-use:1h"] {
+    for told in [
+        "scope catalogue",
+        "read write",
+        "100/1m",
+        "first-use:1h",
+        "1day, 7days",
+    ] {
         assert!(table.out.contains(told), "{table:?}");
     }
     let less = scene.json(&[

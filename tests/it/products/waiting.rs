@@ -53,6 +53,33 @@ impl Scene {
         }
     }
 
+    pub(super) async fn rotate_after(&mut self, slug: &str, after: prost_types::Duration) -> Outcome {
+        let request = v1::UpdateNamespaceRequest {
+            namespace: Some(v1::Namespace {
+                slug: slug.to_owned(),
+                policy: Some(v1::NamespacePolicy {
+                    rotation_due_after: Some(after),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            update_mask: Some(prost_types::FieldMask {
+                paths: vec!["policy.rotation_due_after".to_owned()],
+            }),
+            ..Default::default()
+        };
+        self.client.namespaces.update_namespace(request).await?;
+        Ok(())
+    }
+
+    /// Returns once this was told of a token: what time brings is looked at a while later.
+    pub(super) async fn until_told(&mut self, token_id: &str, kind: v1::EntryKind) -> Outcome {
+        while !self.story(token_id).await?.contains(&kind) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     pub(super) async fn until_verdict(&mut self, secret: &str, wanted: Verdict) -> Outcome {
         while self.client.verdict(secret).await? != wanted {
             tokio::task::yield_now().await;

@@ -40,6 +40,9 @@ fn every_rule() -> NamespacePolicy {
             requests: 1000,
             period: Some(seconds(60)),
         }),
+        expiring_leads: vec![seconds(86_400), seconds(7 * 86_400)],
+        unused_after: Some(seconds(60 * 86_400)),
+        unused_action: v1::UnusedAction::Revoke.into(),
     }
 }
 

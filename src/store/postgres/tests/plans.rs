@@ -8,7 +8,7 @@ use super::super::{
 };
 use super::*;
 
-const STATEMENTS: [&str; 102] = [
+const STATEMENTS: [&str; 103] = [
     commit::BEGIN,
     commit::PUT_PEPPER,
     commit::LOCK_NAMESPACES,
@@ -103,6 +103,7 @@ const STATEMENTS: [&str; 102] = [
     history::MATCHING,
     history::ENTRIES_AT,
     history::NAMESPACE_ENTRY_BEFORE,
+    history::WRITTEN,
     evidence::KEEP_REFUSED_CALLS,
     evidence::REFUSED_CALLS,
     evidence::SWEEP_REFUSED_CALLS,
@@ -250,6 +251,7 @@ async fn each_read_goes_by_its_index() -> Tested {
         (history::MATCHING, "journal_pkey"),
         (history::ENTRIES_AT, "journal_pkey"),
         (history::NAMESPACE_ENTRY_BEFORE, "journal_of_namespaces"),
+        (history::WRITTEN, "journal_request_id_key"),
         (evidence::REFUSED_CALLS, "refused_call_pkey"),
         (evidence::CHECKPOINTS, "checkpoint_pkey"),
     ] {

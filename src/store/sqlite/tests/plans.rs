@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 use super::super::{commit, evidence, history, read, select, snapshot, subjects, usage, webhooks};
 use super::*;
 
-const STATEMENTS: [&str; 80] = [
+const STATEMENTS: [&str; 81] = [
     commit::PUT_PEPPER,
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
@@ -81,6 +81,7 @@ const STATEMENTS: [&str; 80] = [
     history::MATCHING,
     history::ENTRIES_AT,
     history::NAMESPACE_ENTRY_BEFORE,
+    history::WRITTEN,
     evidence::KEEP_REFUSED_CALLS,
     evidence::REFUSED_CALLS,
     evidence::KEEP_CHECKPOINT,
@@ -300,6 +301,10 @@ async fn each_read_goes_by_its_index() -> Tested {
         (
             history::NAMESPACE_ENTRY_BEFORE,
             "SEARCH journal USING INDEX journal_of_namespaces (namespace=? AND revision<?)",
+        ),
+        (
+            history::WRITTEN,
+            "SEARCH journal USING COVERING INDEX sqlite_autoindex_journal_1 (request_id=?)",
         ),
         (
             evidence::REFUSED_CALLS,

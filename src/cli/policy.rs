@@ -59,6 +59,18 @@ pub(super) struct PolicyArgs {
     /// How often the tokens of a subject may be used, all together, that has no limit of its own, such as 1000/1m
     #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
     rate_limit_subject_default: Option<v1::RateLimit>,
+    /// Which judged calls are put on record
+    #[arg(long, value_enum)]
+    access_log: Option<AccessLog>,
+    /// What is done with a call where there is no room for one more record
+    #[arg(long, value_enum)]
+    access_log_full: Option<AccessLogFull>,
+    /// How long records of calls are kept, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    access_log_retention: Option<Duration>,
+    /// Addresses of clients are kept whole in records of calls
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    access_log_whole_addresses: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -81,6 +93,24 @@ enum RetiredUse {
     Suspend,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum AccessLog {
+    /// None
+    Off,
+    /// Those that were refused
+    Refusals,
+    /// All
+    All,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum AccessLogFull {
+    /// It is judged, and counted as one that is not on record
+    Drop,
+    /// It is not judged
+    Refuse,
+}
+
 /// A rule that can be taken back, by the name of its flag.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum Rule {
@@ -99,6 +129,10 @@ pub(super) enum Rule {
     RetiredTolerance,
     RateLimitDefault,
     RateLimitSubjectDefault,
+    AccessLog,
+    AccessLogFull,
+    AccessLogRetention,
+    AccessLogWholeAddresses,
 }
 
 impl Rule {
@@ -134,6 +168,13 @@ impl PolicyArgs {
                 self.rate_limit_subject_default.is_some(),
                 Rule::RateLimitSubjectDefault,
             ),
+            (self.access_log.is_some(), Rule::AccessLog),
+            (self.access_log_full.is_some(), Rule::AccessLogFull),
+            (self.access_log_retention.is_some(), Rule::AccessLogRetention),
+            (
+                self.access_log_whole_addresses.is_some(),
+                Rule::AccessLogWholeAddresses,
+            ),
         ];
         given
             .into_iter()
@@ -154,6 +195,15 @@ impl From<PolicyArgs> for v1::NamespacePolicy {
             RetiredUse::Report => v1::RetiredUse::Report,
             RetiredUse::Suspend => v1::RetiredUse::Suspend,
         });
+        let access_log = args.access_log.map(|it| match it {
+            AccessLog::Off => v1::AccessLog::Off,
+            AccessLog::Refusals => v1::AccessLog::Refusals,
+            AccessLog::All => v1::AccessLog::All,
+        });
+        let access_log_full = args.access_log_full.map(|it| match it {
+            AccessLogFull::Drop => v1::AccessLogFull::Drop,
+            AccessLogFull::Refuse => v1::AccessLogFull::Refuse,
+        });
         let span = |span: Option<Duration>| span.map(spelling::to_proto_duration);
         v1::NamespacePolicy {
             self_management: self_management.unwrap_or_default().into(),
@@ -171,6 +221,10 @@ impl From<PolicyArgs> for v1::NamespacePolicy {
             retired_tolerance: span(args.retired_tolerance),
             rate_limit_default: args.rate_limit_default,
             rate_limit_subject_default: args.rate_limit_subject_default,
+            access_log: access_log.unwrap_or_default().into(),
+            access_log_full: access_log_full.unwrap_or_default().into(),
+            access_log_retention: span(args.access_log_retention),
+            access_log_whole_addresses: args.access_log_whole_addresses.unwrap_or_default(),
         }
     }
 }
@@ -216,6 +270,11 @@ pub(super) struct Policy {
     pub rate_limit_default: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_subject_default: Option<String>,
+    pub access_log: &'static str,
+    pub access_log_full: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log_retention: Option<String>,
+    pub access_log_whole_addresses: bool,
 }
 
 impl From<v1::NamespacePolicy> for Policy {
@@ -231,6 +290,17 @@ impl From<v1::NamespacePolicy> for Policy {
                 v1::RetiredUse::Report => "report",
                 v1::RetiredUse::Suspend => "suspend",
             },
+            access_log: match policy.access_log() {
+                v1::AccessLog::Unspecified | v1::AccessLog::Off => "off",
+                v1::AccessLog::Refusals => "refusals",
+                v1::AccessLog::All => "all",
+            },
+            access_log_full: match policy.access_log_full() {
+                v1::AccessLogFull::Unspecified | v1::AccessLogFull::Drop => "drop",
+                v1::AccessLogFull::Refuse => "refuse",
+            },
+            access_log_retention: policy.access_log_retention.map(span),
+            access_log_whole_addresses: policy.access_log_whole_addresses,
             lifetime_default: policy.lifetime_default.map(span),
             lifetime_max: policy.lifetime_max.map(span),
             expiry_required: policy.expiry_required,
@@ -280,6 +350,10 @@ impl Policy {
                 "rate limit subject default",
                 told(&self.rate_limit_subject_default),
             ),
+            ("access log", self.access_log.replace("off", "")),
+            ("access log full", self.access_log_full.replace("drop", "")),
+            ("access log retention", told(&self.access_log_retention)),
+            ("access log whole addresses", yes(self.access_log_whole_addresses)),
         ];
         let own = [("self management", self.self_management.to_owned())];
         own.into_iter()
@@ -291,40 +365,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::token::policy::Policy as Rules;
-
-    #[test]
-    fn every_rule_can_be_named_and_by_no_other_name() {
-        let named: Vec<_> = <Rule as clap::ValueEnum>::value_variants()
-            .iter()
-            .map(|rule| rule.path())
-            .collect();
-        let rules = Rules::FIELDS.map(|(field, _)| format!("policy.{field}"));
-        assert_eq!(named, rules);
-    }
-
-    #[test]
-    fn overlaps_and_rates_are_shown_as_they_are_given() -> Result<(), String> {
-        for spelt in ["none", "1h", "first-use:7days"] {
-            let policy = v1::NamespacePolicy {
-                overlap_default: Some(overlap(spelt)?),
-                ..Default::default()
-            };
-            assert_eq!(Policy::from(policy).overlap_default, spelt);
-        }
-        let policy = v1::NamespacePolicy {
-            rate_limit_default: Some(spelling::rate_limit("100/1m 30s")?),
-            ..Default::default()
-        };
-        assert_eq!(
-            Policy::from(policy).rate_limit_default.as_deref(),
-            Some("100/1m30s")
-        );
-        for wrong in ["", "first-use", "first-use:", "soon"] {
-            assert!(overlap(wrong).is_err(), "{wrong}");
-        }
-        Ok(())
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use proptest::sample::select;
 use std::num::NonZeroU32;
 
 use super::super::overlap::Overlap;
-use super::super::policy::{Policy, RetiredUse, SelfManagement};
+use super::super::policy::{AccessLog, AccessLogFull, Policy, RetiredUse, SelfManagement};
 use super::{any_rate_limit, any_scopes, any_span, any_text};
 
 /// Rules that need not go together.
@@ -42,8 +42,15 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         option::of(any_rate_limit()),
         option::of(any_rate_limit()),
     );
-    (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed())
-        .prop_map(|(self_management, spans, issuing, using)| Policy {
+    let logging = (
+        select(vec![AccessLog::Off, AccessLog::Refusals, AccessLog::All]),
+        select(vec![AccessLogFull::Drop, AccessLogFull::Refuse]),
+        option::of(any_span()),
+        any::<bool>(),
+    );
+    let rest = (using.boxed(), logging.boxed());
+    (self_management.boxed(), spans.boxed(), issuing.boxed(), rest.boxed())
+        .prop_map(|(self_management, spans, issuing, (using, logging))| Policy {
         self_management,
         lifetime_default: spans.0,
         lifetime_max: spans.1,
@@ -59,6 +66,10 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         retired_tolerance: spans.4,
         rate_limit_default: using.2,
         rate_limit_subject_default: using.3,
+        access_log: logging.0,
+        access_log_full: logging.1,
+        access_log_retention: logging.2,
+        access_log_whole_addresses: logging.3,
     })
         // So many generators in one are more than a stack takes.
         .boxed()

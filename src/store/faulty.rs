@@ -1,5 +1,6 @@
 //! A store that fails, stalls or misreads as told: faults are values, given before the calls they meet.
 
+mod access;
 mod budgets;
 mod usage;
 mod webhooks;
@@ -78,6 +79,10 @@ pub(crate) enum Call {
     Share,
     SweepBudgets,
     Advance,
+    KeepAccess,
+    Access,
+    EraseAccess,
+    TendAccess,
 }
 
 #[derive(Clone, Debug)]

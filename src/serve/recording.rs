@@ -40,21 +40,18 @@ impl Recording {
         entropy: &dyn Entropy,
     ) -> Result<Recording, StoreError> {
         let stop = CancellationToken::new();
-        let (recorder, flusher) = match options.usage_flush {
-            Some(every) => {
-                let recorder = Arc::new(Recorder::new(options.usage_prefixes));
-                let flusher = Flusher::new(
-                    Arc::clone(&recorder),
-                    Arc::clone(store),
-                    Arc::clone(clock),
-                    entropy,
-                );
-                (recorder, Some(tokio::spawn(flusher.run(every, stop.clone()))))
-            }
-            None => {
-                store.end_usage().await?;
-                (Arc::new(Recorder::off()), None)
-            }
+        let (recorder, flusher) = if let Some(every) = options.usage_flush {
+            let recorder = Arc::new(Recorder::new(options.usage_prefixes));
+            let flusher = Flusher::new(
+                Arc::clone(&recorder),
+                Arc::clone(store),
+                Arc::clone(clock),
+                entropy,
+            );
+            (recorder, Some(tokio::spawn(flusher.run(every, stop.clone()))))
+        } else {
+            store.end_usage().await?;
+            (Arc::new(Recorder::off()), None)
         };
         let log = Arc::new(Log::default());
         let writer = Writer::new(Arc::clone(&log), Arc::clone(store), entropy);

@@ -167,21 +167,15 @@ impl Log {
     fn take(&self, of: AccessLogFull) -> bool {
         let room = self.room(of);
         let one_more = |taken| (taken < room.records_max).then_some(taken + 1);
-        match room
-            .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-        {
-            Ok(taken) => {
-                if taken + 1 == room.records_max / 2 {
-                    self.much.notify_one();
-                }
-                true
-            }
-            Err(_) => {
-                room.lacked.fetch_add(1, Ordering::Relaxed);
-                false
-            }
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        let Ok(taken) = room.taken.fetch_update(set, fetch, one_more) else {
+            room.lacked.fetch_add(1, Ordering::Relaxed);
+            return false;
+        };
+        if taken + 1 == room.records_max / 2 {
+            self.much.notify_one();
         }
+        true
     }
 
     fn give_back(&self, of: AccessLogFull, records: usize) {

@@ -99,11 +99,9 @@ async fn what_is_on_record_is_what_the_namespace_wants() -> Answer<()> {
         for full in [AccessLogFull::Drop, AccessLogFull::Refuse] {
             let mut scene = scene(9);
             let notes = notes(mode, full);
-            for (micros, outcome) in [Outcome::Accepted, Outcome::Revoked, Outcome::Unknown]
-                .into_iter()
-                .enumerate()
-            {
-                assert!(scene.judge(&notes, outcome, micros as i64));
+            let outcomes = [Outcome::Accepted, Outcome::Revoked, Outcome::Unknown];
+            for (micros, outcome) in (0..).zip(outcomes) {
+                assert!(scene.judge(&notes, outcome, micros));
             }
             assert_eq!(scene.log.told().pending, wanted.len(), "{mode:?} {full:?}");
             scene.writer.write().await?;
@@ -157,7 +155,9 @@ fn those_who_would_rather_drop_take_no_room_of_those_who_would_rather_refuse() {
 }
 
 const THREADS: usize = 4;
-const CALLS: usize = 5000;
+const CALLS: i64 = 5000;
+/// All of them.
+const TOTAL: usize = THREADS * 5000;
 
 /// Judges from several threads at once, as fast as they can; how many calls were judged.
 fn judge_much(scene: &Scene, namespace: &Arc<Namespace>) -> usize {
@@ -166,7 +166,7 @@ fn judge_much(scene: &Scene, namespace: &Arc<Namespace>) -> usize {
         for _ in 0..THREADS {
             threads.spawn(|| {
                 for number in 0..CALLS {
-                    let was = scene.judge(namespace, Outcome::Accepted, number as i64);
+                    let was = scene.judge(namespace, Outcome::Accepted, number);
                     judged.fetch_add(usize::from(was), Ordering::Relaxed);
                 }
             });
@@ -197,7 +197,7 @@ async fn under_refuse_there_is_a_record_for_each_judged_call() -> Answer<()> {
     running.await?;
     let told = log.told();
     assert_eq!(told.written, judged as u64);
-    assert_eq!(told.refused as usize, THREADS * CALLS - judged);
+    assert_eq!(told.refused as usize, TOTAL - judged);
     assert_eq!((told.pending, told.dropped), (0, 0));
     assert!(judged > 0);
     assert_eq!(count(&scene).await?, judged);
@@ -238,12 +238,9 @@ async fn under_drop_it_is_exact_how_many_are_missing() -> Answer<()> {
     let writing = tokio::spawn(async move { writer.write().await });
     gate.arrived().await;
     let judged = judge_much(&scene, &notes);
-    assert_eq!(judged, THREADS * CALLS, "none was refused");
+    assert_eq!(judged, TOTAL, "none was refused");
     let told = scene.log.told();
-    assert_eq!(
-        (told.pending, told.dropped as usize),
-        (700, THREADS * CALLS - 690)
-    );
+    assert_eq!((told.pending, told.dropped as usize), (700, TOTAL - 690));
     gate.open();
     writing.await??;
     scene.writer.write().await?;
@@ -261,9 +258,9 @@ async fn it_is_written_in_time_when_much_waits_and_at_the_end() -> Answer<()> {
     let notes = notes(AccessLog::All, AccessLogFull::Refuse);
     let judge = |micros| {
         let place = log.admit(&notes).ok();
-        place
-            .into_iter()
-            .for_each(|place| place.note(call(Outcome::Accepted, micros)));
+        if let Some(place) = place {
+            place.note(call(Outcome::Accepted, micros));
+        }
     };
     let stop = CancellationToken::new();
     let running = tokio::spawn(writer.run(WRITE_INTERVAL, stop.clone()));

@@ -89,6 +89,6 @@ async fn servers_that_keep_and_tend_at_once_lose_nothing() -> Tested {
     let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM access_record")
         .fetch_one(&mut connection)
         .await?;
-    assert_eq!(kept, 3 * KEEP_MAX as i64);
+    assert_eq!(kept, 3 * i64::try_from(KEEP_MAX)?);
     Ok(())
 }

@@ -80,6 +80,13 @@ async fn rules_are_given_shown_and_taken_back() -> Outcome {
         "1000/1m",
         "--tokens-per-subject-max",
         "10",
+        "--access-log",
+        "all",
+        "--access-log-full",
+        "refuse",
+        "--access-log-retention",
+        "90d",
+        "--access-log-whole-addresses",
     ])?;
     let policy = &shown["policy"];
     for (rule, value) in [
@@ -93,6 +100,10 @@ async fn rules_are_given_shown_and_taken_back() -> Outcome {
         ("retired_use", json!("report")),
         ("rate_limit_default", json!("100/1m")),
         ("tokens_per_subject_max", json!(10)),
+        ("access_log", json!("all")),
+        ("access_log_full", json!("refuse")),
+        ("access_log_retention", json!("2months 29days 2h 52m 48s")),
+        ("access_log_whole_addresses", json!(true)),
     ] {
         if rule == "lifetime_max" {
             // A year is not 365 days to everybody.

@@ -40,6 +40,10 @@ fn every_rule() -> NamespacePolicy {
             requests: 1000,
             period: Some(seconds(60)),
         }),
+        access_log: v1::AccessLog::All.into(),
+        access_log_full: v1::AccessLogFull::Refuse.into(),
+        access_log_retention: Some(seconds(7 * 86_400)),
+        access_log_whole_addresses: true,
     }
 }
 

@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 
 use super::Api;
 use super::peer::{Identities, Peer};
@@ -308,10 +307,10 @@ fn bearer(headers: &mut HeaderMap) -> Result<Option<Secret>, Problem> {
 }
 
 fn user_agent(headers: &HeaderMap) -> UserAgent {
-    let text = headers
-        .get(USER_AGENT)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    text.map(|text| text.into_owned().into()).unwrap_or_default()
+    let text = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    String::from_utf8_lossy(text.unwrap_or_default())
+        .into_owned()
+        .into()
 }
 
 const UNREADABLE: Problem = Problem::Unauthenticated {
@@ -335,7 +334,6 @@ async fn holder_of(
     if !is_credential && !self_management.lets_call() {
         return Err(NOT_GOOD);
     }
-    let place = notes.access.admit(&namespace)?;
     // What it may do depends on the namespace, so it must be of that one.
     let mut need = Need {
         namespace: Some(namespace.slug.clone()),
@@ -345,20 +343,22 @@ async fn holder_of(
     let judged = verifier
         .verify(secret, &need, Consistency::Leased, &origin)
         .await?;
-    let outcome = Outcome::of(&judged.verdict);
-    if place.wants(outcome) {
-        need.context.method = method.to_owned().into();
-        need.context.path = path.to_owned().into();
+    // Whoever presents what is no token fills no log.
+    if let Some(token) = &judged.token {
+        let (place, outcome) = (notes.access.admit(&namespace)?, Outcome::of(&judged.verdict));
+        if place.wants(outcome) {
+            (need.context.method, need.context.path) = (method.to_owned().into(), path.to_owned().into());
+        }
+        let call = JudgedCall {
+            time: judged.time,
+            outcome,
+            token: Some(token),
+            secret_version: judged.secret_version,
+            caller: None,
+            context: need.context,
+        };
+        notes.note(place, call);
     }
-    let call = JudgedCall {
-        time: judged.time,
-        outcome,
-        token: judged.token.as_ref(),
-        secret_version: judged.secret_version,
-        caller: None,
-        context: need.context,
-    };
-    notes.note(place, call);
     let (Verdict::Accepted { secret_version, .. }, Some(token)) = (judged.verdict, judged.token) else {
         return Err(NOT_GOOD);
     };

@@ -99,17 +99,24 @@ async fn a_token_that_calls_this_service_is_on_record() -> Outcome {
     let endpoint = tonic::transport::Endpoint::new(format!("http://{}", scene.server.address()))?;
     let mut holder = Client::with(endpoint.connect_lazy(), Bearer::new(&secret));
     let get = v1::GetRequest { token_id: id.clone() };
-    holder.tokens.get(get).await?;
-    let records = until(&mut scene.client, 1).await?;
+    holder.tokens.get(get.clone()).await?;
+    // Whoever presents what is none leaves nothing behind.
+    let wrong = Bearer::new(&format!("kn_{}", "0".repeat(40)));
+    let mut stranger = Client::with(endpoint.connect_lazy(), wrong);
+    let refused = stranger.tokens.get(get).await.err().ok_or("it was answered")?;
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    present(&mut scene.client, &secret, "").await?;
+    let records = until(&mut scene.client, 2).await?;
+    assert_eq!(records.len(), 2);
     assert_eq!(
-        facts(&records[0]),
+        facts(&records[1]),
         (id.as_str(), "ada", Verdict::Accepted, "127.0.0.0/24")
     );
     assert_eq!(
         (
-            records[0].caller.as_str(),
-            records[0].method.as_str(),
-            records[0].path.as_str()
+            records[1].caller.as_str(),
+            records[1].method.as_str(),
+            records[1].path.as_str()
         ),
         ("", "POST", "/tokenward.v1.TokenService/Get")
     );

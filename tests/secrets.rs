@@ -4,6 +4,8 @@
 
 #[path = "support/admin.rs"]
 mod admin;
+#[path = "secrets/access.rs"]
+mod access;
 #[path = "secrets/disguise.rs"]
 mod disguise;
 #[path = "secrets/import.rs"]
@@ -123,6 +125,7 @@ async fn flow(
     let mut watched = watched.await?.into_inner();
     let (mut secrets, mut request_ids) = (Vec::new(), Vec::new());
     let mut revoked = 0;
+    access::put_on_record(client, "notes").await?;
     for namespace in ["notes", "tasks"] {
         let issue = v1::IssueRequest {
             namespace: namespace.to_owned(),
@@ -170,6 +173,7 @@ async fn flow(
     for secret in &secrets {
         misplace(client, left, secret).await?;
     }
+    access::access(client, left, &secrets).await?;
     let list = v1::ListEntriesRequest {
         page_size: 1000,
         ..Default::default()

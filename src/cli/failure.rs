@@ -174,7 +174,7 @@ fn advice(reason: ErrorReason) -> Option<&'static str> {
         SecretAlreadyShown => Some("if it was lost, `tokenward rotate` makes a new one"),
         CursorExpired => Some("events may have been missed: after that, watch without --cursor"),
         StoreUnavailable | Draining | LeaseLost | Overloaded | ReplicaBehind | Contention
-        | WatcherTooSlow | MissesExhausted => Some("try again"),
+        | WatcherTooSlow | MissesExhausted | AccessLogFull => Some("try again"),
         NotYetApplied => Some("repeat the command until it succeeds"),
         CountMismatch | PlanInvalid | PlanExpired => {
             Some("nothing was revoked: run the command without --plan, and look again")

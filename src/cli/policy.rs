@@ -1,15 +1,13 @@
 //! The rules of a namespace on the command line: given as flags, shown as they are given.
 
+mod shown;
+
 use std::time::Duration;
 
-use comfy_table::Cell;
-use serde::Serialize;
-
-use super::output::text;
 use super::spelling;
-use super::view::{self, span};
 use crate::proto::v1;
 use crate::proto::v1::overlap::Overlap as Shape;
+pub(super) use shown::Policy;
 
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Rules")]
@@ -59,6 +57,18 @@ pub(super) struct PolicyArgs {
     /// How often the tokens of a subject may be used, all together, that has no limit of its own, such as 1000/1m
     #[arg(long, value_name = "N/DURATION", value_parser = spelling::rate_limit)]
     rate_limit_subject_default: Option<v1::RateLimit>,
+    /// Which judged calls are put on record
+    #[arg(long, value_enum)]
+    access_log: Option<AccessLog>,
+    /// What is done with a call where there is no room for one more record
+    #[arg(long, value_enum)]
+    access_log_full: Option<AccessLogFull>,
+    /// How long records of calls are kept, such as 90d
+    #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
+    access_log_retention: Option<Duration>,
+    /// Addresses of clients are kept whole in records of calls
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    access_log_whole_addresses: Option<bool>,
     /// So long before its end a token is told of as expiring, such as 7d; may be repeated
     #[arg(long, value_name = "DURATION", value_parser = spelling::span)]
     expiring_leads: Vec<Duration>,
@@ -91,6 +101,24 @@ enum RetiredUse {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum AccessLog {
+    /// None
+    Off,
+    /// Those that were refused
+    Refusals,
+    /// All
+    All,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum AccessLogFull {
+    /// It is judged, and counted as one that is not on record
+    Drop,
+    /// It is not judged
+    Refuse,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum UnusedAction {
     /// The journal says so
     Report,
@@ -118,6 +146,10 @@ pub(super) enum Rule {
     RetiredTolerance,
     RateLimitDefault,
     RateLimitSubjectDefault,
+    AccessLog,
+    AccessLogFull,
+    AccessLogRetention,
+    AccessLogWholeAddresses,
     ExpiringLeads,
     UnusedAfter,
     UnusedAction,
@@ -156,6 +188,13 @@ impl PolicyArgs {
                 self.rate_limit_subject_default.is_some(),
                 Rule::RateLimitSubjectDefault,
             ),
+            (self.access_log.is_some(), Rule::AccessLog),
+            (self.access_log_full.is_some(), Rule::AccessLogFull),
+            (self.access_log_retention.is_some(), Rule::AccessLogRetention),
+            (
+                self.access_log_whole_addresses.is_some(),
+                Rule::AccessLogWholeAddresses,
+            ),
             (!self.expiring_leads.is_empty(), Rule::ExpiringLeads),
             (self.unused_after.is_some(), Rule::UnusedAfter),
             (self.unused_action.is_some(), Rule::UnusedAction),
@@ -178,6 +217,15 @@ impl From<PolicyArgs> for v1::NamespacePolicy {
             RetiredUse::Ignore => v1::RetiredUse::Ignore,
             RetiredUse::Report => v1::RetiredUse::Report,
             RetiredUse::Suspend => v1::RetiredUse::Suspend,
+        });
+        let access_log = args.access_log.map(|it| match it {
+            AccessLog::Off => v1::AccessLog::Off,
+            AccessLog::Refusals => v1::AccessLog::Refusals,
+            AccessLog::All => v1::AccessLog::All,
+        });
+        let access_log_full = args.access_log_full.map(|it| match it {
+            AccessLogFull::Drop => v1::AccessLogFull::Drop,
+            AccessLogFull::Refuse => v1::AccessLogFull::Refuse,
         });
         let unused_action = args.unused_action.map(|it| match it {
             UnusedAction::Report => v1::UnusedAction::Report,
@@ -202,6 +250,10 @@ impl From<PolicyArgs> for v1::NamespacePolicy {
             retired_tolerance: span(args.retired_tolerance),
             rate_limit_default: args.rate_limit_default,
             rate_limit_subject_default: args.rate_limit_subject_default,
+            access_log: access_log.unwrap_or_default().into(),
+            access_log_full: access_log_full.unwrap_or_default().into(),
+            access_log_retention: span(args.access_log_retention),
+            access_log_whole_addresses: args.access_log_whole_addresses.unwrap_or_default(),
             expiring_leads: leads.map(spelling::to_proto_duration).collect(),
             unused_after: span(args.unused_after),
             unused_action: unused_action.unwrap_or_default().into(),
@@ -224,155 +276,5 @@ fn overlap(text: &str) -> Result<v1::Overlap, String> {
     })
 }
 
-/// The rules as they are printed: the API's fields, spelt as the flags take them. What is off is left out.
-#[derive(Serialize, Default, Debug)]
-pub(super) struct Policy {
-    pub self_management: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifetime_default: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifetime_max: Option<String>,
-    pub expiry_required: bool,
-    pub name_required: bool,
-    pub scope_catalogue: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_subject_max: Option<i32>,
-    pub entitled_plans: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rotation_due_after: Option<String>,
-    pub overlap_default: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub overlap_max: Option<String>,
-    pub retired_use: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retired_tolerance: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit_default: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limit_subject_default: Option<String>,
-    pub expiring_leads: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unused_after: Option<String>,
-    pub unused_action: &'static str,
-}
-
-impl From<v1::NamespacePolicy> for Policy {
-    fn from(policy: v1::NamespacePolicy) -> Policy {
-        Policy {
-            self_management: match policy.self_management() {
-                v1::SelfManagement::Unspecified | v1::SelfManagement::Off => "off",
-                v1::SelfManagement::Own => "own",
-                v1::SelfManagement::ByScope => "by-scope",
-            },
-            retired_use: match policy.retired_use() {
-                v1::RetiredUse::Unspecified | v1::RetiredUse::Ignore => "ignore",
-                v1::RetiredUse::Report => "report",
-                v1::RetiredUse::Suspend => "suspend",
-            },
-            unused_action: match policy.unused_action() {
-                v1::UnusedAction::Unspecified | v1::UnusedAction::Report => "report",
-                v1::UnusedAction::Suspend => "suspend",
-                v1::UnusedAction::Revoke => "revoke",
-            },
-            lifetime_default: policy.lifetime_default.map(span),
-            lifetime_max: policy.lifetime_max.map(span),
-            expiry_required: policy.expiry_required,
-            name_required: policy.name_required,
-            scope_catalogue: policy.scope_catalogue,
-            tokens_per_subject_max: Some(policy.tokens_per_subject_max).filter(|max| *max > 0),
-            entitled_plans: policy.entitled_plans,
-            rotation_due_after: policy.rotation_due_after.map(span),
-            overlap_default: match policy.overlap_default.and_then(|it| it.overlap) {
-                Some(Shape::Duration(it)) => span(it),
-                Some(Shape::FromFirstUse(it)) => format!("first-use:{}", span(it)),
-                Some(Shape::None(_)) | None => "none".to_owned(),
-            },
-            overlap_max: policy.overlap_max.map(span),
-            retired_tolerance: policy.retired_tolerance.map(span),
-            rate_limit_default: policy.rate_limit_default.map(view::rate_limit),
-            rate_limit_subject_default: policy.rate_limit_subject_default.map(view::rate_limit),
-            expiring_leads: policy.expiring_leads.into_iter().map(span).collect(),
-            unused_after: policy.unused_after.map(span),
-        }
-    }
-}
-
-impl Policy {
-    /// The rules that are not off, a line each.
-    pub(super) fn facts(&self) -> Vec<(&'static str, Cell)> {
-        let yes = |on: bool| if on { "yes" } else { "" }.to_owned();
-        let told = |span: &Option<String>| span.clone().unwrap_or_default();
-        let rules = [
-            ("lifetime default", told(&self.lifetime_default)),
-            ("lifetime max", told(&self.lifetime_max)),
-            ("expiry required", yes(self.expiry_required)),
-            ("name required", yes(self.name_required)),
-            ("scope catalogue", self.scope_catalogue.join(" ")),
-            (
-                "tokens per subject max",
-                self.tokens_per_subject_max
-                    .map(|max| max.to_string())
-                    .unwrap_or_default(),
-            ),
-            ("entitled plans", self.entitled_plans.join(", ")),
-            ("rotation due after", told(&self.rotation_due_after)),
-            ("overlap default", self.overlap_default.replace("none", "")),
-            ("overlap max", told(&self.overlap_max)),
-            ("retired use", self.retired_use.replace("ignore", "")),
-            ("retired tolerance", told(&self.retired_tolerance)),
-            ("rate limit default", told(&self.rate_limit_default)),
-            (
-                "rate limit subject default",
-                told(&self.rate_limit_subject_default),
-            ),
-            ("expiring leads", self.expiring_leads.join(", ")),
-            ("unused after", told(&self.unused_after)),
-            ("unused action", self.unused_action.replace("report", "")),
-        ];
-        let own = [("self management", self.self_management.to_owned())];
-        own.into_iter()
-            .chain(rules)
-            .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| (name, text(&value)))
-            .collect()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::token::policy::Policy as Rules;
-
-    #[test]
-    fn every_rule_can_be_named_and_by_no_other_name() {
-        let named: Vec<_> = <Rule as clap::ValueEnum>::value_variants()
-            .iter()
-            .map(|rule| rule.path())
-            .collect();
-        let rules = Rules::FIELDS.map(|(field, _)| format!("policy.{field}"));
-        assert_eq!(named, rules);
-    }
-
-    #[test]
-    fn overlaps_and_rates_are_shown_as_they_are_given() -> Result<(), String> {
-        for spelt in ["none", "1h", "first-use:7days"] {
-            let policy = v1::NamespacePolicy {
-                overlap_default: Some(overlap(spelt)?),
-                ..Default::default()
-            };
-            assert_eq!(Policy::from(policy).overlap_default, spelt);
-        }
-        let policy = v1::NamespacePolicy {
-            rate_limit_default: Some(spelling::rate_limit("100/1m 30s")?),
-            ..Default::default()
-        };
-        assert_eq!(
-            Policy::from(policy).rate_limit_default.as_deref(),
-            Some("100/1m30s")
-        );
-        for wrong in ["", "first-use", "first-use:", "soon"] {
-            assert!(overlap(wrong).is_err(), "{wrong}");
-        }
-        Ok(())
-    }
-}
+mod tests;

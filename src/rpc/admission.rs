@@ -15,14 +15,14 @@ use super::refused::{self, Named};
 use super::status::{Problem, Reason};
 use crate::audit::Refusals;
 use crate::token::caller::Caller;
-use crate::usage::Recorder;
+use crate::usage::Notes;
 use crate::verify::Verifier;
 
 /// Lets calls through that the table of the guard allows.
 #[derive(Clone, Debug)]
 pub struct AdmissionLayer {
     verifier: Arc<Verifier>,
-    recorder: Arc<Recorder>,
+    notes: Notes,
     identities: Identities,
     refusals: Arc<Refusals>,
 }
@@ -37,20 +37,20 @@ impl AdmissionLayer {
     /// What callers present themselves with counts as used, as what they ask about does; what is refused is on record.
     pub fn new(
         verifier: Arc<Verifier>,
-        recorder: Arc<Recorder>,
+        notes: Notes,
         identities: Identities,
         refusals: Arc<Refusals>,
     ) -> AdmissionLayer {
         AdmissionLayer {
             verifier,
-            recorder,
+            notes,
             identities,
             refusals,
         }
     }
 
     async fn admit(&self, needs: Needs, request: &mut Request<Body>) -> Result<Caller, Problem> {
-        let recognised = guard::recognise((&self.verifier, &self.recorder), &self.identities, request).await;
+        let recognised = guard::recognise((&self.verifier, &self.notes), &self.identities, request).await;
         let caller = recognised.inspect_err(|problem| {
             if matches!(
                 problem,

@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 
 use super::Api;
 use super::peer::{Identities, Peer};
@@ -17,9 +16,9 @@ use crate::token::context::{Context, UserAgent};
 use crate::token::id::Slug;
 use crate::token::permission::Right;
 use crate::token::secret::Secret;
-use crate::token::usage::{Outcome, Use};
+use crate::token::usage::Outcome;
 use crate::token::verdict::{Need, Verdict};
-use crate::usage::Recorder;
+use crate::usage::{JudgedCall, Notes};
 use crate::verify::{Consistency, Verifier};
 
 /// What a call needs at least.
@@ -130,6 +129,14 @@ pub const TABLE: &[(&str, Needs)] = &[
     (
         "/tokenward.v1.AuditService/ListCheckpoints",
         Needs::Right(Right::AuditRead),
+    ),
+    (
+        "/tokenward.v1.AuditService/ListAccess",
+        Needs::Right(Right::UsageRead),
+    ),
+    (
+        "/tokenward.v1.AuditService/EraseAccess",
+        Needs::Right(Right::UsageErase),
     ),
     (
         "/tokenward.v1.SubjectService/GetSubject",
@@ -249,7 +256,7 @@ pub(super) fn everywhere(caller: &Caller, right: Right) -> Result<(), Problem> {
 /// Recognises who calls, by the credential in the headers, else by the certificate of the connection. The
 /// text of the credential is taken out of the headers: nobody behind this has a use for it.
 pub(super) async fn recognise<B>(
-    (verifier, recorder): (&Verifier, &Recorder),
+    (verifier, notes): (&Verifier, &Notes),
     identities: &Identities,
     request: &mut http::Request<B>,
 ) -> Result<Caller, Problem> {
@@ -263,7 +270,8 @@ pub(super) async fn recognise<B>(
             user_agent: user_agent(request.headers()),
             ..Context::default()
         };
-        return holder_of((verifier, recorder), (origin, context), secret).await;
+        let called = (request.method().as_str(), request.uri().path());
+        return holder_of((verifier, notes), (origin, context, called), secret).await;
     }
     let names = peer.and_then(|peer| peer.names.as_deref());
     let (Some(peer), Some(names)) = (peer, names) else {
@@ -299,10 +307,10 @@ fn bearer(headers: &mut HeaderMap) -> Result<Option<Secret>, Problem> {
 }
 
 fn user_agent(headers: &HeaderMap) -> UserAgent {
-    let text = headers
-        .get(USER_AGENT)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
-    text.map(|text| text.into_owned().into()).unwrap_or_default()
+    let text = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    String::from_utf8_lossy(text.unwrap_or_default())
+        .into_owned()
+        .into()
 }
 
 const UNREADABLE: Problem = Problem::Unauthenticated {
@@ -315,8 +323,8 @@ const NOT_GOOD: Problem = Problem::Unauthenticated {
 };
 
 async fn holder_of(
-    (verifier, recorder): (&Verifier, &Recorder),
-    (origin, context): (&str, Context),
+    (verifier, notes): (&Verifier, &Notes),
+    (origin, context, (method, path)): (&str, Context, (&str, &str)),
     secret: Secret,
 ) -> Result<Caller, Problem> {
     // A product's token that can call nothing is not even looked up.
@@ -327,7 +335,7 @@ async fn holder_of(
         return Err(NOT_GOOD);
     }
     // What it may do depends on the namespace, so it must be of that one.
-    let need = Need {
+    let mut need = Need {
         namespace: Some(namespace.slug.clone()),
         context,
         ..Need::default()
@@ -335,15 +343,21 @@ async fn holder_of(
     let judged = verifier
         .verify(secret, &need, Consistency::Leased, &origin)
         .await?;
-    if let (Some(token), Some(secret_version)) = (&judged.token, judged.secret_version) {
-        recorder.note(Use {
-            token_id: token.id,
-            secret_version,
-            outcome: Outcome::of(&judged.verdict),
+    // Whoever presents what is no token fills no log.
+    if let Some(token) = &judged.token {
+        let (place, outcome) = (notes.access.admit(&namespace)?, Outcome::of(&judged.verdict));
+        if place.wants(outcome) {
+            (need.context.method, need.context.path) = (method.to_owned().into(), path.to_owned().into());
+        }
+        let call = JudgedCall {
             time: judged.time,
+            outcome,
+            token: Some(token),
+            secret_version: judged.secret_version,
             caller: None,
             context: need.context,
-        });
+        };
+        notes.note(place, call);
     }
     let (Verdict::Accepted { secret_version, .. }, Some(token)) = (judged.verdict, judged.token) else {
         return Err(NOT_GOOD);

@@ -1,5 +1,6 @@
 //! The gRPC services: decode, call, encode; one file a verb.
 
+mod access;
 mod admission;
 mod audit;
 mod caller;
@@ -42,7 +43,7 @@ use crate::journal::cursor::Cursor;
 use crate::membership::{Barrier, Reached};
 use crate::store::Store;
 use crate::token::caller::Caller;
-use crate::usage::Recorder;
+use crate::usage::Notes;
 use crate::verify::{NotYetApplied, Verifier};
 use crate::watch::Watch;
 use crate::webhook::Sender;
@@ -66,7 +67,7 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     identities: Identities,
     progress_interval: Duration,
-    recorder: Arc<Recorder>,
+    notes: Notes,
     sender: Arc<Sender>,
     notary: Option<Arc<Notary>>,
 }
@@ -97,7 +98,7 @@ impl Api {
     #[expect(clippy::too_many_arguments, reason = "one for each thing they stand on")]
     pub fn new(
         authority: Arc<Authority>,
-        (verifier, recorder): (Arc<Verifier>, Arc<Recorder>),
+        (verifier, notes): (Arc<Verifier>, Notes),
         in_force: InForce,
         watch: Arc<Watch>,
         store: Arc<dyn Store>,
@@ -113,7 +114,7 @@ impl Api {
             store,
             clock,
             identities,
-            recorder,
+            notes,
             sender,
             notary: None,
             progress_interval: PROGRESS_INTERVAL,

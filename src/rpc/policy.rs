@@ -9,7 +9,9 @@ use super::decode::Fields;
 use crate::proto::v1;
 use crate::proto::v1::overlap::Overlap as Shape;
 use crate::token::overlap::Overlap;
-use crate::token::policy::{Field, Policy, PolicyUpdate, RetiredUse, SelfManagement, UnusedAction};
+use crate::token::policy::{
+    AccessLog, AccessLogFull, Field, Policy, PolicyUpdate, RetiredUse, SelfManagement, UnusedAction,
+};
 use crate::token::text::Plan;
 use crate::token::time::Span;
 use crate::token::update::To;
@@ -52,6 +54,10 @@ pub(super) fn decode(fields: &mut Fields, policy: v1::NamespacePolicy) -> Policy
                 policy.rate_limit_subject_default,
             )
             .and_then(|To(limit)| limit),
+        access_log: access_log(fields, &at("access_log"), policy.access_log),
+        access_log_full: access_log_full(fields, &at("access_log_full"), policy.access_log_full),
+        access_log_retention: retention(fields, &at("access_log_retention"), policy.access_log_retention),
+        access_log_whole_addresses: policy.access_log_whole_addresses,
         expiring_leads: leads(fields, &at("expiring_leads"), policy.expiring_leads),
         unused_after: life(fields, &at("unused_after"), policy.unused_after),
         unused_action: unused_action(fields, &at("unused_action"), policy.unused_action),
@@ -115,6 +121,18 @@ fn retired_use(fields: &mut Fields, path: &str, value: i32) -> RetiredUse {
     }
 }
 
+fn access_log(fields: &mut Fields, path: &str, value: i32) -> AccessLog {
+    match v1::AccessLog::try_from(value) {
+        Ok(v1::AccessLog::Unspecified | v1::AccessLog::Off) => AccessLog::Off,
+        Ok(v1::AccessLog::Refusals) => AccessLog::Refusals,
+        Ok(v1::AccessLog::All) => AccessLog::All,
+        Err(_) => {
+            fields.wrong(path, "must be an AccessLog");
+            AccessLog::Off
+        }
+    }
+}
+
 fn unused_action(fields: &mut Fields, path: &str, value: i32) -> UnusedAction {
     match v1::UnusedAction::try_from(value) {
         Ok(v1::UnusedAction::Unspecified | v1::UnusedAction::Report) => UnusedAction::Report,
@@ -125,6 +143,22 @@ fn unused_action(fields: &mut Fields, path: &str, value: i32) -> UnusedAction {
             UnusedAction::Report
         }
     }
+}
+
+fn access_log_full(fields: &mut Fields, path: &str, value: i32) -> AccessLogFull {
+    match v1::AccessLogFull::try_from(value) {
+        Ok(v1::AccessLogFull::Unspecified | v1::AccessLogFull::Drop) => AccessLogFull::Drop,
+        Ok(v1::AccessLogFull::Refuse) => AccessLogFull::Refuse,
+        Err(_) => {
+            fields.wrong(path, "must be an AccessLogFull");
+            AccessLogFull::Drop
+        }
+    }
+}
+
+fn retention(fields: &mut Fields, path: &str, span: Option<prost_types::Duration>) -> Option<Span> {
+    let max = Some(Policy::ACCESS_LOG_RETENTION_MAX);
+    fields.span(path, span?, Policy::ACCESS_LOG_RETENTION_MIN, max)
 }
 
 fn leads(fields: &mut Fields, path: &str, leads: Vec<prost_types::Duration>) -> BTreeSet<Span> {
@@ -206,6 +240,15 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
         RetiredUse::Report => v1::RetiredUse::Report,
         RetiredUse::Suspend => v1::RetiredUse::Suspend,
     };
+    let access_log = match policy.access_log {
+        AccessLog::Off => v1::AccessLog::Off,
+        AccessLog::Refusals => v1::AccessLog::Refusals,
+        AccessLog::All => v1::AccessLog::All,
+    };
+    let access_log_full = match policy.access_log_full {
+        AccessLogFull::Drop => v1::AccessLogFull::Drop,
+        AccessLogFull::Refuse => v1::AccessLogFull::Refuse,
+    };
     let unused_action = match policy.unused_action {
         UnusedAction::Report => v1::UnusedAction::Report,
         UnusedAction::Suspend => v1::UnusedAction::Suspend,
@@ -237,6 +280,10 @@ pub(super) fn encode(policy: &Policy) -> v1::NamespacePolicy {
         retired_tolerance: tolerance.map(convert::duration),
         rate_limit_default: policy.rate_limit_default.map(convert::rate_limit),
         rate_limit_subject_default: policy.rate_limit_subject_default.map(convert::rate_limit),
+        access_log: access_log.into(),
+        access_log_full: access_log_full.into(),
+        access_log_retention: policy.access_log_retention.map(convert::duration),
+        access_log_whole_addresses: policy.access_log_whole_addresses,
         expiring_leads: policy
             .expiring_leads
             .iter()

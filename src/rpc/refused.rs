@@ -161,6 +161,8 @@ names! {
     ListDeliveriesRequest: |request| &request.namespace, "";
     ListEntriesRequest: |request| &request.namespace, &request.token_id;
     ListRefusedCallsRequest: |request| &request.namespace, &request.token_id;
+    ListAccessRequest: |request| &request.namespace, &request.token_id;
+    EraseAccessRequest: |request| &request.namespace, &request.token_id;
     WatchRevocationsRequest: |request| request.namespaces.first().map_or("", String::as_str), "";
 }
 

@@ -3,8 +3,8 @@
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    Api, answer, audit, caller, evidence, guard, import, issue, list, namespaces, revoke, revoke_leaked,
-    revoke_matching, rotate, subjects, suspend, update, usage, verify, watch, webhooks,
+    Api, access, answer, audit, caller, evidence, guard, import, issue, list, namespaces, revoke,
+    revoke_leaked, revoke_matching, rotate, subjects, suspend, update, usage, verify, watch, webhooks,
 };
 use crate::proto::v1;
 
@@ -289,6 +289,22 @@ impl v1::audit_service_server::AuditService for Api {
     ) -> Result<Response<v1::ListCheckpointsResponse>, Status> {
         let (_, request) = guard::caller_of(self, request).await?;
         answer(evidence::list_checkpoints(self, request).await)
+    }
+
+    async fn list_access(
+        &self,
+        request: Request<v1::ListAccessRequest>,
+    ) -> Result<Response<v1::ListAccessResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(access::list_access(self, &caller, request).await)
+    }
+
+    async fn erase_access(
+        &self,
+        request: Request<v1::EraseAccessRequest>,
+    ) -> Result<Response<v1::EraseAccessResponse>, Status> {
+        let (caller, request) = guard::caller_of(self, request).await?;
+        answer(access::erase_access(self, &caller, request).await)
     }
 }
 

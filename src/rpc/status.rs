@@ -18,6 +18,7 @@ use crate::token::id::Slug;
 use crate::token::overlap::Overlap;
 use crate::token::permission::Right;
 use crate::token::update::END;
+use crate::usage::access::Full;
 use crate::verify::{NotYetApplied, Stop, VerifyError};
 use crate::watch::{Ended, WatchError};
 use fields::fields;
@@ -48,6 +49,8 @@ pub enum Problem {
     Watch(WatchError),
     Ended(Ended),
     NotYetApplied(NotYetApplied),
+    /// A call that must be on record could not be.
+    AccessLogFull(Full),
     Store(StoreError),
     DeadlineExceeded {
         allowed: Duration,
@@ -109,6 +112,9 @@ impl From<Problem> for Status {
             },
             Problem::NotYetApplied(error) => {
                 Reason::NotYetApplied.status(format!("{error}; retry with the same request id"))
+            }
+            Problem::AccessLogFull(full) => {
+                Reason::AccessLogFull.about(full.to_string(), "namespace", &full.namespace)
             }
             Problem::Store(error) => store::status(&error),
             Problem::DeadlineExceeded { allowed } => {
@@ -223,6 +229,7 @@ problem_from!(
     Watch(WatchError),
     Ended(Ended),
     NotYetApplied(NotYetApplied),
+    AccessLogFull(Full),
     Store(StoreError)
 );
 

@@ -11,11 +11,14 @@ use crate::proto::v1::consistency::Requirement;
 use crate::token::caller::Caller;
 use crate::token::context::Context;
 use crate::token::id::Slug;
+use crate::token::namespace::Namespace;
 use crate::token::permission::Right;
 use crate::token::scope::Scopes;
 use crate::token::secret::Secret;
-use crate::token::usage::{Outcome, Use};
+use crate::token::usage::Outcome;
 use crate::token::verdict::{Need, Refusal, Verdict};
+use crate::usage::JudgedCall;
+use crate::usage::access::Place;
 use crate::verify::{Consistency, Holder, Judged, Rate};
 
 const BATCH_MAX: usize = 100;
@@ -31,6 +34,7 @@ pub(super) async fn verify(
     let asked = decode(&mut fields, "", request);
     fields.check()?;
     permitted(caller, &asked)?;
+    let asked = admit(api, caller, asked)?;
     judge(api, caller, asked).await
 }
 
@@ -56,9 +60,11 @@ pub(super) async fn batch_verify(
     for asked in &asked {
         permitted(caller, asked)?;
     }
+    // All of them before any is judged: none is taken from a limit for a call that is not answered.
+    let asked: Result<Vec<_>, _> = asked.into_iter().map(|asked| admit(api, caller, asked)).collect();
     // All at once, so that the ones the cache does not hold share one look-up.
     let mut judging = tokio::task::JoinSet::new();
-    for (position, asked) in asked.into_iter().enumerate() {
+    for (position, asked) in asked?.into_iter().enumerate() {
         let (api, caller) = (api.clone(), Arc::clone(caller));
         judging.spawn(async move { (position, judge(&api, &caller, asked).await) });
     }
@@ -138,20 +144,43 @@ fn permitted(caller: &Caller, (_, need, _): &Asked) -> Result<(), Problem> {
     }
 }
 
-async fn judge(
-    api: &Api,
-    caller: &Arc<Caller>,
-    (secret, need, consistency): Asked,
-) -> Result<v1::VerifyResponse, Problem> {
-    let found = api.verifier.namespace_of(&secret);
-    let namespace = found.as_ref().map(|found| found.slug.clone());
-    let policy = found.as_ref().map(|found| &found.policy);
-    let may = |right, namespace: &Slug| caller.may(right, namespace);
-    let foreign = namespace
-        .as_ref()
-        .is_some_and(|namespace| !may(Right::TokensVerify, namespace));
+/// What is to be judged, and where it goes on record.
+struct Admitted {
+    asked: Asked,
+    /// The namespace that the secret names.
+    namespace: Option<Arc<Namespace>>,
+    /// Whether the caller may not verify in that one.
+    is_foreign: bool,
+    place: Place,
+}
+
+/// Goes on only if there is room to put the call on record, where that must be.
+fn admit(api: &Api, caller: &Caller, asked: Asked) -> Result<Admitted, Problem> {
+    let namespace = api.verifier.namespace_of(&asked.0);
+    let may = |namespace: &Arc<Namespace>| caller.may(Right::TokensVerify, &namespace.slug);
+    let place = match namespace.as_ref().filter(|namespace| may(namespace)) {
+        Some(namespace) => api.notes.access.admit(namespace)?,
+        // A stranger fills no log, and hears of none.
+        None => Place::default(),
+    };
+    Ok(Admitted {
+        is_foreign: namespace.as_ref().is_some_and(|namespace| !may(namespace)),
+        asked,
+        namespace,
+        place,
+    })
+}
+
+async fn judge(api: &Api, caller: &Arc<Caller>, admitted: Admitted) -> Result<v1::VerifyResponse, Problem> {
+    let Admitted {
+        asked: (secret, need, consistency),
+        namespace,
+        is_foreign,
+        place,
+    } = admitted;
+    let policy = namespace.as_ref().map(|namespace| &namespace.policy);
     // What is no token gets the answer that a token gets which is none to this caller.
-    let secret = if foreign {
+    let secret = if is_foreign {
         Secret::new(String::new())
     } else {
         secret
@@ -164,16 +193,15 @@ async fn judge(
         rate,
         revision,
     } = api.verifier.verify(secret, &need, consistency, caller).await?;
-    if let (Some(token), Some(secret_version)) = (&token, secret_version) {
-        api.recorder.note(Use {
-            token_id: token.id,
-            secret_version,
-            outcome: Outcome::of(&verdict),
-            time,
-            caller: Some(Arc::clone(caller)),
-            context: need.context,
-        });
-    }
+    let call = JudgedCall {
+        time,
+        outcome: Outcome::of(&verdict),
+        token: token.as_ref(),
+        secret_version,
+        caller: Some(caller),
+        context: need.context,
+    };
+    api.notes.note(place, call);
     let mut response = v1::VerifyResponse {
         revision: convert::revision(revision),
         rate_limit: rate.as_ref().map(rate_limit_status),
@@ -202,7 +230,7 @@ async fn judge(
         }
         Verdict::Refused(refusal) => {
             let told = match &namespace {
-                Some(namespace) if !foreign => may(Right::TokensVerifyReason, namespace),
+                Some(namespace) if !is_foreign => caller.may(Right::TokensVerifyReason, &namespace.slug),
                 Some(_) | None => caller.may_somewhere(Right::TokensVerifyReason),
             };
             if told {

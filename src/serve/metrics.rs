@@ -1,6 +1,7 @@
 //! Metrics and health, over plain HTTP: what this server says of itself to whoever watches it. What is known
 //! elsewhere is looked up when it is asked for, so that nothing is kept twice and no call pays for it.
 
+mod access;
 mod calls;
 mod evidence;
 mod lifecycle;
@@ -37,6 +38,7 @@ use super::engine::Engine;
 use super::entrance::Entrance;
 use crate::clock::Clock;
 use crate::watch::Watch;
+use access::Access;
 pub(super) use calls::CallCounts;
 use calls::Calls;
 use evidence::Evidence;
@@ -137,9 +139,10 @@ pub(super) fn registry(
         verifier: verifier(),
     }));
     registry.register_collector(Box::new(Recorded {
-        recorder: Arc::clone(&engine.recording.recorder),
+        recorder: Arc::clone(&engine.recording.notes.recorder),
         clock: Arc::clone(clock),
     }));
+    registry.register_collector(Box::new(Access(Arc::clone(&engine.recording.notes.access))));
     registry.register_collector(Box::new(RateLimits(verifier())));
     registry.register_collector(Box::new(Webhooks {
         tally: Arc::clone(&engine.webhooks.tally),

@@ -64,10 +64,10 @@ async fn serve(
         engine.forked.clone(),
         options.watch,
     ));
-    let recorder = &engine.recording.recorder;
+    let notes = &engine.recording.notes;
     let api = Api::new(
         Arc::clone(engine.authority()),
-        (Arc::clone(&engine.verifier), Arc::clone(recorder)),
+        (Arc::clone(&engine.verifier), notes.clone()),
         engine.in_force.clone(),
         Arc::clone(&watch),
         Arc::clone(&engine.detached),
@@ -102,7 +102,7 @@ async fn serve(
     };
     let admission = AdmissionLayer::new(
         Arc::clone(&engine.verifier),
-        Arc::clone(recorder),
+        notes.clone(),
         identities,
         Arc::clone(&engine.witness.refusals),
     );

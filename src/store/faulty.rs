@@ -1,16 +1,17 @@
 //! A store that fails, stalls or misreads as told: faults are values, given before the calls they meet.
 
+mod access;
 mod budgets;
+mod gate;
 mod usage;
 mod webhooks;
 mod evidence;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::roll::{Member, MemberId, Roll};
 use super::select::{Count, Selection, Slice};
@@ -27,6 +28,7 @@ use crate::token::selector::Filter;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+pub(crate) use gate::Gate;
 
 /// A store between its callers and the one that does the work.
 #[derive(Debug)]
@@ -78,6 +80,10 @@ pub(crate) enum Call {
     Share,
     SweepBudgets,
     Advance,
+    KeepAccess,
+    Access,
+    EraseAccess,
+    TendAccess,
 }
 
 #[derive(Clone, Debug)]
@@ -94,42 +100,6 @@ pub(crate) enum Fault {
     Skips,
     /// Entries are read from one earlier than asked, look-ups where the journal is one shorter.
     Rewinds,
-}
-
-const ARRIVED_WITHIN: Duration = Duration::from_secs(30);
-
-/// Holds an answer back, and says when it has come.
-#[derive(Clone, Debug)]
-pub(crate) struct Gate {
-    arrived: Arc<Semaphore>,
-    opened: Arc<Semaphore>,
-}
-
-impl Default for Gate {
-    fn default() -> Gate {
-        Gate {
-            arrived: Arc::new(Semaphore::new(0)),
-            opened: Arc::new(Semaphore::new(0)),
-        }
-    }
-}
-
-impl Gate {
-    /// Returns when an answer waits at the gate. A test that waits in vain fails, and does not hang.
-    pub(crate) async fn arrived(&self) {
-        let arrived = tokio::time::timeout(ARRIVED_WITHIN, self.arrived.acquire());
-        arrived.await.expect("no call came to the gate").unwrap().forget();
-    }
-
-    pub(crate) fn open(&self) {
-        self.opened.close();
-    }
-
-    async fn pass(&self) {
-        self.arrived.add_permits(1);
-        // It never has a permit: an error says that it is closed, which opens the gate.
-        let _ = self.opened.acquire().await;
-    }
 }
 
 impl Faulty {

@@ -1,5 +1,6 @@
 //! The oracle: what a store must do, without a database. Nothing survives the process.
 
+mod access;
 mod budgets;
 mod evidence;
 mod members;
@@ -58,6 +59,7 @@ struct Kept {
     budgets: budgets::Kept,
     webhooks: webhooks::Kept,
     evidence: evidence::Evidence,
+    access: access::Kept,
 }
 
 impl MemoryStore {
@@ -85,6 +87,7 @@ impl MemoryStore {
             budgets: budgets::Kept::default(),
             webhooks: webhooks::Kept::default(),
             evidence: evidence::Evidence::default(),
+            access: access::Kept::default(),
         };
         MemoryStore {
             kept: Mutex::new(kept),

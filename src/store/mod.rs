@@ -1,5 +1,6 @@
 //! Where tokens and the journal are kept, and kept in step.
 
+pub mod access;
 mod batch;
 pub mod budgets;
 pub mod checkpoints;
@@ -47,6 +48,7 @@ use crate::token::selector::Filter;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+use access::AccessStore;
 use checkpoints::Checkpoints;
 use history::History;
 use lease::Duties;
@@ -62,7 +64,7 @@ use webhooks::Webhooks;
 /// not say did not happen. Every sentence here is a law in `store/laws`, stamped on every store.
 #[async_trait]
 pub trait Store:
-    UsageStore + Webhooks + Duties + History + RefusedCalls + Checkpoints + fmt::Debug + Send + Sync
+    UsageStore + Webhooks + Duties + History + RefusedCalls + Checkpoints + AccessStore + fmt::Debug + Send + Sync
 {
     /// Writes drafts in one transaction, each with its entry, and answers for each in order.
     ///

@@ -1,5 +1,6 @@
 //! A store whose work is never cut short.
 
+mod access;
 mod webhooks;
 mod evidence;
 

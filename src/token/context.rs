@@ -28,6 +28,8 @@ pub struct Prefixes {
 impl Prefixes {
     /// A network of a site, not a host.
     pub const DEFAULT: Prefixes = Prefixes { ipv4: 24, ipv6: 48 };
+    /// All of it.
+    pub const WHOLE: Prefixes = Prefixes { ipv4: 32, ipv6: 128 };
 
     /// What is kept of `address`. An IPv4 address is the same one where it is written as IPv6.
     pub fn of(self, address: IpAddr) -> IpNet {

@@ -1,5 +1,6 @@
 //! Facts about tokens and decisions over them: pure, without I/O, clock or chance.
 
+pub mod access;
 pub mod answer;
 pub mod breach;
 pub mod caller;

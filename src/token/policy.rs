@@ -62,6 +62,18 @@ pub struct Policy {
     /// How often the tokens of a subject may be used, all together, that has no limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_subject_default: Option<RateLimit>,
+    /// Which calls that are judged are put on record.
+    #[serde(skip_serializing_if = "is_default")]
+    pub access_log: AccessLog,
+    /// What is done where there is no room for one more record.
+    #[serde(skip_serializing_if = "is_default")]
+    pub access_log_full: AccessLogFull,
+    /// How long records are kept; `None`: [`Policy::ACCESS_LOG_RETENTION_DEFAULT`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log_retention: Option<Span>,
+    /// Whether the addresses of clients are kept whole, and not their networks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub access_log_whole_addresses: bool,
     /// So long before its end a token is told to be expiring; at most [`Policy::LEADS_MAX`].
     #[serde(skip_serializing_if = "is_default")]
     pub expiring_leads: BTreeSet<Span>,
@@ -97,6 +109,28 @@ pub enum RetiredUse {
     Report,
     /// And the token is suspended.
     Suspend,
+}
+
+/// Which calls that are judged are put on record.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessLog {
+    #[default]
+    Off,
+    /// Those that were refused.
+    Refusals,
+    All,
+}
+
+/// What is done where there is no room for one more record of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessLogFull {
+    /// The call is judged, and counted as one that is not on record.
+    #[default]
+    Drop,
+    /// The call is not judged.
+    Refuse,
 }
 
 /// What is done with a token that nobody uses.
@@ -163,9 +197,21 @@ impl Policy {
     pub const RETIRED_TOLERANCE_MAX: Duration = Duration::from_hours(1);
     /// Longer periods are quotas, and kept elsewhere.
     pub const RATE_PERIOD_MAX: Duration = Duration::from_hours(24);
+    /// How long records of calls are kept where nothing else is said.
+    pub const ACCESS_LOG_RETENTION_DEFAULT: Span = Span::days(30);
+    /// They are forgotten a little later than told, and that is to be little.
+    pub const ACCESS_LOG_RETENTION_MIN: Duration = Duration::from_hours(1);
+    /// Personal data is not kept for ever.
+    pub const ACCESS_LOG_RETENTION_MAX: Duration = Duration::from_hours(24 * 400);
+
+    /// How long records of calls are kept.
+    pub fn access_log_retention(&self) -> Span {
+        self.access_log_retention
+            .unwrap_or(Policy::ACCESS_LOG_RETENTION_DEFAULT)
+    }
 
     /// Every rule.
-    pub const FIELDS: [Field; 18] = fields![
+    pub const FIELDS: [Field; 22] = fields![
         self_management,
         lifetime_default,
         lifetime_max,
@@ -181,6 +227,10 @@ impl Policy {
         retired_tolerance,
         rate_limit_default,
         rate_limit_subject_default,
+        access_log,
+        access_log_full,
+        access_log_retention,
+        access_log_whole_addresses,
         expiring_leads,
         unused_after,
         unused_action,

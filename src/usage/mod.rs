@@ -1,7 +1,9 @@
 //! What tokens are used for: seen where verdicts are given, gathered in memory, written in batches. No verdict waits for
 //! it, or fails with it.
 
+pub mod access;
 mod flush;
+mod notes;
 mod recorder;
 #[cfg(test)]
 mod tests;
@@ -9,6 +11,7 @@ mod tests;
 use std::time::Duration;
 
 pub use flush::Flusher;
+pub use notes::{JudgedCall, Notes};
 pub use recorder::{Recorder, Told};
 
 /// How often what was gathered is written, unless told otherwise: so much of it is lost with the process.

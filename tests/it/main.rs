@@ -1,5 +1,6 @@
 //! Tests of the repository and of the whole program, as one binary so that they link once.
 
+mod access;
 #[path = "../support/admin.rs"]
 mod admin;
 mod bad_input;

@@ -1,5 +1,7 @@
 //! Metrics, as a machine that watches servers reads them.
 
+mod told;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -94,127 +96,6 @@ fn embedded() -> Options {
     admin::known_to(&mut options);
     options.metrics_listen = Some(loopback);
     options
-}
-
-#[tokio::test]
-async fn a_server_tells_that_it_judges_and_how_far_it_has_come() -> Outcome {
-    let server = Running::start(embedded())?;
-    let mut client = Client::connect(server.address()).await?;
-    client.create_namespace("notes", "kn_", hex(40)).await?;
-    let (head, body) = ask(&server, "GET /metrics").await?;
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    let form = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
-    assert!(head.lines().any(|line| line == form), "{head}");
-    // Each request a connection of its own, so that nobody holds a place for long.
-    assert!(head.lines().any(|line| line == "connection: close"), "{head}");
-    let (usage, samples): (Vec<_>, Vec<_>) = body
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .partition(|line| line.starts_with("tokenward_usage_"));
-    // Of these the values depend on when they are asked for.
-    let names: Vec<_> = usage.iter().filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(
-        names,
-        [
-            "tokenward_usage_pending_tokens",
-            "tokenward_usage_tokens_written_total",
-            "tokenward_usage_dropped_total",
-            "tokenward_usage_flush_failures_total",
-            "tokenward_usage_flush_age_seconds",
-        ]
-    );
-    let build = format!(
-        "tokenward_build_info{{version=\"{}\"}} 1",
-        env!("CARGO_PKG_VERSION")
-    );
-    // Calls by method have a test of their own, and how long writing took depends on the machine.
-    let by_method = |line: &&str| line.starts_with("tokenward_rpc_");
-    let took = |line: &&str| line.starts_with("tokenward_commit_seconds_total ");
-    // It has the duty a moment after its start.
-    let has_duty = |line: &&str| {
-        let told = [
-            "webhook_delivering ",
-            "lifecycle_watching ",
-            "lifecycle_round_age_",
-        ];
-        told.iter().any(|name| {
-            line.strip_prefix("tokenward_")
-                .is_some_and(|line| line.starts_with(name))
-        })
-    };
-    let told: Vec<_> = samples
-        .iter()
-        .filter(|line| !by_method(line) && !took(line) && !has_duty(line))
-        .collect();
-    // Nobody can change anything behind an embedded store: there is no lease.
-    assert_eq!(
-        told,
-        [
-            &build.as_str(),
-            &"tokenward_judging 1",
-            &"tokenward_not_judging{reason=\"lease_lost\"} 0",
-            &"tokenward_not_judging{reason=\"store_forked\"} 0",
-            &"tokenward_not_judging{reason=\"store_corrupt\"} 0",
-            &"tokenward_not_judging{reason=\"ended\"} 0",
-            &"tokenward_applied_revision 3",
-            &"tokenward_connections 1",
-            &"tokenward_cached_tokens 1",
-            &"tokenward_connections_turned_away_total 0",
-            &"tokenward_connections_cut_total 0",
-            &"tokenward_calls_total 1",
-            &"tokenward_calls_cancelled_total 0",
-            &"tokenward_cache_hits_total 0",
-            &"tokenward_look_ups_total 1",
-            &"tokenward_look_up_queries_total 1",
-            &"tokenward_look_ups_refused_total 0",
-            // Of the one that called.
-            &"tokenward_verdicts_total{verdict=\"accepted\"} 1",
-            &"tokenward_verdicts_total{verdict=\"malformed\"} 0",
-            &"tokenward_verdicts_total{verdict=\"unknown\"} 0",
-            &"tokenward_verdicts_total{verdict=\"expired\"} 0",
-            &"tokenward_verdicts_total{verdict=\"revoked\"} 0",
-            &"tokenward_verdicts_total{verdict=\"suspended\"} 0",
-            &"tokenward_verdicts_total{verdict=\"insufficient_scope\"} 0",
-            &"tokenward_verdicts_total{verdict=\"wrong_namespace\"} 0",
-            &"tokenward_verdicts_total{verdict=\"secret_retired\"} 0",
-            &"tokenward_verdicts_total{verdict=\"address_not_allowed\"} 0",
-            &"tokenward_verdicts_total{verdict=\"rate_limited\"} 0",
-            // The namespace of credentials and the first of them, in one each.
-            &"tokenward_commits_total 3",
-            &"tokenward_commit_changes_total 3",
-            &"tokenward_changes_waiting 0",
-            &"tokenward_oldest_unacknowledged_change_seconds 0.0",
-            &"tokenward_watchers 0",
-            &"tokenward_watcher_lag_revisions 0",
-            &"tokenward_rate_limited_total{holder=\"token\"} 0",
-            &"tokenward_rate_limited_total{holder=\"subject\"} 0",
-            &"tokenward_rate_limit_budgets 0",
-            &"tokenward_webhook_attempts_total{outcome=\"delivered\"} 0",
-            &"tokenward_webhook_attempts_total{outcome=\"refused\"} 0",
-            &"tokenward_webhook_attempts_total{outcome=\"too_slow\"} 0",
-            &"tokenward_webhook_attempts_total{outcome=\"out_of_reach\"} 0",
-            &"tokenward_webhook_attempts_total{outcome=\"failed\"} 0",
-            &"tokenward_webhook_endpoints{state=\"active\"} 0",
-            &"tokenward_webhook_endpoints{state=\"paused\"} 0",
-            &"tokenward_webhook_lag_revisions 0",
-            &"tokenward_webhook_oldest_undelivered_seconds 0.0",
-            &"tokenward_lifecycle_told_total{matter=\"expiring\"} 0",
-            &"tokenward_lifecycle_told_total{matter=\"rotation_due\"} 0",
-            &"tokenward_lifecycle_told_total{matter=\"unused\"} 0",
-            &"tokenward_lifecycle_withdrawn_total{state=\"suspended\"} 0",
-            &"tokenward_lifecycle_withdrawn_total{state=\"revoked\"} 0",
-            &"tokenward_lifecycle_failures_total 0",
-            &"tokenward_refused_calls_total{outcome=\"recorded\"} 0",
-            &"tokenward_refused_calls_total{outcome=\"unrecorded\"} 0",
-            &"tokenward_refused_calls_total{outcome=\"unauthenticated\"} 0",
-        ]
-    );
-    for family in body.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
-        let name = family.split(' ').next().unwrap_or_default();
-        assert!(body.contains(&format!("# HELP {name} ")), "{name}: {body}");
-    }
-    assert!(body.ends_with("# EOF\n"), "{body}");
-    stop(server).await
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `tokenward audit`: what happened, and whether it still says so.
 
+mod access;
 mod checkpoint;
 mod database;
 mod export;
@@ -27,6 +28,8 @@ pub(super) enum AuditCommand {
     List(Box<list::ListArgs>),
     /// List the calls that were refused: who tried what
     Refused(refused::RefusedArgs),
+    /// List calls that were judged and put on record, newest first; or forget them
+    Access(Box<access::AccessArgs>),
     /// Show where the journal ends: keep this elsewhere, and later tampering shows
     Head,
     /// Check the journal, of a store file or through a server: exit 0 intact, 1 tampered with, 2 could not be read
@@ -60,6 +63,7 @@ pub(super) async fn run(command: AuditCommand, caller: &Caller) -> Outcome {
     match command {
         AuditCommand::List(args) => list::run(*args, caller).await,
         AuditCommand::Refused(args) => refused::run(args, caller).await,
+        AuditCommand::Access(args) => access::run(*args, caller).await,
         AuditCommand::Head => head(caller).await,
         AuditCommand::Verify(args) => verify::run(args, caller).await,
         AuditCommand::Checkpoint(args) => checkpoint::run(args, caller).await,

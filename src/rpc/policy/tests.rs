@@ -38,7 +38,7 @@ proptest! {
 /// What is wrong with a policy that is otherwise empty.
 type Row = (&'static str, fn(&mut v1::NamespacePolicy));
 
-const OUT_OF_BOUNDS: [Row; 21] = [
+const OUT_OF_BOUNDS: [Row; 25] = [
     ("self_management", |it| it.self_management = 9),
     ("lifetime_default", |it| it.lifetime_default = Some(seconds(0))),
     ("lifetime_max", |it| it.lifetime_max = Some(seconds(36_501 * DAY))),
@@ -71,6 +71,14 @@ const OUT_OF_BOUNDS: [Row; 21] = [
     ("retired_use", |it| it.retired_use = 4),
     ("retired_tolerance", |it| {
         it.retired_tolerance = Some(seconds(3601));
+    }),
+    ("access_log", |it| it.access_log = 4),
+    ("access_log_full", |it| it.access_log_full = 3),
+    ("access_log_retention", |it| {
+        it.access_log_retention = Some(seconds(3599));
+    }),
+    ("access_log_retention", |it| {
+        it.access_log_retention = Some(seconds(400 * DAY + 1));
     }),
     ("rate_limit_default.requests", |it| {
         it.rate_limit_default = Some(v1::RateLimit {

@@ -72,6 +72,7 @@ reasons! {
     TooManyTokens: "TOO_MANY_TOKENS", FailedPrecondition, false;
     SubjectSuspended: "SUBJECT_SUSPENDED", FailedPrecondition, false;
     UsageUnknown: "USAGE_UNKNOWN", FailedPrecondition, false;
+    AccessLogFull: "ACCESS_LOG_FULL", Unavailable, true;
     EndpointNotFound: "ENDPOINT_NOT_FOUND", NotFound, false;
     TooManyEndpoints: "TOO_MANY_ENDPOINTS", ResourceExhausted, false;
 }

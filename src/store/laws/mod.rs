@@ -3,6 +3,7 @@
 //! A new law is one line in `every_law!`; a new store is one line in `store_laws!`, and it may skip a law
 //! only with a reason. Every law begins with the namespace `notes`, at revision 1.
 
+mod access;
 mod answers;
 mod budgets;
 mod commits;
@@ -87,6 +88,14 @@ macro_rules! every_law {
             subjects::there_are_no_more_tokens_than_there_is_room_for,
             subjects::the_newest_token_is_told_by_its_id,
             subjects::a_namespace_keeps_its_rules_and_its_not_before,
+            access::a_record_is_read_as_it_was_kept,
+            access::a_record_that_is_sent_again_is_there_once,
+            access::a_walk_goes_from_newest_to_oldest_and_misses_none,
+            access::a_walk_keeps_to_its_token_subject_and_time,
+            access::what_is_forgotten_is_what_was_meant,
+            access::so_many_records_are_forgotten_at_once,
+            access::tending_forgets_nothing_young,
+            access::the_journal_has_no_part_in_access_logs,
             usage::uses_add_up,
             usage::a_flush_is_added_once_however_often_it_is_sent,
             usage::recorders_that_see_the_same_tokens_lose_nothing,

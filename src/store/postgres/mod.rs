@@ -1,5 +1,6 @@
 //! The shared store: one Postgres database, any number of processes on it.
 
+mod access;
 mod budgets;
 mod commit;
 mod evidence;
@@ -41,6 +42,7 @@ use crate::token::selector::Filter;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+use access::{ACCESS, Partitions};
 use fault::Fault;
 use ground::{Ground, not_behind};
 use lane::{Lane, LaneOptions};
@@ -101,6 +103,8 @@ pub struct PostgresStore {
     misses: Lane,
     lists: Lane,
     evidence: Lane,
+    access: Lane,
+    partitions: Partitions,
     ground: Arc<Ground>,
     rows: RowKey,
     committed: watch::Sender<Revision>,
@@ -153,6 +157,8 @@ impl PostgresStore {
             misses: lane(MISSES),
             lists: lane(LISTS),
             evidence: lane(EVIDENCE),
+            access: lane(ACCESS),
+            partitions: Partitions::default(),
             ground,
             rows,
             committed,
@@ -361,7 +367,8 @@ impl Store for PostgresStore {
             self.writer.close(),
             self.misses.close(),
             self.lists.close(),
-            self.evidence.close()
+            self.evidence.close(),
+            self.access.close()
         );
     }
 }

@@ -1,6 +1,7 @@
 //! What only a store that is shared must do: commit beside others, lose nothing to a connection, and know the
 //! database it was promised.
 
+mod access;
 mod forks;
 mod hints;
 mod lanes;

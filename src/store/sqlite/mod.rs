@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, one writer, and as many readers as there are cores to use them.
 
+mod access;
 mod commit;
 mod evidence;
 mod fault;

@@ -7,7 +7,7 @@ use proptest::sample::select;
 use std::num::NonZeroU32;
 
 use super::super::overlap::Overlap;
-use super::super::policy::{Policy, RetiredUse, SelfManagement, UnusedAction};
+use super::super::policy::{AccessLog, AccessLogFull, Policy, RetiredUse, SelfManagement, UnusedAction};
 use super::{any_rate_limit, any_scopes, any_span, any_text};
 
 /// Rules that need not go together.
@@ -42,14 +42,21 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         option::of(any_rate_limit()),
         option::of(any_rate_limit()),
     );
+    let logging = (
+        select(vec![AccessLog::Off, AccessLog::Refusals, AccessLog::All]),
+        select(vec![AccessLogFull::Drop, AccessLogFull::Refuse]),
+        option::of(any_span()),
+        any::<bool>(),
+    );
     let actions = vec![UnusedAction::Report, UnusedAction::Suspend, UnusedAction::Revoke];
     let living = (
         btree_set(any_span(), 0..4),
         option::of(any_span()),
         select(actions),
     );
-    (self_management.boxed(), spans.boxed(), issuing.boxed(), using.boxed(), living.boxed())
-        .prop_map(|(self_management, spans, issuing, using, living)| Policy {
+    let rest = (using.boxed(), logging.boxed(), living.boxed());
+    (self_management.boxed(), spans.boxed(), issuing.boxed(), rest.boxed())
+        .prop_map(|(self_management, spans, issuing, (using, logging, living))| Policy {
         self_management,
         lifetime_default: spans.0,
         lifetime_max: spans.1,
@@ -65,6 +72,10 @@ pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
         retired_tolerance: spans.4,
         rate_limit_default: using.2,
         rate_limit_subject_default: using.3,
+        access_log: logging.0,
+        access_log_full: logging.1,
+        access_log_retention: logging.2,
+        access_log_whole_addresses: logging.3,
         expiring_leads: living.0,
         unused_after: living.1,
         unused_action: living.2,

@@ -7,6 +7,7 @@ mod import;
 mod matching;
 mod offline;
 mod postgres;
+mod recorded;
 mod reported;
 mod served;
 mod subjects;

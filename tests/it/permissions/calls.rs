@@ -148,6 +148,21 @@ pub(super) async fn call(client: &mut Client, path: &str, about: &About) -> Resu
             };
             client.audit.list_refused_calls(request).await.map(drop)
         }
+        "ListAccess" => {
+            let request = v1::ListAccessRequest {
+                namespace,
+                ..Default::default()
+            };
+            client.audit.list_access(request).await.map(drop)
+        }
+        "EraseAccess" => {
+            let request = v1::EraseAccessRequest {
+                namespace,
+                token_id,
+                ..Default::default()
+            };
+            client.audit.erase_access(request).await.map(drop)
+        }
         "GetCheckpoint" => {
             let request = v1::GetCheckpointRequest {};
             client.audit.get_checkpoint(request).await.map(drop)

@@ -86,7 +86,7 @@ async fn a_foreign_namespace_and_none_are_told_in_the_same_words() -> Outcome {
         assert_eq!(answers[0].is_none(), names_nothing, "{path}: {answers:?}");
         compared += usize::from(!names_nothing);
     }
-    assert_eq!(compared, 35);
+    assert_eq!(compared, 37);
     let listed = caller
         .namespaces
         .list_namespaces(v1::ListNamespacesRequest::default())

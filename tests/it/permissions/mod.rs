@@ -98,6 +98,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ListEntries", &["auditor", "admin"]),
     ("GetHead", &["auditor", "admin"]),
     ("ListRefusedCalls", &["auditor", "admin"]),
+    ("ListAccess", &["auditor", "admin"]),
+    ("EraseAccess", &["admin"]),
     ("GetCheckpoint", &["auditor", "admin"]),
     ("ListCheckpoints", &["auditor", "admin"]),
     (

@@ -23,6 +23,9 @@ async fn walk(place: Place) -> Outcome {
         scope_catalogue: ["read", "write", "admin"].map(str::to_owned).to_vec(),
         rotation_due_after: Some(days(90)),
         entitled_plans: vec!["business".to_owned()],
+        access_log: v1::AccessLog::All.into(),
+        access_log_full: v1::AccessLogFull::Refuse.into(),
+        access_log_whole_addresses: true,
         ..Default::default()
     };
     let base64url = Body::Base64url(v1::Base64UrlBody { length: 48 });
@@ -145,6 +148,18 @@ async fn walk(place: Place) -> Outcome {
         used.use_count > 0 && used.secrets[0].last_use_time == used.last_use_time,
         "KM7, KM8"
     );
+
+    // KM9, KM10, KM11: each call, which app it was, and from where it did what.
+    scene.call_from(&phone_secret, "192.0.2.77", "/notes/1").await?;
+    let calls = scene.until_called(&phone.id, 2).await?;
+    assert!(
+        calls
+            .iter()
+            .all(|call| call.verdict() == Verdict::Accepted && call.subject == "ada"),
+        "KM9, KM10"
+    );
+    let told = [&calls[0].client_address, &calls[0].method, &calls[0].path];
+    assert_eq!(told, ["192.0.2.77", "GET", "/notes/1"], "KM11");
 
     // KM16, KM17: a new secret, all else as it was; the old one goes when the new one has arrived. KM18: and every 90
     // days it is time, which is told.

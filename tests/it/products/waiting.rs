@@ -53,6 +53,42 @@ impl Scene {
         }
     }
 
+    /// Has a call judged as a gateway does.
+    pub(super) async fn call_from(&mut self, secret: &str, address: &str, path: &str) -> Outcome {
+        let request = v1::VerifyRequest {
+            secret: secret.to_owned(),
+            context: Some(v1::RequestContext {
+                client_address: address.to_owned(),
+                method: "GET".to_owned(),
+                path: path.to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        self.client.verification.verify(request).await?;
+        Ok(())
+    }
+
+    /// The calls with a token of knowmind, newest first, once there are so many: they are written a moment later.
+    pub(super) async fn until_called(
+        &mut self,
+        token_id: &str,
+        count: usize,
+    ) -> Fallible<Vec<v1::AccessRecord>> {
+        loop {
+            let request = v1::ListAccessRequest {
+                namespace: "knowmind".to_owned(),
+                token_id: token_id.to_owned(),
+                ..Default::default()
+            };
+            let listed = self.client.audit.list_access(request).await?.into_inner();
+            if listed.records.len() >= count {
+                return Ok(listed.records);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(super) async fn rotate_after(&mut self, slug: &str, after: prost_types::Duration) -> Outcome {
         let request = v1::UpdateNamespaceRequest {
             namespace: Some(v1::Namespace {

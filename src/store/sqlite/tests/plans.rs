@@ -2,10 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
-use super::super::{commit, evidence, history, read, select, snapshot, subjects, usage, webhooks};
+use super::super::{access, commit, evidence, history, read, select, snapshot, subjects, usage, webhooks};
 use super::*;
 
-const STATEMENTS: [&str; 81] = [
+const STATEMENTS: [&str; 88] = [
     commit::PUT_PEPPER,
     commit::BEGIN_JOURNAL,
     commit::NEW_EPOCH,
@@ -87,6 +87,13 @@ const STATEMENTS: [&str; 81] = [
     evidence::KEEP_CHECKPOINT,
     evidence::CHECKPOINTS,
     evidence::SWEEP_REFUSED_CALLS,
+    access::KEEP_ACCESS,
+    access::ACCESS_OF_NAMESPACE,
+    access::ACCESS_OF_TOKEN,
+    access::ACCESS_OF_SUBJECT,
+    access::ERASE_OF_NAMESPACE,
+    access::ERASE_OF_TOKEN,
+    access::ERASE_OF_SUBJECT,
 ];
 
 /// An audit reads all there is, and so does whoever retires a pepper: these may walk.
@@ -119,6 +126,7 @@ async fn plan(store: &SqliteStore, statement: &str) -> Result<Vec<String>, sqlx:
 #[test]
 fn no_statement_is_left_out() {
     let written = [
+        include_str!("../access.rs"),
         include_str!("../commit.rs"),
         include_str!("../evidence.rs"),
         include_str!("../history.rs"),
@@ -167,6 +175,7 @@ async fn no_statement_walks_a_table_that_grows() -> Tested {
                 "subject",
                 "subject_record",
                 "token_usage",
+                "access_record",
             ]
             .iter()
             .any(|table| step.split(' ').take(2).eq(["SCAN", table]));
@@ -220,6 +229,30 @@ async fn each_read_goes_by_its_index() -> Tested {
         (
             read::ENTRY_OF_REQUEST,
             "SEARCH journal USING INDEX sqlite_autoindex_journal_1 (request_id=?)",
+        ),
+        (
+            access::ACCESS_OF_NAMESPACE,
+            "SEARCH access_record USING PRIMARY KEY (namespace=? AND time>? AND (time,id)<(?,?))",
+        ),
+        (
+            access::ACCESS_OF_TOKEN,
+            "SEARCH access_record USING INDEX access_by_token (token_id=? AND time>? AND (time,id)<(?,?))",
+        ),
+        (
+            access::ACCESS_OF_SUBJECT,
+            "SEARCH access_record USING INDEX access_by_subject (namespace=? AND subject=? AND time>? AND (time,id)<(?,?))",
+        ),
+        (
+            access::ERASE_OF_NAMESPACE,
+            "SEARCH access_record USING PRIMARY KEY (namespace=? AND time<?)",
+        ),
+        (
+            access::ERASE_OF_TOKEN,
+            "SEARCH access_record USING COVERING INDEX access_by_token (token_id=? AND time<?)",
+        ),
+        (
+            access::ERASE_OF_SUBJECT,
+            "SEARCH access_record USING COVERING INDEX access_by_subject (namespace=? AND subject=? AND time<?)",
         ),
         (commit::VERSIONS, "SEARCH token USING PRIMARY KEY (id=?)"),
         (commit::UPDATE_TOKENS, "SEARCH token USING PRIMARY KEY (id=?)"),

@@ -1,0 +1,267 @@
+//! AuditService.ListAccess and AuditService.EraseAccess.
+
+use uuid::Uuid;
+
+use super::decode::Fields;
+use super::page::{self, ListKey};
+use super::usage::verdict;
+use super::{Api, Problem, convert, guard};
+use crate::proto::v1;
+use crate::store::access::{AccessOf, AccessPlace, Holder, Walk};
+use crate::store::{READ_MAX, SWEEP_MAX};
+use crate::token::access::{AccessId, AccessRecord};
+use crate::token::caller::Caller;
+use crate::token::id::TokenId;
+use crate::token::permission::Right;
+use crate::token::text::{Actor, Subject};
+use crate::token::time::Timestamp;
+use crate::token::usage::Outcome;
+
+/// So many times the store is read for one page, where a filter lets little through.
+const READS_MAX: u32 = 10;
+/// So many times it is told to forget, for one call.
+const SWEEPS_MAX: u32 = 100;
+/// Verdicts that one request may name.
+const VERDICTS_MAX: usize = 16;
+
+/// What is wanted of the records on the way.
+struct Wanted {
+    /// Where the way is that of a token.
+    subject: Option<Subject>,
+    caller: Option<Actor>,
+    /// None: all.
+    outcomes: Vec<Outcome>,
+}
+
+impl Wanted {
+    /// How many records are to be read at once to find so many.
+    fn reads(&self, limit: usize) -> u32 {
+        let takes_all = self.subject.is_none() && self.caller.is_none() && self.outcomes.is_empty();
+        // One more says whether there is a next page.
+        let enough = u32::try_from(limit + 1).unwrap_or(READ_MAX);
+        if takes_all { enough.min(READ_MAX) } else { READ_MAX }
+    }
+
+    fn matches(&self, record: &AccessRecord) -> bool {
+        let details = &record.details;
+        (self.subject.is_none() || self.subject == record.subject)
+            && (self.caller.is_none() || self.caller == details.caller)
+            && (self.outcomes.is_empty() || self.outcomes.contains(&details.outcome))
+    }
+}
+
+pub(super) async fn list_access(
+    api: &Api,
+    caller: &Caller,
+    request: v1::ListAccessRequest,
+) -> Result<v1::ListAccessResponse, Problem> {
+    let mut fields = Fields::default();
+    let arguments = arguments(&request);
+    let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
+    let list = ListKey::of(api.authority.opaque_key(), &arguments);
+    let limit = page::size(&mut fields, request.page_size) as usize;
+    let outcomes = outcomes(&mut fields, &request.verdicts);
+    let namespace = fields.slug("namespace", request.namespace);
+    let token_id = token_id(&mut fields, &request.token_id);
+    let subject = subject(&mut fields, request.subject);
+    let asked_by = match request.caller {
+        text if text.is_empty() => None,
+        text => fields.take("caller", Actor::try_from(text)),
+    };
+    let mut instant = |path, instant: Option<prost_types::Timestamp>| {
+        instant.and_then(|instant| fields.timestamp(path, instant))
+    };
+    let from = instant("time_after", request.time_after).unwrap_or(Timestamp::MIN);
+    let before = instant("time_before", request.time_before).unwrap_or(Timestamp::MAX);
+    let Some(namespace) = namespace else {
+        return Err(fields.problem());
+    };
+    fields.check()?;
+    guard::named(caller, Right::UsageRead, &namespace)?;
+    let wanted = Wanted {
+        subject: subject.clone().filter(|_| token_id.is_some()),
+        caller: asked_by,
+        outcomes,
+    };
+    let start = AccessPlace::before(before);
+    let mut walk = Walk {
+        of: AccessOf {
+            namespace,
+            holder: holder(token_id, subject),
+        },
+        from,
+        before: list.position(&request.page_token, place)?.unwrap_or(start),
+        limit: wanted.reads(limit),
+    };
+    let mut records = Vec::new();
+    let mut next_page_token = String::new();
+    'reads: for read in 1..=READS_MAX {
+        let found = api.store.access(walk.clone()).await?;
+        let is_last = found.len() < walk.limit as usize;
+        for record in found {
+            let is_wanted = wanted.matches(&record);
+            if is_wanted && records.len() == limit {
+                next_page_token = list.token(&bytes(walk.before));
+                break 'reads;
+            }
+            walk.before = AccessPlace::of(&record);
+            if is_wanted {
+                records.push(shown(record));
+            }
+        }
+        if is_last {
+            break;
+        }
+        if read == READS_MAX {
+            next_page_token = list.token(&bytes(walk.before));
+        }
+    }
+    Ok(v1::ListAccessResponse {
+        records,
+        next_page_token,
+    })
+}
+
+pub(super) async fn erase_access(
+    api: &Api,
+    caller: &Caller,
+    request: v1::EraseAccessRequest,
+) -> Result<v1::EraseAccessResponse, Problem> {
+    let mut fields = Fields::default();
+    let namespace = fields.slug("namespace", request.namespace);
+    let token_id = token_id(&mut fields, &request.token_id);
+    if !request.token_id.is_empty() && !request.subject.is_empty() {
+        fields.wrong("subject", "must not be set together with token_id");
+    }
+    if request.token_id.is_empty() && request.subject.is_empty() && request.time_before.is_none() {
+        fields.wrong("time_before", "must be set where neither token_id nor subject is");
+    }
+    let subject = subject(&mut fields, request.subject);
+    let before = request
+        .time_before
+        .and_then(|instant| fields.timestamp("time_before", instant));
+    let Some(namespace) = namespace else {
+        return Err(fields.problem());
+    };
+    fields.check()?;
+    guard::named(caller, Right::UsageErase, &namespace)?;
+    let of = AccessOf {
+        namespace,
+        holder: holder(token_id, subject),
+    };
+    let until = before.unwrap_or_else(|| api.clock.now());
+    let mut erased = 0;
+    let mut is_done = false;
+    for _ in 0..SWEEPS_MAX {
+        let some = api.store.erase_access(of.clone(), until).await?;
+        erased += some;
+        is_done = some < u64::from(SWEEP_MAX);
+        if is_done {
+            break;
+        }
+    }
+    tracing::info!(actor = %caller.actor(), namespace = %of.namespace, records = erased, "records of calls were erased");
+    Ok(v1::EraseAccessResponse {
+        erased_count: convert::count(erased),
+        is_done,
+    })
+}
+
+/// Which way there is to what is asked for: a token has fewer calls than its subject.
+fn holder(token_id: Option<TokenId>, subject: Option<Subject>) -> Option<Holder> {
+    let subject = subject.map(Holder::Subject);
+    token_id.map(Holder::Token).or(subject)
+}
+
+fn token_id(fields: &mut Fields, text: &str) -> Option<TokenId> {
+    match text {
+        "" => None,
+        text => fields.token_id(text),
+    }
+}
+
+fn subject(fields: &mut Fields, text: String) -> Option<Subject> {
+    match text {
+        text if text.is_empty() => None,
+        text => fields.take("subject", Subject::try_from(text)),
+    }
+}
+
+fn outcomes(fields: &mut Fields, asked: &[i32]) -> Vec<Outcome> {
+    if asked.len() > VERDICTS_MAX {
+        let wanted = format!("must have at most {VERDICTS_MAX} elements, not {}", asked.len());
+        fields.wrong("verdicts", wanted);
+        return Vec::new();
+    }
+    let known = |asked: i32| {
+        Outcome::ALL
+            .into_iter()
+            .find(|outcome| verdict(*outcome) as i32 == asked)
+    };
+    let outcomes = asked.iter().enumerate();
+    outcomes
+        .filter_map(|(i, asked)| {
+            let known = known(*asked).ok_or("is no verdict that a call comes to");
+            fields.take(format!("verdicts[{i}]"), known)
+        })
+        .collect()
+}
+
+/// What tells a list with these filters from others.
+fn arguments(request: &v1::ListAccessRequest) -> Vec<Vec<u8>> {
+    let instant = |instant: &Option<prost_types::Timestamp>| {
+        let instant = instant.map(|instant| format!("{}.{}", instant.seconds, instant.nanos));
+        instant.unwrap_or_default().into_bytes()
+    };
+    let verdicts: Vec<_> = request.verdicts.iter().map(i32::to_string).collect();
+    vec![
+        b"ListAccess".to_vec(),
+        request.namespace.clone().into_bytes(),
+        request.token_id.clone().into_bytes(),
+        request.subject.clone().into_bytes(),
+        request.caller.clone().into_bytes(),
+        verdicts.join(" ").into_bytes(),
+        instant(&request.time_after),
+        instant(&request.time_before),
+    ]
+}
+
+fn bytes(place: AccessPlace) -> Vec<u8> {
+    [&place.time.micros().to_be_bytes()[..], place.id.as_bytes()].concat()
+}
+
+/// A position that is none: a page token of another list.
+struct NoPlace;
+
+fn place(bytes: &[u8]) -> Result<AccessPlace, NoPlace> {
+    let (time, id) = bytes.split_at_checked(8).ok_or(NoPlace)?;
+    let time = i64::from_be_bytes(time.try_into().map_err(|_| NoPlace)?);
+    Ok(AccessPlace {
+        time: Timestamp::from_micros(time).map_err(|_| NoPlace)?,
+        id: AccessId::from_bytes(id.try_into().map_err(|_| NoPlace)?),
+    })
+}
+
+fn shown(record: AccessRecord) -> v1::AccessRecord {
+    let details = record.details;
+    let address = details.address.map(|network| {
+        if network.prefix_len() == network.max_prefix_len() {
+            network.addr().to_string()
+        } else {
+            network.to_string()
+        }
+    });
+    v1::AccessRecord {
+        id: Uuid::from_bytes(*record.id.as_bytes()).to_string(),
+        time: Some(convert::timestamp(record.time)),
+        namespace: record.namespace.to_string(),
+        token_id: record.token_id.map(|id| id.to_string()).unwrap_or_default(),
+        subject: record.subject.map(Subject::into).unwrap_or_default(),
+        caller: details.caller.map(Actor::into).unwrap_or_default(),
+        verdict: verdict(details.outcome).into(),
+        client_address: address.unwrap_or_default(),
+        method: details.method.into(),
+        path: details.path.into(),
+        user_agent: details.user_agent.into(),
+    }
+}

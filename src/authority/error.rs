@@ -13,7 +13,7 @@ use crate::token::id::{Slug, TokenId};
 use crate::token::issuing::NotIssued;
 use crate::token::overlap::Overlap;
 use crate::token::scope::Scope;
-use crate::token::time::{Span, Timestamp};
+use crate::token::time::{Span, Timestamp, spelled};
 
 /// Why a change was not made, or why it is not known whether it was.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub enum AuthorityError {
     EtagMismatch,
     #[error("{0}")]
     Breach(Breach),
-    #[error("must be at most {}, the longest overlap of the namespace", humantime::format_duration(max.duration()))]
+    #[error("must be at most {}, the longest overlap of the namespace", spelled(max.duration()))]
     OverlapTooLong { asked: Overlap, max: Span },
     #[error("the request id was used for another change")]
     RequestIdReused,

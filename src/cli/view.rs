@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::output::{bad, doubtful, good, text};
 use super::policy::Policy;
 use crate::proto::v1;
+use crate::token::time::spelled;
 
 #[derive(Serialize, Debug)]
 pub(super) struct Token {
@@ -348,7 +349,7 @@ pub(super) fn time(time: Timestamp) -> String {
 /// As a person writes it: `1h`.
 pub(super) fn span(span: prost_types::Duration) -> String {
     match std::time::Duration::try_from(span) {
-        Ok(span) => humantime::format_duration(span).to_string(),
+        Ok(span) => spelled(span),
         Err(_) => span.to_string(),
     }
 }

@@ -13,6 +13,7 @@ use crate::proto::v1::issued_revoked::Target;
 use crate::proto::v1::revocation_service_client::RevocationServiceClient;
 use crate::proto::v1::watch_revocations_response::Event;
 use crate::proto::v1::{WatchRevocationsRequest, WatchRevocationsResponse};
+use crate::token::time::spelled;
 
 /// Heartbeats come every second; after this silence the stream is taken for dead.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ impl Watch<'_> {
                 End::Failed(failure) => return failure,
                 End::Broken(why) => why,
             };
-            let after = humantime::format_duration(self.backoff);
+            let after = spelled(self.backoff);
             if let Err(error) = output::note(&format!("the stream broke ({why}); resuming in {after}")) {
                 return error.into();
             }
@@ -139,10 +140,7 @@ impl Watch<'_> {
 
 async fn next(stream: &mut Streaming<WatchRevocationsResponse>) -> Result<WatchRevocationsResponse, End> {
     match tokio::time::timeout(SILENCE_MAX, stream.message()).await {
-        Err(_) => Err(End::Broken(format!(
-            "silent for {}",
-            humantime::format_duration(SILENCE_MAX)
-        ))),
+        Err(_) => Err(End::Broken(format!("silent for {}", spelled(SILENCE_MAX)))),
         Ok(Err(status)) => Err(ended(status)),
         Ok(Ok(None)) => Err(End::Broken("the server ended it".to_owned())),
         Ok(Ok(Some(message))) => Ok(message),

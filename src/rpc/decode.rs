@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use humantime::format_duration;
 use ipnet::IpNet;
 
 use super::status::Problem;
@@ -17,7 +16,7 @@ use crate::token::overlap::Overlap;
 use crate::token::policy::{Policy, RateLimit};
 use crate::token::scope::{LabelKey, Labels, Scope, Scopes};
 use crate::token::text::LabelValue;
-use crate::token::time::{Span, Timestamp};
+use crate::token::time::{Span, Timestamp, spelled};
 use crate::token::update::To;
 
 /// Collects what is wrong with the fields of a request, by path.
@@ -239,9 +238,9 @@ impl Fields {
         match (span, max) {
             (Some(span), None) if min <= span => return Some(span),
             (Some(span), Some(max)) if (min..=max).contains(&span) => return Some(span),
-            (_, None) => self.wrong(path, format_args!("must be at least {}", format_duration(min))),
+            (_, None) => self.wrong(path, format_args!("must be at least {}", spelled(min))),
             (_, Some(max)) => {
-                let (min, max) = (format_duration(min), format_duration(max));
+                let (min, max) = (spelled(min), spelled(max));
                 self.wrong(path, format_args!("must lie between {min} and {max}"));
             }
         }

@@ -121,7 +121,7 @@ impl From<Problem> for Status {
                 Reason::DeadlineExceeded.status(format!("not answered within {allowed:?}"))
             }
             Problem::ConnectionTooOld => Reason::Draining.status(
-                "the connection is as old as it may become; resume from the last cursor over a new one",
+                "the connection is as old as it may become; call again over a new one, and where there is a cursor, resume from the last",
             ),
             Problem::Panicked => Reason::Internal.status("the server failed to answer; its log says why"),
         }

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use humantime::format_duration;
-
 use super::permission::{NotPermission, Permission};
 use super::policy::Policy;
 use super::scope::{Scope, Scopes};
 use super::text::Name;
-use super::time::{Span, Timestamp};
+use super::time::{Span, Timestamp, spelled};
 
 /// Scopes of one kind that are told: each is up to 100 bytes, an error is told three times over, and clients take 8 KiB.
 const SCOPES_TOLD_MAX: usize = 8;
@@ -82,14 +80,14 @@ impl fmt::Display for Breach {
                 f.write_str("must be set: every token of this namespace has an end")
             }
             Breach::EndMissing { max: Some(max) } => {
-                let max = format_duration(*max);
+                let max = spelled(*max);
                 write!(
                     f,
                     "must be set: a token of this namespace lives for {max} at most"
                 )
             }
             Breach::LivesTooLong { max, latest } => {
-                let max = format_duration(*max);
+                let max = spelled(*max);
                 write!(
                     f,
                     "must be no later than {latest}: a token of this namespace lives for {max} at most"

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use humantime::format_duration;
 use serde::{Deserialize, Serialize};
 
 use super::KeptSecret;
 use super::overlap::Overlap;
 use super::scope::Scopes;
 use super::text::Plan;
-use super::time::{Span, Timestamp};
+use super::time::{Span, Timestamp, spelled};
 
 /// The rules of a namespace. Each is off, or lets everything pass, unless it is set.
 ///
@@ -241,12 +240,12 @@ impl Policy {
         if let (Some(default), Some(max)) = (self.lifetime_default, self.lifetime_max)
             && default > max
         {
-            let max = format_duration(max.duration());
+            let max = spelled(max.duration());
             return Err(("lifetime_default", format!("must be at most lifetime_max, {max}")));
         }
         let max = self.overlap_max.unwrap_or(Overlap::MAX);
         if self.overlap_default.span() > max {
-            let max = format_duration(max.duration());
+            let max = spelled(max.duration());
             return Err(("overlap_default", format!("must be at most overlap_max, {max}")));
         }
         Ok(())

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use humantime::format_duration;
 use serde::{Deserialize, Serialize};
 
 use super::id::TokenId;
-use super::time::Timestamp;
+use super::time::{Timestamp, spelled};
 
 /// Why a text was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -147,7 +146,7 @@ impl Reason {
 
     /// Why this program withdraws a token that nobody uses.
     pub fn unused(since: Timestamp, after: Duration) -> Reason {
-        Reason(format!("not used since {since}, for {}", format_duration(after)))
+        Reason(format!("not used since {since}, for {}", spelled(after)))
     }
 }
 

@@ -56,6 +56,15 @@ impl Timestamp {
 #[serde(try_from = "i64", into = "i64")]
 pub struct Span(i64);
 
+/// A length of time in words, as flags take it. Whole days are days however many they are: no two months are alike.
+pub fn spelled(span: Duration) -> String {
+    const DAY: Duration = Duration::from_hours(24);
+    if span <= DAY || !span.as_nanos().is_multiple_of(DAY.as_nanos()) {
+        return humantime::format_duration(span).to_string();
+    }
+    format!("{}days", span.as_nanos() / DAY.as_nanos())
+}
+
 /// A length of time below zero, or above a hundred years.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("must be at most 100 years")]
@@ -142,10 +151,24 @@ impl fmt::Display for Timestamp {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Timestamp;
-    use crate::token::samples::any_instant;
+    use super::*;
+    use crate::token::samples::{any_instant, any_span};
+
+    #[test]
+    fn days_are_told_as_days() {
+        let hours = |hours| spelled(Duration::from_hours(hours));
+        assert_eq!(hours(400 * 24), "400days");
+        assert_eq!((hours(24), hours(36)), ("1day".to_owned(), "1day 12h".to_owned()));
+        assert_eq!((hours(1), hours(0)), ("1h".to_owned(), "0s".to_owned()));
+    }
 
     proptest! {
+        #[test]
+        fn what_is_spelled_reads_back_as_the_same(span in any_span()) {
+            let spelled = spelled(span.duration());
+            prop_assert_eq!(humantime::parse_duration(&spelled).ok(), Some(span.duration()), "{}", spelled);
+        }
+
         #[test]
         fn what_is_later_comes_after_what_was_before_and_no_later_than_it_must(
             now in any_instant(),

@@ -116,7 +116,7 @@ pub enum WatchError {
 /// Why a stream ended. Each but the last three can be resumed from the last cursor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Ended {
-    #[error("the server is shutting down; resume from the last cursor")]
+    #[error("the server is shutting down; call again, and where there is a cursor, resume from the last")]
     Draining,
     #[error("the watcher did not take its messages in time; resume from the last cursor")]
     TooSlow,

@@ -19,7 +19,7 @@ use crate::store::{EntryFilter, READ_MAX, StoreError};
 use crate::token::change::TokenChange;
 use crate::token::id::TokenId;
 use crate::token::text::Reason;
-use crate::token::time::Timestamp;
+use crate::token::time::{Timestamp, spelled};
 use crate::token::webhook::Endpoint;
 use crate::token::webhook::event::EventKind;
 
@@ -246,7 +246,7 @@ impl Round {
             let reason = if status == Some(410) {
                 Some("it answered that it is gone (410)".to_owned())
             } else if since.until(now) >= parts.pace.pause_after {
-                let span = humantime::format_duration(parts.pace.pause_after);
+                let span = spelled(parts.pace.pause_after);
                 Some(format!("it took nothing for {span}; the last time: {error}"))
             } else {
                 None

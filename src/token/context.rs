@@ -62,9 +62,20 @@ fn tamed(text: String, max: usize) -> String {
 macro_rules! told {
     ($(#[$doc:meta])* $name:ident, $max:literal characters $(, up to $end:expr)?) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
+        #[derive(PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
         pub struct $name(String);
+
+        impl Clone for $name {
+            fn clone(&self) -> $name {
+                $name(self.0.clone())
+            }
+
+            // Not derived: that would not use the room there is.
+            fn clone_from(&mut self, other: &$name) {
+                self.0.clone_from(&other.0);
+            }
+        }
 
         impl $name {
             pub const CHARS_MAX: usize = $max;

@@ -215,19 +215,26 @@ impl Pending {
             ..
         } = used;
         self.counts[outcome as usize] += 1;
-        let last = Some(Last {
+        let is_accepted = outcome == Outcome::Accepted;
+        let last = if is_accepted {
+            &mut self.last_use
+        } else {
+            &mut self.last_refusal
+        };
+        // What the request came with is given back at once: kept in its place, it would scatter the heap.
+        let mut user_agent = last.take().map(|last| last.user_agent).unwrap_or_default();
+        user_agent.clone_from(&context.user_agent);
+        *last = Some(Last {
             time,
             outcome,
             secret_version,
             caller,
             address: context.address,
-            user_agent: context.user_agent,
+            user_agent,
         });
-        if outcome != Outcome::Accepted {
-            self.last_refusal = last;
+        if !is_accepted {
             return;
         }
-        self.last_use = last;
         self.first_use_time.get_or_insert(time);
         match self
             .secrets

@@ -178,8 +178,7 @@ async fn locate(store: &dyn Store, mut call: RefusedCall) -> Option<RefusedCall>
 }
 
 async fn sweep(store: &dyn Store, clock: &dyn Clock) {
-    let kept_for = i64::try_from(KEPT_FOR.as_micros()).unwrap_or(i64::MAX);
-    let until = Timestamp::from_micros(clock.now().micros() - kept_for).unwrap_or(Timestamp::MIN);
+    let until = clock.now().earlier(KEPT_FOR);
     loop {
         let swept: Result<u64, StoreError> = store.sweep_refused_calls(until, REFUSED_CALLS_KEPT_MAX).await;
         match swept {

@@ -7,7 +7,7 @@ use crate::store::history::{Place, Search, Wanted};
 use crate::token::Token;
 use crate::token::change::{self, TokenChange};
 use crate::token::id::{RequestDigest, TokenId};
-use crate::token::lifecycle::{self, Matter, Notice, Uses, earlier};
+use crate::token::lifecycle::{self, Matter, Notice, Uses};
 use crate::token::policy::UnusedAction;
 use crate::token::text::{Actor, Reason};
 use crate::token::time::{Span, Timestamp};
@@ -123,7 +123,7 @@ impl Authority {
             Matter::Expiring => lifecycle::expiring(&token, policy, time),
             Matter::RotationDue => lifecycle::rotation_due(&token, policy, time),
             Matter::Unused => {
-                let known_until = earlier(time, use_late_max);
+                let known_until = time.earlier(use_late_max.duration());
                 let uses = self.uses(record, &surroundings, known_until).await?;
                 uses.and_then(|uses| lifecycle::unused(&token, policy, &uses, time))
             }

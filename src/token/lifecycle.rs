@@ -1,6 +1,8 @@
 //! What time alone brings a token to: it nears its end, its secret grows old, nobody uses it. Which of that is due at an
 //! instant, by the rules of its namespace.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::id::{RequestDigest, TokenId};
@@ -80,13 +82,13 @@ impl Matter {
                 Some(Selector {
                     rotation_due_before: Some(just_after(now)),
                     // No secret is older than its token, and the order of creation has an index.
-                    created: before(just_after(earlier(now, after))),
+                    created: before(just_after(now.earlier(after.duration()))),
                     ..Selector::default()
                 })
             }
             Matter::Unused => {
                 let after = policy.unused_after?;
-                let since = just_after(earlier(known_until, after));
+                let since = just_after(known_until.earlier(after.duration()));
                 Some(Selector {
                     unused_since: Some(since),
                     created: before(since),
@@ -134,7 +136,7 @@ impl Notice {
 /// looked is not told any more. A lead that is longer than the whole life of the token says nothing about it.
 pub fn expiring(token: &Token, policy: &Policy, now: Timestamp) -> Option<Notice> {
     let expire_time = token.expire_time.filter(|_| is_in_force(token, now))?;
-    let begins = |lead: &Span| earlier(expire_time, *lead);
+    let begins = |lead: &Span| expire_time.earlier(lead.duration());
     let begun = |lead: &&Span| (token.create_time..=now).contains(&begins(lead));
     let lead = *policy.expiring_leads.iter().find(begun)?;
     Some(Notice::Expiring { lead, expire_time })
@@ -144,7 +146,7 @@ pub fn expiring(token: &Token, policy: &Policy, now: Timestamp) -> Option<Notice
 pub fn rotation_due(token: &Token, policy: &Policy, now: Timestamp) -> Option<Notice> {
     let after = policy.rotation_due_after.filter(|_| is_in_force(token, now))?;
     let current = token.current_secret()?;
-    (current.create_time <= earlier(now, after)).then_some(Notice::RotationDue {
+    (current.create_time <= now.earlier(after.duration())).then_some(Notice::RotationDue {
         version: current.version,
         after,
         since: current.create_time,
@@ -159,11 +161,15 @@ pub fn unused(token: &Token, policy: &Policy, uses: &Uses, now: Timestamp) -> Op
         return None;
     }
     // An id says when to the millisecond.
-    let came = earlier(token.id.issued_by(), Span::micros_of(999)).max(token.create_time);
+    let came = token
+        .id
+        .issued_by()
+        .earlier(Duration::from_micros(999))
+        .max(token.create_time);
     let since = [uses.last_use, uses.resume_time].into_iter().flatten();
     let since = since.fold(came, Ord::max);
     let from = uses.subject_time.map_or(since, |time| time.max(since));
-    (from.max(uses.known_since) <= earlier(uses.known_until, after))
+    (from.max(uses.known_since) <= uses.known_until.earlier(after.duration()))
         .then_some(Notice::Unused { after, since })
 }
 
@@ -177,11 +183,6 @@ fn before(instant: Timestamp) -> Period {
         from: None,
         before: Some(instant),
     }
-}
-
-/// An instant before another one, at the earliest the first there is.
-pub fn earlier(instant: Timestamp, by: Span) -> Timestamp {
-    Timestamp::from_micros(instant.micros().saturating_sub(by.micros())).unwrap_or(Timestamp::MIN)
 }
 
 fn just_after(instant: Timestamp) -> Timestamp {

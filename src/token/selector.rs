@@ -161,8 +161,7 @@ impl Selector {
         if let Some(due) = self.rotation_due_before
             && let Some(after) = namespace.policy.rotation_due_after
         {
-            let made = due.micros().saturating_sub(after.micros());
-            filter.secret_before = Some(Timestamp::from_micros(made).unwrap_or(Timestamp::MIN));
+            filter.secret_before = Some(due.earlier(after.duration()));
             filter.selector.states = self.states.and(States::ROTATED);
         }
         filter

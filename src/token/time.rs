@@ -39,6 +39,12 @@ impl Timestamp {
         Timestamp::from_micros(self.0.checked_add(span).ok_or(TimestampOutOfRange)?)
     }
 
+    /// This instant less `span`; at the earliest the first there is.
+    pub fn earlier(self, span: Duration) -> Timestamp {
+        let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(self.0.saturating_sub(span)).unwrap_or(Timestamp::MIN)
+    }
+
     /// This instant, or the first one after `before` where this is not later: a clock that was set back does not bring
     /// the same instant twice. After the last instant there is none.
     pub fn later_than(self, before: Timestamp) -> Timestamp {
@@ -80,10 +86,6 @@ impl Span {
 
     pub const fn seconds(seconds: u32) -> Span {
         Span(seconds as i64 * 1_000_000)
-    }
-
-    pub const fn micros_of(micros: u32) -> Span {
-        Span(micros as i64)
     }
 
     pub const fn micros(self) -> i64 {

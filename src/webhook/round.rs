@@ -294,9 +294,7 @@ impl Round {
         self.noted = self.at.revision;
         self.noted_at = self.parts.clock.uptime();
         if self.notes.is_multiple_of(SWEEP_EVERY) {
-            let kept = i64::try_from(HISTORY_KEPT.as_micros()).unwrap_or(i64::MAX);
-            let until = Timestamp::from_micros(self.parts.clock.now().micros() - kept);
-            let until = until.unwrap_or(Timestamp::MIN);
+            let until = self.parts.clock.now().earlier(HISTORY_KEPT);
             if let Err(error) = store.sweep_deliveries(id, HISTORY_MAX, until).await {
                 tracing::warn!(%error, endpoint = %id, "old deliveries could not be forgotten; trying again later");
             }

@@ -34,10 +34,7 @@ pub async fn sweep(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
 /// How many were forgotten one by one. What was forgotten by the day is not counted.
 pub(super) async fn once(store: &dyn Store, now: Timestamp) -> Result<u64, StoreError> {
     let directory = store.directory().await?.record;
-    let until = |kept: Span| {
-        let until = now.micros().saturating_sub(kept.micros());
-        Timestamp::from_micros(until).unwrap_or(Timestamp::MIN)
-    };
+    let until = |kept: Span| now.earlier(kept.duration());
     let retentions = || {
         directory
             .iter()

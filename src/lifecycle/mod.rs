@@ -20,7 +20,7 @@ use crate::store::select::Selection;
 use crate::store::{Store, StoreError};
 use crate::token::Token;
 use crate::token::id::{RequestDigest, Slug, TokenId};
-use crate::token::lifecycle::{self, Matter, Notice, Uses, earlier};
+use crate::token::lifecycle::{self, Matter, Notice, Uses};
 use crate::token::namespace::Namespace;
 use crate::token::order::Order;
 use crate::token::policy::{Policy, UnusedAction};
@@ -180,16 +180,14 @@ impl Timekeeper {
     /// Takes the duty, or keeps it.
     async fn keep_duty(&self) -> Result<(), Stop> {
         let now = self.clock.now();
-        let until = now.after(self.pace.interval * LEASE_INTERVALS).unwrap_or(now);
-        let taking = self.store.take_duty(self.duty, until, now);
-        let taken = timeout(DUTY_MAX, taking).await;
-        let taken = taken.unwrap_or_else(|late| Err(StoreError::Unavailable(late.into())))?;
-        taken.then_some(()).ok_or(Stop::Lost)
+        let lease = self.pace.interval * LEASE_INTERVALS;
+        let is_ours = self.duty.take(&*self.store, now, lease, DUTY_MAX).await?;
+        is_ours.then_some(()).ok_or(Stop::Lost)
     }
 
     async fn walk(&self, namespace: &Namespace) -> Result<(), Stop> {
         let now = self.clock.now();
-        let known_until = earlier(now, self.pace.use_late_max);
+        let known_until = now.earlier(self.pace.use_late_max.duration());
         for matter in Matter::ALL {
             let Some(selector) = matter.candidates(&namespace.policy, now, known_until) else {
                 continue;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use crate::authority::Authority;
-use crate::clock::{Clock, Entropy, random};
+use crate::clock::{Clock, Entropy};
 use crate::lifecycle::{DUTY, Pace, Tally, Timekeeper};
 use crate::store::Store;
 use crate::store::lease::Duty;
-use crate::store::roll::MemberId;
 
 #[derive(Debug)]
 pub(super) struct Lifecycle {
@@ -20,10 +19,7 @@ impl Lifecycle {
     pub(super) fn new(entropy: &dyn Entropy) -> Lifecycle {
         Lifecycle {
             tally: Arc::default(),
-            duty: Duty {
-                name: DUTY,
-                holder: MemberId::new(random(entropy)),
-            },
+            duty: Duty::new(DUTY, entropy),
         }
     }
 

@@ -9,11 +9,10 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::options::WebhookOptions;
 use crate::authority::Authority;
-use crate::clock::{Clock, Entropy, random};
+use crate::clock::{Clock, Entropy};
 use crate::journal::cursor::Epoch;
 use crate::store::Store;
 use crate::store::lease::Duty;
-use crate::store::roll::MemberId;
 use crate::token::secret::Peppers;
 use crate::webhook::{Client, Courier, DUTY, Sender, SystemResolver, Tally, client_config};
 
@@ -61,10 +60,7 @@ impl Webhooks {
         Ok(Webhooks {
             sender: Arc::new(sender),
             tally: Arc::default(),
-            duty: Duty {
-                name: DUTY,
-                holder: MemberId::new(random(&**entropy)),
-            },
+            duty: Duty::new(DUTY, &**entropy),
         })
     }
 

@@ -1,11 +1,14 @@
 //! What one server at a time does for all: a lease on it, in the store.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 use super::StoreError;
 use super::roll::MemberId;
+use crate::clock::{Entropy, random};
 use crate::token::time::Timestamp;
 
 /// Who does what for all servers of a store. Every sentence here is a law in `store/laws`.
@@ -26,4 +29,27 @@ pub trait Duties: fmt::Debug + Send + Sync {
 pub struct Duty {
     pub name: &'static str,
     pub holder: MemberId,
+}
+
+impl Duty {
+    /// One that this server wants.
+    pub fn new(name: &'static str, entropy: &dyn Entropy) -> Duty {
+        let holder = MemberId::new(random(entropy));
+        Duty { name, holder }
+    }
+
+    /// Takes it for `lease` from `now` on, or keeps it for so long; whether it is this server's. A store that has not
+    /// answered after `answer_max` is taken for unreachable.
+    pub async fn take(
+        self,
+        duties: &(impl Duties + ?Sized),
+        now: Timestamp,
+        lease: Duration,
+        answer_max: Duration,
+    ) -> Result<bool, StoreError> {
+        let until = now.after(lease).unwrap_or(now);
+        timeout(answer_max, duties.take_duty(self, until, now))
+            .await
+            .unwrap_or_else(|late| Err(StoreError::Unavailable(late.into())))
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Sender;
 use super::round::{End, Round};
@@ -126,11 +126,8 @@ impl Courier {
     /// Takes the duty, or keeps it; whether it is this server's.
     async fn take(&self) -> Result<bool, StoreError> {
         let now = self.parts.clock.now();
-        let until = now.after(LEASE).unwrap_or(now);
-        let taking = self.parts.store.take_duty(self.duty, until, now);
-        timeout(RENEW_INTERVAL, taking)
-            .await
-            .unwrap_or_else(|late| Err(StoreError::Unavailable(late.into())))
+        let store = &*self.parts.store;
+        self.duty.take(store, now, LEASE, RENEW_INTERVAL).await
     }
 
     async fn deliver(&self) -> Stop {

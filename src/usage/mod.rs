@@ -5,6 +5,7 @@ pub mod access;
 mod flush;
 mod notes;
 mod recorder;
+mod shards;
 #[cfg(test)]
 mod tests;
 

@@ -1,43 +1,29 @@
-//! Gathers uses in memory: each thread by itself, so that a token that all of them see is nobody's bottleneck.
+//! Gathers uses in memory, each thread by itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::TOKENS_PENDING_MAX;
+use super::shards::Shards;
 use crate::token::caller::Caller;
 use crate::token::context::{Prefixes, UserAgent};
 use crate::token::id::TokenId;
 use crate::token::time::Timestamp;
 use crate::token::usage::{Outcome, Seen, Usage, Use};
 
-/// Threads beyond so many share.
-const SHARDS: usize = 64;
-
-/// Gives each thread its shard.
-static NEXT_SEAT: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static SEAT: usize = NEXT_SEAT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-}
-
 /// Takes note of uses, until somebody takes them away.
 #[derive(Debug)]
 pub struct Recorder {
     /// `None`: nothing is recorded.
-    shards: Option<Box<[Shard]>>,
+    shards: Option<Shards<HashMap<TokenId, Pending>>>,
     prefixes: Prefixes,
     tokens_max: usize,
     /// Tokens in the shards, and those that were taken away and are not written yet.
     pending: AtomicUsize,
     counts: Counts,
 }
-
-/// A line of a processor's cache each, so that threads do not slow each other down.
-#[derive(Default, Debug)]
-#[repr(align(128))]
-struct Shard(Mutex<HashMap<TokenId, Pending>>);
 
 /// What a recorder has come to.
 #[derive(Default, Debug)]
@@ -90,7 +76,7 @@ impl Recorder {
     /// One that keeps so much of an address.
     pub fn new(prefixes: Prefixes) -> Recorder {
         Recorder {
-            shards: Some((0..SHARDS).map(|_| Shard::default()).collect()),
+            shards: Some(Shards::default()),
             prefixes,
             tokens_max: TOKENS_PENDING_MAX,
             pending: AtomicUsize::new(0),
@@ -121,7 +107,7 @@ impl Recorder {
     /// Takes note of a use.
     pub fn note(&self, used: Use) {
         let Some(shards) = &self.shards else { return };
-        let mut shard = SEAT.with(|seat| shards[*seat].lock());
+        let mut shard = shards.own();
         if let Some(pending) = shard.get_mut(&used.token_id) {
             pending.add(used);
         } else if self.pending.fetch_add(1, Ordering::Relaxed) < self.tokens_max {
@@ -139,9 +125,7 @@ impl Recorder {
     pub(super) fn take(&self) -> BTreeMap<TokenId, Usage> {
         let mut taken: BTreeMap<TokenId, Usage> = BTreeMap::new();
         let mut tokens = 0;
-        for shard in self.shards.iter().flatten() {
-            // The lock is held for no longer than this.
-            let shard = std::mem::take(&mut *shard.lock());
+        for shard in self.shards.iter().flat_map(Shards::take) {
             tokens += shard.len();
             for (id, pending) in shard {
                 taken.entry(id).or_default().add(pending.usage(self.prefixes));
@@ -182,13 +166,6 @@ impl Recorder {
             failures: failures.load(Ordering::Relaxed),
             flushed_at: (flushed_at > 0).then(|| Duration::from_micros(flushed_at)),
         }
-    }
-}
-
-impl Shard {
-    /// A use is noted whole or not at all, so a panic elsewhere leaves nothing half done.
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TokenId, Pending>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

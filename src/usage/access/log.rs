@@ -1,7 +1,7 @@
 //! Gathers judged calls in memory: each thread by itself, within one bound.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -15,32 +15,18 @@ use crate::token::namespace::Namespace;
 use crate::token::policy::{AccessLog, AccessLogFull};
 use crate::token::time::Timestamp;
 use crate::token::usage::Outcome;
-
-/// Threads beyond so many share.
-const SHARDS: usize = 64;
-
-/// Gives each thread its shard.
-static NEXT_SEAT: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static SEAT: usize = NEXT_SEAT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-}
+use crate::usage::shards::Shards;
 
 /// Takes note of judged calls, until somebody takes them away.
 #[derive(Debug)]
 pub struct Log {
-    shards: Box<[Shard]>,
+    shards: Shards<Vec<Noted>>,
     rooms: Rooms,
     written: AtomicU64,
     failures: AtomicU64,
     /// There is much to write.
     pub(super) much: Notify,
 }
-
-/// A line of a processor's cache each, so that threads do not slow each other down.
-#[derive(Default, Debug)]
-#[repr(align(128))]
-struct Shard(Mutex<Vec<Noted>>);
 
 /// The room that each way to deal with a lack of it has.
 #[derive(Debug)]
@@ -124,7 +110,7 @@ impl Log {
             lacked: AtomicU64::new(0),
         };
         Log {
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            shards: Shards::default(),
             rooms: Rooms {
                 drop: room(),
                 refuse: room(),
@@ -190,11 +176,7 @@ impl Log {
 
     /// Takes away what was gathered, oldest first. It counts as pending until it is said to be written.
     pub(super) fn take_all(&self) -> Vec<Noted> {
-        let mut taken = Vec::new();
-        for shard in &self.shards {
-            // The lock is held for no longer than this.
-            taken.append(&mut std::mem::take(&mut *shard.lock()));
-        }
+        let mut taken: Vec<_> = self.shards.take().flatten().collect();
         taken.sort_by_key(|noted| noted.call.time);
         taken
     }
@@ -238,8 +220,7 @@ impl Place {
         // Whoever writes it gives it back.
         seat.is_held = false;
         let namespace = Arc::clone(&seat.namespace);
-        let mut shard = SEAT.with(|number| seat.log.shards[*number].lock());
-        shard.push(Noted { namespace, call });
+        seat.log.shards.own().push(Noted { namespace, call });
     }
 }
 
@@ -248,13 +229,6 @@ impl Drop for Seat {
         if self.is_held {
             self.log.give_back(AccessLogFull::Refuse, 1);
         }
-    }
-}
-
-impl Shard {
-    /// A call is noted whole or not at all, so a panic elsewhere leaves nothing half done.
-    fn lock(&self) -> MutexGuard<'_, Vec<Noted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -40,18 +40,20 @@ impl Authority {
         use_late_max: Span,
     ) -> Result<Told, AuthorityError> {
         let what = (token_id, matter, use_late_max);
-        let mut told = Told::default();
         let tell = |due: &Due| {
             let request = due.notice.request(token_id);
             Some((request, TokenChange::Told(due.notice)))
         };
-        let Some(due) = self.write_if_due(what, &mut told.notice, tell).await? else {
+        let Some((due, is_told)) = self.write_if_due(what, tell).await? else {
+            return Ok(Told::default());
+        };
+        let told = Told {
+            notice: is_told,
+            withdrawn: None,
+        };
+        let Notice::Unused { after, since } = due.notice else {
             return Ok(told);
         };
-        let (Matter::Unused, Notice::Unused { after, since }) = (matter, due.notice) else {
-            return Ok(told);
-        };
-        let mut is_withdrawn = false;
         let withdraw = |due: &Due| {
             let withdrawal = Withdrawal {
                 time: due.time,
@@ -65,26 +67,23 @@ impl Authority {
             };
             Some((due.notice.request_to_withdraw(token_id), change?))
         };
-        let written = self.write_if_due(what, &mut is_withdrawn, withdraw);
-        if let Some(due) = written.await?
-            && is_withdrawn
-        {
-            told.withdrawn = Some(match due.surroundings.namespace.policy.unused_action {
+        let written = self.write_if_due(what, withdraw).await?;
+        let withdrawn = written.filter(|(_, is_new)| *is_new).map(|(due, _)| {
+            match due.surroundings.namespace.policy.unused_action {
                 UnusedAction::Revoke => State::Revoked,
                 UnusedAction::Report | UnusedAction::Suspend => State::Suspended,
-            });
-        }
-        Ok(told)
+            }
+        });
+        Ok(Told { withdrawn, ..told })
     }
 
-    /// Writes what `change` makes of a token that has come to this, unless that was done before; on what it was decided.
-    /// `None`: it has not, or not any more, or there is nothing to write.
+    /// Writes what `change` makes of a token that has come to this; on what it was decided, and whether it was not
+    /// written before. `None`: it has not come to this, or not any more, or there is nothing to write.
     async fn write_if_due(
         &self,
         what: (TokenId, Matter, Span),
-        is_written: &mut bool,
         change: impl Fn(&Due) -> Option<(RequestDigest, TokenChange)>,
-    ) -> Result<Option<Due>, AuthorityError> {
+    ) -> Result<Option<(Due, bool)>, AuthorityError> {
         for _ in 0..DECISIONS_MAX {
             let Some(due) = self.due(what).await? else {
                 return Ok(None);
@@ -99,8 +98,7 @@ impl Authority {
             };
             let draft = Draft::of_token(origin, Some(&due.stored), change)?;
             if let Some(step) = self.commit(draft, token_of).await? {
-                *is_written = matches!(step, Step::Done(_));
-                return Ok(Some(due));
+                return Ok(Some((due, matches!(step, Step::Done(_)))));
             }
         }
         Err(AuthorityError::Contention)

@@ -62,12 +62,9 @@ pub(super) async fn list_access(
     let limit = page::size(&mut fields, request.page_size) as usize;
     let outcomes = outcomes(&mut fields, &request.verdicts);
     let namespace = fields.slug("namespace", request.namespace);
-    let token_id = token_id(&mut fields, &request.token_id);
-    let subject = subject(&mut fields, request.subject);
-    let asked_by = match request.caller {
-        text if text.is_empty() => None,
-        text => fields.take("caller", Actor::try_from(text)),
-    };
+    let token_id = fields.optional("token_id", request.token_id.as_str(), TokenId::parse);
+    let subject = fields.optional("subject", request.subject, Subject::try_from);
+    let asked_by = fields.optional("caller", request.caller, Actor::try_from);
     let mut instant = |path, instant: Option<prost_types::Timestamp>| {
         instant.and_then(|instant| fields.timestamp(path, instant))
     };
@@ -129,14 +126,14 @@ pub(super) async fn erase_access(
 ) -> Result<v1::EraseAccessResponse, Problem> {
     let mut fields = Fields::default();
     let namespace = fields.slug("namespace", request.namespace);
-    let token_id = token_id(&mut fields, &request.token_id);
+    let token_id = fields.optional("token_id", request.token_id.as_str(), TokenId::parse);
     if !request.token_id.is_empty() && !request.subject.is_empty() {
         fields.wrong("subject", "must not be set together with token_id");
     }
     if request.token_id.is_empty() && request.subject.is_empty() && request.time_before.is_none() {
         fields.wrong("time_before", "must be set where neither token_id nor subject is");
     }
-    let subject = subject(&mut fields, request.subject);
+    let subject = fields.optional("subject", request.subject, Subject::try_from);
     let before = request
         .time_before
         .and_then(|instant| fields.timestamp("time_before", instant));
@@ -173,24 +170,8 @@ fn holder(token_id: Option<TokenId>, subject: Option<Subject>) -> Option<Holder>
     token_id.map(Holder::Token).or(subject)
 }
 
-fn token_id(fields: &mut Fields, text: &str) -> Option<TokenId> {
-    match text {
-        "" => None,
-        text => fields.token_id(text),
-    }
-}
-
-fn subject(fields: &mut Fields, text: String) -> Option<Subject> {
-    match text {
-        text if text.is_empty() => None,
-        text => fields.take("subject", Subject::try_from(text)),
-    }
-}
-
 fn outcomes(fields: &mut Fields, asked: &[i32]) -> Vec<Outcome> {
-    if asked.len() > VERDICTS_MAX {
-        let wanted = format!("must have at most {VERDICTS_MAX} elements, not {}", asked.len());
-        fields.wrong("verdicts", wanted);
+    if !fields.at_most("verdicts", VERDICTS_MAX, asked.len()) {
         return Vec::new();
     }
     let known = |asked: i32| {
@@ -202,17 +183,13 @@ fn outcomes(fields: &mut Fields, asked: &[i32]) -> Vec<Outcome> {
     outcomes
         .filter_map(|(i, asked)| {
             let known = known(*asked).ok_or("is no verdict that a call comes to");
-            fields.take(format!("verdicts[{i}]"), known)
+            fields.take(format_args!("verdicts[{i}]"), known)
         })
         .collect()
 }
 
 /// What tells a list with these filters from others.
 fn arguments(request: &v1::ListAccessRequest) -> Vec<Vec<u8>> {
-    let instant = |instant: &Option<prost_types::Timestamp>| {
-        let instant = instant.map(|instant| format!("{}.{}", instant.seconds, instant.nanos));
-        instant.unwrap_or_default().into_bytes()
-    };
     let verdicts: Vec<_> = request.verdicts.iter().map(i32::to_string).collect();
     vec![
         b"ListAccess".to_vec(),
@@ -221,8 +198,8 @@ fn arguments(request: &v1::ListAccessRequest) -> Vec<Vec<u8>> {
         request.subject.clone().into_bytes(),
         request.caller.clone().into_bytes(),
         verdicts.join(" ").into_bytes(),
-        instant(&request.time_after),
-        instant(&request.time_before),
+        page::instant(request.time_after),
+        page::instant(request.time_before),
     ]
 }
 

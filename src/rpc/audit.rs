@@ -7,7 +7,7 @@ use crate::journal::{Change, Entry, Kind, Revision, changes};
 use crate::proto::v1;
 use crate::store::history::{Place, Search, Wanted};
 use crate::token::caller::Caller;
-use crate::token::id::{RequestDigest, RequestId};
+use crate::token::id::{RequestDigest, RequestId, Slug, TokenId};
 use crate::token::permission::Right;
 use crate::token::text::{Actor, Subject};
 
@@ -108,14 +108,8 @@ async fn answer(
 
 fn wanted(fields: &mut Fields, request: v1::ListEntriesRequest) -> Wanted {
     let kinds = kinds(fields, &request.kinds);
-    let namespace = match request.namespace {
-        text if text.is_empty() => None,
-        text => fields.slug("namespace", text),
-    };
-    let subject = match request.subject {
-        text if text.is_empty() => None,
-        text => fields.take("subject", Subject::try_from(text)),
-    };
+    let namespace = fields.optional("namespace", request.namespace, Slug::try_from);
+    let subject = fields.optional("subject", request.subject, Subject::try_from);
     if subject.is_some() && namespace.is_none() {
         fields.wrong(
             "namespace",
@@ -125,14 +119,8 @@ fn wanted(fields: &mut Fields, request: v1::ListEntriesRequest) -> Wanted {
     Wanted {
         namespace,
         subject,
-        token_id: match request.token_id.as_str() {
-            "" => None,
-            text => fields.token_id(text),
-        },
-        actor: match request.actor {
-            text if text.is_empty() => None,
-            text => fields.take("actor", Actor::try_from(text)),
-        },
+        token_id: fields.optional("token_id", request.token_id.as_str(), TokenId::parse),
+        actor: fields.optional("actor", request.actor, Actor::try_from),
         kinds,
         from: request
             .time_after
@@ -144,9 +132,7 @@ fn wanted(fields: &mut Fields, request: v1::ListEntriesRequest) -> Wanted {
 }
 
 fn kinds(fields: &mut Fields, asked: &[i32]) -> Vec<Kind> {
-    if asked.len() > KINDS_MAX {
-        let wanted = format_args!("must have at most {KINDS_MAX} elements, not {}", asked.len()).to_string();
-        fields.wrong("kinds", wanted);
+    if !fields.at_most("kinds", KINDS_MAX, asked.len()) {
         return Vec::new();
     }
     let known = |asked: i32| {
@@ -156,16 +142,17 @@ fn kinds(fields: &mut Fields, asked: &[i32]) -> Vec<Kind> {
     };
     let kinds = asked.iter().enumerate();
     kinds
-        .filter_map(|(i, kind)| fields.take(format!("kinds[{i}]"), known(*kind).ok_or("is no kind of entry")))
+        .filter_map(|(i, kind)| {
+            fields.take(
+                format_args!("kinds[{i}]"),
+                known(*kind).ok_or("is no kind of entry"),
+            )
+        })
         .collect()
 }
 
 /// What tells a list with these filters from others.
 fn arguments(request: &v1::ListEntriesRequest) -> Vec<Vec<u8>> {
-    let instant = |instant: &Option<prost_types::Timestamp>| {
-        let instant = instant.map(|instant| format!("{}.{}", instant.seconds, instant.nanos));
-        instant.unwrap_or_default().into_bytes()
-    };
     let kinds: Vec<_> = request.kinds.iter().map(i32::to_string).collect();
     vec![
         b"ListEntries".to_vec(),
@@ -174,8 +161,8 @@ fn arguments(request: &v1::ListEntriesRequest) -> Vec<Vec<u8>> {
         request.subject.clone().into_bytes(),
         request.actor.clone().into_bytes(),
         kinds.join(" ").into_bytes(),
-        instant(&request.time_after),
-        instant(&request.time_before),
+        page::instant(request.time_after),
+        page::instant(request.time_before),
         request.request_id.clone().into_bytes(),
         request.after_revision.to_be_bytes().to_vec(),
     ]

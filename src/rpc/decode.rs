@@ -25,12 +25,12 @@ pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// The value of the field at `path`, if it parsed.
-    pub(super) fn take<T, E: Display>(&mut self, path: impl Into<String>, parsed: Result<T, E>) -> Option<T> {
+    pub(super) fn take<T, E: Display>(&mut self, path: impl Display, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|error| self.wrong(path, error)).ok()
     }
 
-    pub(super) fn wrong(&mut self, path: impl Into<String>, what: impl Display) {
-        self.0.push((path.into(), what.to_string()));
+    pub(super) fn wrong(&mut self, path: impl Display, what: impl Display) {
+        self.0.push((path.to_string(), what.to_string()));
     }
 
     /// The first that was said to be wrong.
@@ -52,6 +52,30 @@ impl Fields {
         }
     }
 
+    /// What a field says that may be left empty.
+    pub(super) fn optional<S: AsRef<str>, T, E: Display>(
+        &mut self,
+        path: impl Display,
+        text: S,
+        parse: impl FnOnce(S) -> Result<T, E>,
+    ) -> Option<T> {
+        if text.as_ref().is_empty() {
+            return None;
+        }
+        self.take(path, parse(text))
+    }
+
+    /// Whether a list is no longer than it may be.
+    pub(super) fn at_most(&mut self, path: impl Display, max: usize, count: usize) -> bool {
+        if count > max {
+            self.wrong(
+                path,
+                format_args!("must have at most {max} elements, not {count}"),
+            );
+        }
+        count <= max
+    }
+
     pub(super) fn slug(&mut self, path: &str, text: String) -> Option<Slug> {
         self.take(path, Slug::try_from(text))
     }
@@ -66,29 +90,17 @@ impl Fields {
 
     /// An empty request id is none.
     pub(super) fn request_id(&mut self, text: &str) -> Option<RequestId> {
-        if text.is_empty() {
-            None
-        } else {
-            self.take("request_id", RequestId::parse(text))
-        }
+        self.optional("request_id", text, RequestId::parse)
     }
 
     pub(super) fn scopes(&mut self, path: &str, names: Vec<String>) -> Option<Scopes> {
-        if names.len() > Scopes::COUNT_MAX {
-            self.wrong(
-                path,
-                format_args!(
-                    "must have at most {} elements, not {}",
-                    Scopes::COUNT_MAX,
-                    names.len()
-                ),
-            );
+        if !self.at_most(path, Scopes::COUNT_MAX, names.len()) {
             return None;
         }
         let parsed = names
             .into_iter()
             .enumerate()
-            .map(|(i, name)| self.take(format!("{path}[{i}]"), Scope::try_from(name)));
+            .map(|(i, name)| self.take(format_args!("{path}[{i}]"), Scope::try_from(name)));
         let scopes: Vec<_> = parsed.collect();
         let scopes: Option<Vec<Scope>> = scopes.into_iter().collect();
         scopes.and_then(|scopes| self.take(path, Scopes::try_from(scopes)))
@@ -99,15 +111,7 @@ impl Fields {
     }
 
     pub(super) fn labels_at(&mut self, at: &str, labels: HashMap<String, String>) -> Option<Labels> {
-        if labels.len() > Labels::COUNT_MAX {
-            self.wrong(
-                at,
-                format_args!(
-                    "must have at most {} elements, not {}",
-                    Labels::COUNT_MAX,
-                    labels.len()
-                ),
-            );
+        if !self.at_most(at, Labels::COUNT_MAX, labels.len()) {
             return None;
         }
         let mut parsed = BTreeMap::new();
@@ -141,7 +145,7 @@ impl Fields {
             let network = network.or_else(|| text.parse().map(IpAddr::into).ok());
             let wanted =
                 "must be a network such as 192.0.2.0/24, without bits beyond its prefix, or an address";
-            self.take(format!("{at}[{i}]"), network.ok_or(wanted))
+            self.take(format_args!("{at}[{i}]"), network.ok_or(wanted))
         });
         let networks: Vec<_> = parsed.collect();
         let networks: Option<Vec<_>> = networks.into_iter().collect();
@@ -159,7 +163,10 @@ impl Fields {
             return Some(To(None));
         };
         let requests = u32::try_from(limit.requests).ok().and_then(NonZeroU32::new);
-        let requests = self.take(format!("{at}.requests"), requests.ok_or("must be at least 1"));
+        let requests = self.take(
+            format_args!("{at}.requests"),
+            requests.ok_or("must be at least 1"),
+        );
         let (min, max) = (Policy::SPAN_MIN, Policy::RATE_PERIOD_MAX);
         let period = limit.period.unwrap_or_default();
         let period = self.span(&format!("{at}.period"), period, min, Some(max));

@@ -42,34 +42,21 @@ pub(super) async fn list_refused_calls(
     request: v1::ListRefusedCallsRequest,
 ) -> Result<v1::ListRefusedCallsResponse, Problem> {
     let mut fields = Fields::default();
-    let instant = |instant: &Option<prost_types::Timestamp>| {
-        let instant = instant.map(|instant| format!("{}.{}", instant.seconds, instant.nanos));
-        instant.unwrap_or_default()
-    };
     let arguments = [
-        "ListRefusedCalls".to_owned(),
-        request.namespace.clone(),
-        request.token_id.clone(),
-        request.actor.clone(),
-        instant(&request.time_after),
-        instant(&request.time_before),
+        b"ListRefusedCalls".to_vec(),
+        request.namespace.clone().into_bytes(),
+        request.token_id.clone().into_bytes(),
+        request.actor.clone().into_bytes(),
+        page::instant(request.time_after),
+        page::instant(request.time_before),
     ];
-    let arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
+    let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
     let list = ListKey::of(api.authority.opaque_key(), &arguments);
     let limit = page::size(&mut fields, request.page_size) as usize;
     let wanted = Wanted {
-        namespace: match request.namespace {
-            text if text.is_empty() => None,
-            text => fields.slug("namespace", text),
-        },
-        token_id: match request.token_id.as_str() {
-            "" => None,
-            text => fields.token_id(text),
-        },
-        actor: match request.actor {
-            text if text.is_empty() => None,
-            text => fields.take("actor", Actor::try_from(text)),
-        },
+        namespace: fields.optional("namespace", request.namespace, Slug::try_from),
+        token_id: fields.optional("token_id", request.token_id.as_str(), TokenId::parse),
+        actor: fields.optional("actor", request.actor, Actor::try_from),
         from: request
             .time_after
             .and_then(|instant| fields.timestamp("time_after", instant)),

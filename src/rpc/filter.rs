@@ -46,15 +46,10 @@ pub(super) fn selector(fields: &mut Fields, path: &str, filter: v1::TokenFilter)
         before: instant("last_used_before", last_used_before),
     };
     let unused_since = instant("unused_since", unused_since);
-    let ids = if token_ids.len() > Selector::IDS_MAX {
-        let count = token_ids.len();
-        fields.wrong(
-            at("token_ids"),
-            format_args!("must have at most {} elements, not {count}", Selector::IDS_MAX),
-        );
-        Vec::new()
-    } else {
+    let ids = if fields.at_most(at("token_ids"), Selector::IDS_MAX, token_ids.len()) {
         token_ids
+    } else {
+        Vec::new()
     };
     let ids = ids.iter().enumerate();
     let states = states.into_iter().enumerate();

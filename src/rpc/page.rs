@@ -42,6 +42,12 @@ impl<'a> ListKey<'a> {
     }
 }
 
+/// An instant, as an argument of a list.
+pub(super) fn instant(instant: Option<prost_types::Timestamp>) -> Vec<u8> {
+    let instant = instant.map(|instant| format!("{}.{}", instant.seconds, instant.nanos));
+    instant.unwrap_or_default().into_bytes()
+}
+
 /// The size of a page: 50 by default, at most 1,000.
 pub(super) fn size(fields: &mut Fields, page_size: i32) -> u32 {
     match u32::try_from(page_size) {

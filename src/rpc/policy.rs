@@ -162,12 +162,7 @@ fn retention(fields: &mut Fields, path: &str, span: Option<prost_types::Duration
 }
 
 fn leads(fields: &mut Fields, path: &str, leads: Vec<prost_types::Duration>) -> BTreeSet<Span> {
-    let (max, count) = (Policy::LEADS_MAX, leads.len());
-    if count > max {
-        fields.wrong(
-            path,
-            format_args!("must have at most {max} elements, not {count}"),
-        );
+    if !fields.at_most(path, Policy::LEADS_MAX, leads.len()) {
         return BTreeSet::new();
     }
     let leads = leads.into_iter().enumerate();
@@ -191,17 +186,12 @@ fn tokens_max(fields: &mut Fields, path: &str, value: i32) -> Option<NonZeroU32>
 }
 
 fn plans(fields: &mut Fields, path: &str, plans: Vec<String>) -> BTreeSet<Plan> {
-    let (max, count) = (Policy::PLANS_MAX, plans.len());
-    if count > max {
-        fields.wrong(
-            path,
-            format_args!("must have at most {max} elements, not {count}"),
-        );
+    if !fields.at_most(path, Policy::PLANS_MAX, plans.len()) {
         return BTreeSet::new();
     }
     let plans = plans.into_iter().enumerate();
     plans
-        .filter_map(|(i, plan)| fields.take(format!("{path}[{i}]"), Plan::try_from(plan)))
+        .filter_map(|(i, plan)| fields.take(format_args!("{path}[{i}]"), Plan::try_from(plan)))
         .collect()
 }
 

@@ -72,10 +72,7 @@ fn decode(request: v1::RevokeMatchingRequest) -> Result<Asked, Problem> {
         all_in_namespace,
     } = request.selector.unwrap_or_default();
     let selector = filter::selector(&mut fields, "selector.filter", filter.unwrap_or_default());
-    let namespace = match namespace {
-        text if text.is_empty() => None,
-        text => fields.slug("selector.namespace", text),
-    };
+    let namespace = fields.optional("selector.namespace", namespace, Slug::try_from);
     let reason = fields.take("reason", Reason::try_from(request.reason));
     fields.check()?;
     let mut fields = Fields::default();

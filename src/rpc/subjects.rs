@@ -70,10 +70,7 @@ pub(super) async fn update_subject(
     let subject = request.subject.unwrap_or_default();
     // Named or not, the plan is set: there is nothing else.
     fields.mask(request.update_mask, |path| path == PLAN, PLAN);
-    let plan = match subject.plan {
-        text if text.is_empty() => None,
-        text => fields.take("subject.plan", Plan::try_from(text)),
-    };
+    let plan = fields.optional("subject.plan", subject.plan, Plan::try_from);
     let Some(name) = name(&mut fields, "subject.", subject.namespace, subject.subject) else {
         return Err(fields.problem());
     };
@@ -208,6 +205,6 @@ pub(super) async fn revoke_issued(
 
 fn name(fields: &mut Fields, at: &str, namespace: String, subject: String) -> Option<SubjectName> {
     let namespace = fields.slug(&format!("{at}namespace"), namespace);
-    let subject = fields.take(format!("{at}subject"), Subject::try_from(subject));
+    let subject = fields.take(format_args!("{at}subject"), Subject::try_from(subject));
     namespace.zip(subject)
 }

@@ -81,10 +81,7 @@ type Asked = (Secret, Need, Consistency);
 
 fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
     let secret = Secret::new(request.secret);
-    let namespace = match request.namespace {
-        text if text.is_empty() => None,
-        text => fields.take(format!("{at}namespace"), Slug::try_from(text)),
-    };
+    let namespace = fields.optional(format_args!("{at}namespace"), request.namespace, Slug::try_from);
     let scopes = match request.required_scopes {
         names if names.is_empty() => Scopes::default(),
         names => fields
@@ -94,18 +91,19 @@ fn decode(fields: &mut Fields, at: &str, request: v1::VerifyRequest) -> Asked {
     let consistency = consistency(fields, at, request.consistency);
     let cost = request.cost.map_or(Some(1), |cost| {
         let cost = u32::try_from(cost).ok().filter(|cost| *cost <= COST_MAX);
-        let wanted = format!("must lie between 0 and {COST_MAX}");
-        fields.take(format!("{at}cost"), cost.ok_or(wanted))
+        let wanted = format_args!("must lie between 0 and {COST_MAX}");
+        fields.take(format_args!("{at}cost"), cost.ok_or(wanted))
     });
     let told = request.context.unwrap_or_default();
-    let address = match told.client_address {
-        text if text.is_empty() => None,
-        text => {
-            let parsed: Option<IpAddr> = text.parse().ok();
-            let wanted = "must be an IPv4 or IPv6 address, without a port";
-            fields.take(format!("{at}context.client_address"), parsed.ok_or(wanted))
-        }
+    let address = |text: String| {
+        let wanted = "must be an IPv4 or IPv6 address, without a port";
+        text.parse::<IpAddr>().map_err(|_| wanted)
     };
+    let address = fields.optional(
+        format_args!("{at}context.client_address"),
+        told.client_address,
+        address,
+    );
     let need = Need {
         namespace,
         scopes,
@@ -126,11 +124,11 @@ fn consistency(fields: &mut Fields, at: &str, asked: Option<v1::Consistency>) ->
     };
     match asked.requirement {
         Some(Requirement::AtLeast(text)) => fields
-            .take(format!("{at}consistency.at_least"), Cursor::parse(&text))
+            .take(format_args!("{at}consistency.at_least"), Cursor::parse(&text))
             .map_or(Consistency::default(), Consistency::AtLeast),
         Some(Requirement::Strong(v1::Strong {})) => Consistency::Strong,
         None => {
-            fields.wrong(format!("{at}consistency"), "must say at_least or strong");
+            fields.wrong(format_args!("{at}consistency"), "must say at_least or strong");
             Consistency::default()
         }
     }
@@ -157,16 +155,17 @@ struct Admitted {
 /// Goes on only if there is room to put the call on record, where that must be.
 fn admit(api: &Api, caller: &Caller, asked: Asked) -> Result<Admitted, Problem> {
     let namespace = api.verifier.namespace_of(&asked.0);
-    let may = |namespace: &Arc<Namespace>| caller.may(Right::TokensVerify, &namespace.slug);
-    let place = match namespace.as_ref().filter(|namespace| may(namespace)) {
-        Some(namespace) => api.notes.access.admit(namespace)?,
+    let named = namespace.as_ref();
+    let is_foreign = named.is_some_and(|namespace| !caller.may(Right::TokensVerify, &namespace.slug));
+    let place = match named {
+        Some(namespace) if !is_foreign => api.notes.access.admit(namespace)?,
         // A stranger fills no log, and hears of none.
-        None => Place::default(),
+        Some(_) | None => Place::default(),
     };
     Ok(Admitted {
-        is_foreign: namespace.as_ref().is_some_and(|namespace| !may(namespace)),
         asked,
         namespace,
+        is_foreign,
         place,
     })
 }

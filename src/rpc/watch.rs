@@ -40,16 +40,8 @@ pub(super) async fn watch_revocations(
     request: v1::WatchRevocationsRequest,
 ) -> Result<Revocations, Problem> {
     let mut fields = Fields::default();
-    let after = match request.cursor.as_str() {
-        "" => None,
-        text => fields.take("cursor", Cursor::parse(text)),
-    };
-    if request.namespaces.len() > NAMESPACES_MAX {
-        let count = request.namespaces.len();
-        fields.wrong(
-            "namespaces",
-            format_args!("must have at most {NAMESPACES_MAX} elements, not {count}"),
-        );
+    let after = fields.optional("cursor", request.cursor.as_str(), Cursor::parse);
+    if !fields.at_most("namespaces", NAMESPACES_MAX, request.namespaces.len()) {
         return Err(fields.problem());
     }
     let named = request.namespaces.into_iter().enumerate();

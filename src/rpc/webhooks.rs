@@ -242,7 +242,7 @@ pub(super) async fn list_deliveries(
 /// Goes on with the name of an endpoint, if nothing was wrong.
 fn name(mut fields: Fields, at: &str, namespace: String, id: &str) -> Result<EndpointName, Problem> {
     let namespace = fields.slug(&format!("{at}namespace"), namespace);
-    let id = fields.take(format!("{at}endpoint_id"), EndpointId::parse(id));
+    let id = fields.take(format_args!("{at}endpoint_id"), EndpointId::parse(id));
     let Some(name) = namespace.zip(id) else {
         return Err(fields.problem());
     };
@@ -264,7 +264,7 @@ fn events(fields: &mut Fields, at: &str, names: &[String]) -> Option<Events> {
         .map(|(i, name)| {
             let kind: Result<EventKind, _> = name.parse();
             let kind = kind.ok().filter(|kind| kind.is_wanted_by_name());
-            fields.take(format!("{at}[{i}]"), kind.ok_or(NotEventKind))
+            fields.take(format_args!("{at}[{i}]"), kind.ok_or(NotEventKind))
         })
         .collect();
     if kinds.len() > EventKind::ALL.len() {

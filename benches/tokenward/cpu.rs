@@ -1,9 +1,15 @@
 //! CPU time of the threads of a server, apart from its clients in the same process.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+
+/// One folder for each thread of this process.
+const TASKS: &str = "/proc/self/task";
 
 /// Nanoseconds on a processor, over all threads whose name begins so.
 #[derive(Clone, Copy)]
@@ -18,15 +24,40 @@ impl Threads {
 
     /// What the threads have used since they started.
     pub(crate) fn used(self) -> u64 {
-        let tasks = fs::read_dir("/proc/self/task").expect("Linux lists its threads");
+        let tasks = fs::read_dir(TASKS).expect("Linux lists its threads");
         tasks.filter_map(|task| self.used_by(&task.ok()?.path())).sum()
     }
 
-    fn used_by(self, task: &std::path::Path) -> Option<u64> {
+    fn used_by(self, task: &Path) -> Option<u64> {
         let name = fs::read_to_string(task.join("comm")).ok()?;
-        let statistics = fs::read_to_string(task.join("schedstat")).ok()?;
-        name.starts_with(self.prefix)
-            .then(|| statistics.split(' ').next()?.parse().ok())?
+        name.starts_with(self.prefix).then(|| time_of(task))?
+    }
+}
+
+/// Nanoseconds that a thread has been on a processor.
+fn time_of(task: &Path) -> Option<u64> {
+    let statistics = fs::read_to_string(task.join("schedstat")).ok()?;
+    statistics.split(' ').next()?.parse().ok()
+}
+
+/// Threads that are there: where two servers are in one process, names do not tell theirs apart.
+pub(crate) struct Present(BTreeSet<OsString>);
+
+impl Present {
+    pub(crate) fn now() -> Present {
+        let tasks = fs::read_dir(TASKS).expect("Linux lists its threads");
+        Present(tasks.filter_map(|task| Some(task.ok()?.file_name())).collect())
+    }
+
+    /// Those that were not there before.
+    pub(crate) fn since(self, before: &Present) -> Present {
+        Present(&self.0 - &before.0)
+    }
+
+    /// What they have used since they started.
+    pub(crate) fn used(&self) -> u64 {
+        let tasks = self.0.iter().map(|task| Path::new(TASKS).join(task));
+        tasks.filter_map(|task| time_of(&task)).sum()
     }
 }
 

@@ -1,7 +1,9 @@
-//! What it costs to record uses: the same load with and without, in pairs, for the machine is not ours alone.
+//! What it costs to record uses: two servers side by side, one that does and one that does not, which get the same load
+//! in turn. The machine is not ours alone, and is not the same from one minute to the next.
 
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokenward::proto::v1;
 use tokenward::proto::v1::token_service_client::TokenServiceClient;
 use tokenward::proto::v1::verification_service_client::VerificationServiceClient;
@@ -11,71 +13,131 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clients::{self, Wire, connect, create_namespace, issue_request, options};
-use crate::cpu::Threads;
+use crate::cpu::Present;
 
 const TOKENS: usize = 1000;
 /// Verifications a second, as far as the machine goes.
 const RATE: u32 = 20_000;
-const LASTING: Duration = Duration::from_secs(30);
+/// So long each of the two is loaded at a stretch, and so often: 30 s together.
+const TURN: Duration = Duration::from_secs(5);
+const TURNS: u32 = 6;
 const PAIRS: usize = 3;
-const CONNECTIONS: usize = 10;
 const CALLERS: u32 = 100;
+/// Fewer would fall to the threads of a server so unevenly that this alone would show.
+const CONNECTIONS: u32 = 20;
 
-/// What one run came to.
-struct Run {
+/// A server under load.
+struct Side {
+    folder: TempDir,
+    options: Options,
+    server: Running,
+    requests: Vec<v1::VerifyRequest>,
+    channels: Vec<Wire>,
+    threads: Present,
+    /// Calls before any was measured.
+    warming: u64,
     calls: u64,
-    rate: f64,
-    cpu_a_call: f64,
+    /// On a processor, in nanoseconds.
+    used: u64,
+    loaded: Duration,
 }
 
 pub(crate) fn bench() {
+    let clients = clients::runtime();
     let mut ratios = Vec::new();
     for pair in 0..PAIRS {
-        // Whatever comes second finds the machine warm: each does so in turn.
-        let on_first = pair % 2 == 0;
-        let (first, second) = (run(on_first), run(!on_first));
-        let (on, off) = if on_first {
-            (first, second)
+        // Whichever starts second finds the process warm: each does so in turn.
+        let (mut on, mut off);
+        if pair % 2 == 0 {
+            on = Side::start(&clients, true);
+            off = Side::start(&clients, false);
         } else {
-            (second, first)
-        };
-        ratios.push(on.cpu_a_call / off.cpu_a_call);
+            off = Side::start(&clients, false);
+            on = Side::start(&clients, true);
+        }
+        for turn in 0..TURNS {
+            let sides = if turn % 2 == 0 {
+                [&mut on, &mut off]
+            } else {
+                [&mut off, &mut on]
+            };
+            for side in sides {
+                side.load(&clients, TURN);
+            }
+        }
+        ratios.push(on.cpu_a_call() / off.cpu_a_call());
         report(format_args!(
             "usage: {:.0} and {:.0} verifications a second; {:.2} µs CPU each with it, {:.2} µs without, of {} and {}",
-            on.rate, off.rate, on.cpu_a_call, off.cpu_a_call, on.calls, off.calls
+            on.rate(),
+            off.rate(),
+            on.cpu_a_call(),
+            off.cpu_a_call(),
+            on.calls,
+            off.calls
         ));
+        on.stop(&clients);
+        off.stop(&clients);
     }
     ratios.sort_by(f64::total_cmp);
     report(format_args!("usage: CPU with it to CPU without it {ratios:.3?}"));
 }
 
-/// Loads a server; where uses are recorded, each is found counted once afterwards.
-fn run(records: bool) -> Run {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = StoreAddress::Sqlite(folder.path().join("tokenward.db"));
-    let mut options: Options = options(store);
-    if !records {
-        options.usage_flush = None;
+#[expect(clippy::cast_precision_loss, reason = "a run has far less than 2^53 calls")]
+impl Side {
+    /// One that has been called: all of its threads are there.
+    fn start(clients: &Runtime, records: bool) -> Side {
+        let before = Present::now();
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = options(StoreAddress::Sqlite(folder.path().join("tokenward.db")));
+        if !records {
+            options.usage_flush = None;
+        }
+        let server = Running::start(options.clone()).expect("it starts");
+        let requests = clients.block_on(tokens(&server));
+        let channels = (0..CONNECTIONS).map(|_| clients.block_on(connect(server.address())));
+        let channels: Vec<_> = channels.collect();
+        let warming = load(clients, Duration::from_secs(1), &channels, &requests);
+        Side {
+            folder,
+            options,
+            server,
+            requests,
+            channels,
+            threads: Present::now().since(&before),
+            warming,
+            calls: 0,
+            used: 0,
+            loaded: Duration::ZERO,
+        }
     }
-    let clients = clients::runtime();
-    let server = Running::start(options.clone()).expect("it starts");
-    let requests = clients.block_on(tokens(&server));
-    // Every server thread counts, also those that write.
-    let threads = Threads::named("tokenward-");
-    let (before, begun) = (threads.used(), Instant::now());
-    let calls = load(&clients, &server, &requests);
-    let (used, elapsed) = (threads.used() - before, begun.elapsed());
-    server.stop().expect("it stops");
-    if records {
-        let server = Running::start(options).expect("it starts again");
-        assert_eq!(clients.block_on(counted(&server)), calls, "each is counted once");
-        server.stop().expect("it stops");
+
+    fn load(&mut self, clients: &Runtime, lasting: Duration) {
+        let (before, begun) = (self.threads.used(), Instant::now());
+        self.calls += load(clients, lasting, &self.channels, &self.requests);
+        self.used += self.threads.used() - before;
+        self.loaded += begun.elapsed();
     }
-    #[expect(clippy::cast_precision_loss, reason = "a run has far less than 2^53 calls")]
-    Run {
-        calls,
-        rate: calls as f64 / elapsed.as_secs_f64(),
-        cpu_a_call: used as f64 / 1000.0 / calls as f64,
+
+    fn rate(&self) -> f64 {
+        self.calls as f64 / self.loaded.as_secs_f64()
+    }
+
+    /// In microseconds.
+    fn cpu_a_call(&self) -> f64 {
+        self.used as f64 / 1000.0 / self.calls as f64
+    }
+
+    /// Where uses are recorded, each is found counted once afterwards.
+    fn stop(self, clients: &Runtime) {
+        drop(self.channels);
+        self.server.stop().expect("it stops");
+        if self.options.usage_flush.is_some() {
+            let server = Running::start(self.options).expect("it starts again");
+            let counted = clients.block_on(counted(&server));
+            assert_eq!(counted, self.warming + self.calls, "each is counted once");
+            server.stop().expect("it stops");
+        }
+        drop(self.folder);
     }
 }
 
@@ -102,12 +164,8 @@ async fn tokens(server: &Running) -> Vec<v1::VerifyRequest> {
 }
 
 /// Verifies in turn at the rate that is wanted, or as fast as it goes; how often.
-fn load(clients: &Runtime, server: &Running, requests: &[v1::VerifyRequest]) -> u64 {
+fn load(clients: &Runtime, lasting: Duration, channels: &[Wire], requests: &[v1::VerifyRequest]) -> u64 {
     clients.block_on(async {
-        let mut channels: Vec<Wire> = Vec::new();
-        for _ in 0..CONNECTIONS {
-            channels.push(connect(server.address()).await);
-        }
         let begin = Instant::now();
         let pause = Duration::from_secs(1) * CALLERS / RATE;
         let mut callers = JoinSet::new();
@@ -120,7 +178,7 @@ fn load(clients: &Runtime, server: &Running, requests: &[v1::VerifyRequest]) -> 
                 for request in requests.iter().cycle().skip(caller as usize * 10) {
                     sleep_until(next).await;
                     next += pause;
-                    if begin.elapsed() >= LASTING {
+                    if begin.elapsed() >= lasting {
                         break;
                     }
                     let response = client.verify(request.clone()).await.expect("it is judged");

@@ -10,6 +10,7 @@ mod live;
 mod proof;
 mod refused;
 mod report;
+mod rows;
 mod verify;
 
 use std::process::ExitCode;

@@ -11,14 +11,13 @@ use serde::Serialize;
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output, bad, good, text};
 use super::proof::{Proof, ProofArgs};
-use super::{Caller, database, exported, live};
-use crate::journal::audit::{Chain, Finding, NamespaceReplay, StandingReplay, TokenReplay, subject, token};
+use super::{Caller, database, exported, live, rows};
+use crate::journal::audit::{Chain, Finding, NamespaceReplay};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
 use crate::store::postgres::NotPostgresUrl;
 use crate::store::sqlite::Snapshot;
 use crate::store::{Head, StoreError};
-use crate::token::id::TokenId;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct VerifyArgs {
@@ -84,7 +83,7 @@ pub(super) struct Report {
 
 /// Why an audit ends before its end.
 #[derive(Debug, thiserror::Error)]
-enum Stop {
+pub(super) enum Stop {
     #[error(transparent)]
     Found(#[from] Finding),
     #[error(transparent)]
@@ -146,36 +145,7 @@ async fn audit(
     report: &mut Report,
 ) -> Result<(), Stop> {
     let namespaces = walk(snapshot, head, noted, report).await?;
-    let rows = snapshot
-        .namespaces()
-        .await?
-        .map_err(|why| Finding::RowUnreadable {
-            record: "namespaces".to_owned(),
-            why: why.to_string(),
-        })?;
-    namespaces.agrees(&rows, head.oldest)?;
-    compare_subjects(snapshot, head.oldest, report).await?;
-    if let Some((id, revision)) = snapshot.lost_token().await? {
-        let record = token(id);
-        return Err(Finding::RowMissing { record, revision }.into());
-    }
-    let progress = progress("tokens", 0);
-    let mut after = None;
-    loop {
-        let ids = snapshot.token_ids(after).await?;
-        let Some(last) = ids.last() else { break };
-        after = Some(*last);
-        for id in ids {
-            if compare(snapshot, id, head.oldest).await? {
-                report.tokens += 1;
-            } else {
-                report.tokens_not_rebuilt += 1;
-            }
-            progress.inc(1);
-        }
-    }
-    progress.finish_and_clear();
-    Ok(())
+    rows::compare(snapshot, &namespaces, head.oldest, report).await
 }
 
 /// Follows the links from the oldest entry to the head.
@@ -233,62 +203,6 @@ pub(super) fn holds(anchor: Option<Anchor>, entry: &Entry) -> Result<bool, Findi
         }
         _ => Ok(false),
     }
-}
-
-/// Whether every subject's row is what its entries made of it.
-async fn compare_subjects(
-    snapshot: &mut Snapshot,
-    oldest: Revision,
-    report: &mut Report,
-) -> Result<(), Stop> {
-    if let Some((namespace, name, revision)) = snapshot.lost_subject().await? {
-        let record = subject(&namespace, &name);
-        return Err(Finding::RowMissing { record, revision }.into());
-    }
-    let mut after = None;
-    loop {
-        let rows = snapshot.standings(after).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = Some((last.namespace.clone(), last.subject.clone()));
-        for row in rows {
-            let mut replay = StandingReplay::of(row.namespace.clone(), row.subject.clone());
-            let mut read = Revision::ZERO;
-            loop {
-                let entries = snapshot
-                    .entries_of_subject((&row.namespace, &row.subject), read)
-                    .await?;
-                let Some(last) = entries.last() else { break };
-                read = last.revision;
-                for entry in &entries {
-                    replay.apply(entry, oldest)?;
-                }
-            }
-            let standing = row.standing.map_err(|why| Finding::RowUnreadable {
-                record: replay.name(),
-                why: why.to_string(),
-            })?;
-            report.subjects += u64::from(replay.agrees(&standing, oldest)?);
-        }
-    }
-}
-
-/// Whether a token's row is what its entries made of it; `false`: they are not kept.
-async fn compare(snapshot: &mut Snapshot, id: TokenId, oldest: Revision) -> Result<bool, Stop> {
-    let mut replay = TokenReplay::of(id);
-    let mut after = Revision::ZERO;
-    loop {
-        let entries = snapshot.entries_of(id, after).await?;
-        let Some(last) = entries.last() else { break };
-        after = last.revision;
-        for entry in &entries {
-            replay.apply(entry, oldest)?;
-        }
-    }
-    let row = snapshot.token(id).await?.map_err(|why| Finding::RowUnreadable {
-        record: token(id),
-        why: why.to_string(),
-    })?;
-    Ok(replay.agrees(&row, oldest)?)
 }
 
 impl Report {

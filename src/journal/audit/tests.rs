@@ -3,14 +3,15 @@ use proptest::sample::Index;
 
 use super::*;
 use crate::clock::{ManualEntropy, random};
-use crate::journal::{Draft, Origin};
+use crate::journal::{Change, Draft, Origin, Stored, fold};
 use crate::token::change::TokenChange;
 use crate::token::format::{Body, Format, Prefix};
 use crate::token::id::RequestDigest;
+use crate::token::namespace::Namespace;
 use crate::token::secret::{PepperId, Peppers};
 use crate::token::text::{Actor, Name, Reason, Subject};
 use crate::token::time::Timestamp;
-use crate::token::{KeptSecret, Withdrawal};
+use crate::token::{KeptSecret, Token, Withdrawal};
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -9,7 +9,7 @@ use super::link::Link;
 use super::{Entry, NotEntry, Revision};
 use crate::token::id::{Slug, TokenId};
 use crate::token::text::Subject;
-pub use replay::{NamespaceReplay, StandingReplay, TokenReplay};
+pub use replay::{StandingReplay, TokenReplay, Whole, WholeReplay};
 
 /// An entry as a store keeps it: the body and its link, and the columns it is found by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,6 +83,8 @@ pub enum Finding {
     RowUnreadable { record: String, why: String },
     #[error("{record}: it has a row, but no entry made it")]
     RowUnheardOf { record: String },
+    #[error("{record}: it has a row, but revision {revision} deleted it")]
+    RowDeleted { record: String, revision: Revision },
     #[error("{record}: its row does not agree with its entries in {}", .fields.join(", "))]
     RowDiffers { record: String, fields: Vec<String> },
 }

@@ -93,6 +93,7 @@ fn empty(reading: &Reading) -> Report {
         entries: 0,
         checkpoint: None,
         subjects: 0,
+        endpoints: 0,
         tokens: 0,
         tokens_not_rebuilt: 0,
     }

@@ -1,15 +1,31 @@
 //! Whether the rows of a store file are what its entries made of them.
 
 use super::verify::{Report, Stop, progress};
-use crate::journal::Revision;
-use crate::journal::audit::{Finding, NamespaceReplay, StandingReplay, TokenReplay, subject, token};
+use crate::journal::audit::{Finding, StandingReplay, TokenReplay, Whole as _, WholeReplay, subject, token};
+use crate::journal::{Entry, Revision};
 use crate::store::sqlite::Snapshot;
 use crate::token::id::TokenId;
+use crate::token::namespace::Namespace;
+use crate::token::webhook::Endpoint;
 
-/// Compares every row; `namespaces` are what the entries made of those.
+/// What the entries made of the records that are few.
+#[derive(Default, Debug)]
+pub(super) struct Replays {
+    namespaces: WholeReplay<Namespace>,
+    endpoints: WholeReplay<Endpoint>,
+}
+
+impl Replays {
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        self.namespaces.apply(entry);
+        self.endpoints.apply(entry);
+    }
+}
+
+/// Compares every row.
 pub(super) async fn compare(
     snapshot: &mut Snapshot,
-    namespaces: &NamespaceReplay,
+    replays: &Replays,
     oldest: Revision,
     report: &mut Report,
 ) -> Result<(), Stop> {
@@ -20,7 +36,14 @@ pub(super) async fn compare(
             record: "namespaces".to_owned(),
             why: why.to_string(),
         })?;
-    namespaces.agrees(&rows, oldest)?;
+    replays.namespaces.agrees(&rows, oldest)?;
+    let rows = snapshot.endpoints().await?;
+    let rows = rows.map_err(|(id, why)| Finding::RowUnreadable {
+        record: Endpoint::name(&id),
+        why: why.to_string(),
+    })?;
+    replays.endpoints.agrees(&rows, oldest)?;
+    report.endpoints = rows.len() as u64;
     compare_subjects(snapshot, oldest, report).await?;
     if let Some((id, revision)) = snapshot.lost_token().await? {
         let record = token(id);

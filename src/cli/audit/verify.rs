@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output, bad, good, text};
 use super::proof::{Proof, ProofArgs};
-use super::{Caller, database, exported, live, rows};
-use crate::journal::audit::{Chain, Finding, NamespaceReplay};
+use super::rows::{self, Replays};
+use super::{Caller, database, exported, live};
+use crate::journal::audit::{Chain, Finding};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
 use crate::store::postgres::NotPostgresUrl;
@@ -76,6 +77,8 @@ pub(super) struct Report {
     pub(super) checkpoint: Option<u64>,
     /// Subjects whose rows were compared with their entries.
     pub(super) subjects: u64,
+    /// Endpoints of webhooks whose rows were.
+    pub(super) endpoints: u64,
     pub(super) tokens: u64,
     /// Tokens whose first entries were trimmed, so that nothing can be said of their rows.
     pub(super) tokens_not_rebuilt: u64,
@@ -144,8 +147,8 @@ async fn audit(
     noted: (Option<Anchor>, &mut Proof),
     report: &mut Report,
 ) -> Result<(), Stop> {
-    let namespaces = walk(snapshot, head, noted, report).await?;
-    rows::compare(snapshot, &namespaces, head.oldest, report).await
+    let replays = walk(snapshot, head, noted, report).await?;
+    rows::compare(snapshot, &replays, head.oldest, report).await
 }
 
 /// Follows the links from the oldest entry to the head.
@@ -154,11 +157,11 @@ async fn walk(
     head: &Head,
     (anchor, proof): (Option<Anchor>, &mut Proof),
     report: &mut Report,
-) -> Result<NamespaceReplay, Stop> {
+) -> Result<Replays, Stop> {
     let progress = progress("entries", head.revision.get());
     progress.set_position(head.oldest.get().saturating_sub(1));
     let mut chain = Chain::from(head.oldest);
-    let mut namespaces = NamespaceReplay::default();
+    let mut replays = Replays::default();
     let mut after = Revision::ZERO;
     let mut anchored = anchor.is_none();
     loop {
@@ -169,7 +172,7 @@ async fn walk(
             let entry = chain.follow(row)?;
             anchored |= holds(anchor, &entry)?;
             proof.take(&entry)?;
-            namespaces.apply(&entry);
+            replays.apply(&entry);
             report.entries += 1;
         }
         progress.set_position(after.get());
@@ -184,7 +187,7 @@ async fn walk(
             newest: head.revision,
         }
         .into()),
-        _ => Ok(namespaces),
+        _ => Ok(replays),
     }
 }
 
@@ -217,6 +220,7 @@ impl Report {
             entries: 0,
             checkpoint: None,
             subjects: 0,
+            endpoints: 0,
             tokens: 0,
             tokens_not_rebuilt: 0,
         }
@@ -254,6 +258,9 @@ impl Report {
             facts.push(("entries", text(&format!("{} read", self.entries))));
             if self.subjects > 0 {
                 facts.push(("subjects", text(&format!("{} compared", self.subjects))));
+            }
+            if self.endpoints > 0 {
+                facts.push(("endpoints", text(&format!("{} compared", self.endpoints))));
             }
             facts.push(("tokens", text(&format!("{} compared", self.tokens))));
             if self.tokens_not_rebuilt > 0 {

@@ -1,6 +1,6 @@
 //! What the entries of a record make of it, to be compared with its row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::token::id::{Slug, TokenId};
 use crate::token::namespace::Namespace;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
+use crate::token::webhook::{Endpoint, EndpointId, WebhookChange};
 
 /// What the entries of one token make of it, to be compared with its row.
 #[derive(Debug)]
@@ -73,42 +74,120 @@ impl TokenReplay {
     }
 }
 
-/// What the entries make of the namespaces: few enough to be kept at once.
-#[derive(Default, Debug)]
-pub struct NamespaceReplay(BTreeMap<Slug, Stored<Namespace>>);
+/// A kind of record of which every entry holds all that it is after it. There are few: all are kept at once.
+pub trait Whole: Clone + PartialEq + Serialize {
+    type Key: Clone + Ord;
 
-impl NamespaceReplay {
-    pub fn apply(&mut self, entry: &Entry) {
-        if let Change::NamespaceCreated(namespace)
-        | Change::NamespaceUpdated(namespace)
-        | Change::NamespaceIssuedRevoked(namespace) = &entry.change
-        {
-            let stored = Stored {
-                record: namespace.clone(),
-                version: entry.revision,
-            };
-            self.0.insert(namespace.slug.clone(), stored);
+    fn key(&self) -> Self::Key;
+
+    /// How a finding names it.
+    fn name(key: &Self::Key) -> String;
+
+    /// The record that a change concerns, and whether it is still there afterwards.
+    fn in_change(change: &Change) -> Option<(&Self, bool)>;
+}
+
+impl Whole for Namespace {
+    type Key = Slug;
+
+    fn key(&self) -> Slug {
+        self.slug.clone()
+    }
+
+    fn name(slug: &Slug) -> String {
+        format!("namespace {slug}")
+    }
+
+    fn in_change(change: &Change) -> Option<(&Namespace, bool)> {
+        match change {
+            Change::NamespaceCreated(namespace)
+            | Change::NamespaceUpdated(namespace)
+            | Change::NamespaceIssuedRevoked(namespace) => Some((namespace, true)),
+            Change::Token { .. } | Change::Subject { .. } | Change::Webhook(_) => None,
         }
+    }
+}
+
+impl Whole for Endpoint {
+    type Key = EndpointId;
+
+    fn key(&self) -> EndpointId {
+        self.id
+    }
+
+    fn name(id: &EndpointId) -> String {
+        format!("endpoint {id}")
+    }
+
+    fn in_change(change: &Change) -> Option<(&Endpoint, bool)> {
+        match change {
+            Change::Webhook(change) => {
+                let is_there = !matches!(change, WebhookChange::Deleted(_));
+                Some((change.endpoint(), is_there))
+            }
+            Change::NamespaceCreated(_)
+            | Change::NamespaceUpdated(_)
+            | Change::NamespaceIssuedRevoked(_)
+            | Change::Token { .. }
+            | Change::Subject { .. } => None,
+        }
+    }
+}
+
+/// What the last entry of each record says of it.
+#[derive(Debug)]
+pub struct WholeReplay<T: Whole>(BTreeMap<T::Key, Last<T>>);
+
+#[derive(Debug)]
+enum Last<T> {
+    Is(Stored<T>),
+    DeletedAt(Revision),
+}
+
+impl<T: Whole> Default for WholeReplay<T> {
+    fn default() -> WholeReplay<T> {
+        WholeReplay(BTreeMap::new())
+    }
+}
+
+impl<T: Whole> WholeReplay<T> {
+    pub fn apply(&mut self, entry: &Entry) {
+        let Some((record, is_there)) = T::in_change(&entry.change) else {
+            return;
+        };
+        let last = if is_there {
+            Last::Is(Stored {
+                record: record.clone(),
+                version: entry.revision,
+            })
+        } else {
+            Last::DeletedAt(entry.revision)
+        };
+        self.0.insert(record.key(), last);
     }
 
     /// Whether `rows` are what the entries made. One whose entries were trimmed is believed.
-    pub fn agrees(&self, rows: &[Stored<Namespace>], oldest: Revision) -> Result<(), Finding> {
+    pub fn agrees(&self, rows: &[Stored<T>], oldest: Revision) -> Result<(), Finding> {
         for row in rows {
-            let record = || format!("namespace {}", row.record.slug);
-            match self.0.get(&row.record.slug) {
-                Some(after) => same(record(), after, row)?,
+            let key = row.record.key();
+            let record = T::name(&key);
+            match self.0.get(&key) {
+                Some(Last::Is(after)) => same(record, after, row)?,
+                Some(&Last::DeletedAt(revision)) => return Err(Finding::RowDeleted { record, revision }),
                 None if oldest > Revision::new(1) => {}
-                None => return Err(Finding::RowUnheardOf { record: record() }),
+                None => return Err(Finding::RowUnheardOf { record }),
             }
         }
-        let kept = |slug: &Slug| rows.iter().any(|row| row.record.slug == *slug);
-        match self.0.iter().find(|(slug, _)| !kept(slug)) {
-            Some((slug, after)) => Err(Finding::RowMissing {
-                record: format!("namespace {slug}"),
-                revision: after.version,
-            }),
-            None => Ok(()),
+        let kept: BTreeSet<T::Key> = rows.iter().map(|row| row.record.key()).collect();
+        for (key, last) in &self.0 {
+            if let Last::Is(after) = last
+                && !kept.contains(key)
+            {
+                let (record, revision) = (T::name(key), after.version);
+                return Err(Finding::RowMissing { record, revision });
+            }
         }
+        Ok(())
     }
 }
 
@@ -202,3 +281,6 @@ fn differing<T: Serialize>(one: &T, other: &T) -> Vec<String> {
         .map(|(name, _)| name)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,7 +359,7 @@ fn of_a_token_that_was_issued_before_the_cut_nothing_is_said() -> Fallible<()> {
 #[test]
 fn a_namespace_must_be_what_its_last_entry_says() -> Fallible<()> {
     let journal = Journal::of(0)?;
-    let mut replay = NamespaceReplay::default();
+    let mut replay = WholeReplay::<Namespace>::default();
     journal.entries.iter().for_each(|entry| replay.apply(entry));
     let row = Stored {
         record: match &journal.entries[0].change {

@@ -18,6 +18,7 @@ use crate::token::secret::PepperId;
 use crate::token::standing::Standing;
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
+use crate::token::webhook::{Endpoint, EndpointId};
 
 pub(super) const ROWS: &str = "
     SELECT revision, time, actor, request_id, kind, namespace, token_id, subject, endpoint_id, body, link
@@ -52,6 +53,9 @@ pub(super) const LOST_SUBJECT: &str = "
         WHERE subject.namespace = journal.namespace AND subject.subject = journal.subject
     )
     GROUP BY namespace, subject ORDER BY namespace, subject LIMIT 1";
+
+pub(super) const ENDPOINTS_UNCHECKED: &str =
+    "SELECT id, namespace, version, record, mac FROM webhook_endpoint ORDER BY id";
 
 /// One read transaction: whatever is written meanwhile, it sees the same file until it is dropped.
 #[derive(Debug)]
@@ -206,6 +210,22 @@ impl Snapshot {
             Err(error) => unreadable(error).map(Err),
         }
     }
+
+    /// Every row of an endpoint; or the first that cannot be read.
+    pub async fn endpoints(
+        &mut self,
+    ) -> Result<Result<Vec<Stored<Endpoint>>, (EndpointId, Unreadable)>, StoreError> {
+        let rows = sqlx::query(ENDPOINTS_UNCHECKED).fetch_all(&mut *self.0).await?;
+        let mut endpoints = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let id = EndpointId::from_bytes(row.try_get("id")?).map_err(StoreError::corrupt)?;
+            match endpoint(id, row)? {
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(why) => return Ok(Err((id, why))),
+            }
+        }
+        Ok(Ok(endpoints))
+    }
 }
 
 fn row(row: &SqliteRow) -> Result<Row, StoreError> {
@@ -249,6 +269,25 @@ fn standing(row: &SqliteRow) -> Result<StandingRow, StoreError> {
         subject,
         standing,
     })
+}
+
+fn endpoint(id: EndpointId, row: &SqliteRow) -> Result<Result<Stored<Endpoint>, Unreadable>, StoreError> {
+    let raw = RawRow {
+        version: row.try_get("version")?,
+        record: row.try_get("record").ok(),
+        mac: row.try_get("mac")?,
+    };
+    let stored: Stored<Endpoint> = match mac::unchecked(&raw) {
+        Ok(stored) => stored,
+        Err(error) => return unreadable(error).map(Err),
+    };
+    // These two are what it is found by.
+    let namespace = row.try_get::<&str, _>("namespace")?;
+    if stored.record.id != id || stored.record.namespace.as_str() != namespace {
+        let why = "its columns do not agree with its record";
+        return Ok(Err(Unreadable(why.to_owned())));
+    }
+    Ok(Ok(stored))
 }
 
 /// Tells a record that cannot be read from a file that cannot.

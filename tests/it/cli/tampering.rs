@@ -1,6 +1,7 @@
 //! `tokenward audit verify` on a journal that was tampered with: the first bad thing is named.
 
 mod cases;
+mod endpoints;
 mod rewritten;
 
 use std::path::{Path, PathBuf};
@@ -70,10 +71,14 @@ impl Journal {
         });
         journal.change(&store, &second, revoked).await?;
         journal.issue(&store).await?;
-        // One file, without a write-ahead log beside it, is what is copied and tampered with.
-        let vacuum = format!("VACUUM INTO '{}'", journal.path("whole.db").display());
-        journal.execute("store.db", &vacuum).await?;
+        journal.keep_whole().await?;
         Ok(journal)
+    }
+
+    /// One file, without a write-ahead log beside it, is what is copied and tampered with.
+    async fn keep_whole(&self) -> Outcome {
+        let vacuum = format!("VACUUM INTO '{}'", self.path("whole.db").display());
+        self.execute("store.db", &vacuum).await
     }
 
     async fn issue(&mut self, store: &SqliteStore) -> Fallible<Stored<Token>> {

@@ -97,7 +97,7 @@ const STATEMENTS: [&str; 88] = [
 ];
 
 /// An audit reads all there is, and so does whoever retires a pepper: these may walk.
-const OF_AN_AUDIT: [&str; 8] = [
+const OF_AN_AUDIT: [&str; 9] = [
     snapshot::ROWS,
     snapshot::TOKEN_IDS,
     snapshot::LOST_TOKEN,
@@ -105,6 +105,7 @@ const OF_AN_AUDIT: [&str; 8] = [
     snapshot::STANDINGS_UNCHECKED,
     snapshot::ENTRIES_OF_SUBJECT,
     snapshot::LOST_SUBJECT,
+    snapshot::ENDPOINTS_UNCHECKED,
     evidence::SWEEP_CHECKPOINTS,
 ];
 

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::authority::{Authority, AuthorityError, Told};
 use crate::clock::Clock;
 use crate::journal::Stored;
-use crate::store::lease::Duty;
+use crate::store::lease::{Duty, Stop};
 use crate::store::select::Selection;
 use crate::store::{Store, StoreError};
 use crate::token::Token;
@@ -75,20 +75,6 @@ pub struct Timekeeper {
     /// The rules by which each namespace was walked last, and when. It is not kept: who begins anew walks all of them
     /// once, and finds in the journal what was told before.
     walked: HashMap<Slug, (Policy, Duration)>,
-}
-
-/// Why a walk ends before its end.
-#[derive(Debug)]
-enum Stop {
-    /// Another one has the duty.
-    Lost,
-    Store(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        Stop::Store(error)
-    }
 }
 
 impl Timekeeper {

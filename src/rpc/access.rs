@@ -171,21 +171,13 @@ fn holder(token_id: Option<TokenId>, subject: Option<Subject>) -> Option<Holder>
 }
 
 fn outcomes(fields: &mut Fields, asked: &[i32]) -> Vec<Outcome> {
-    if !fields.at_most("verdicts", VERDICTS_MAX, asked.len()) {
-        return Vec::new();
-    }
     let known = |asked: i32| {
         Outcome::ALL
             .into_iter()
             .find(|outcome| verdict(*outcome) as i32 == asked)
     };
-    let outcomes = asked.iter().enumerate();
-    outcomes
-        .filter_map(|(i, asked)| {
-            let known = known(*asked).ok_or("is no verdict that a call comes to");
-            fields.take(format_args!("verdicts[{i}]"), known)
-        })
-        .collect()
+    let wrong = "is no verdict that a call comes to";
+    fields.known("verdicts", (asked, VERDICTS_MAX), known, wrong)
 }
 
 /// What tells a list with these filters from others.

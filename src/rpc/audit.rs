@@ -132,23 +132,12 @@ fn wanted(fields: &mut Fields, request: v1::ListEntriesRequest) -> Wanted {
 }
 
 fn kinds(fields: &mut Fields, asked: &[i32]) -> Vec<Kind> {
-    if !fields.at_most("kinds", KINDS_MAX, asked.len()) {
-        return Vec::new();
-    }
     let known = |asked: i32| {
         Kind::ALL
             .into_iter()
             .find(|kind| convert::kind(*kind) as i32 == asked)
     };
-    let kinds = asked.iter().enumerate();
-    kinds
-        .filter_map(|(i, kind)| {
-            fields.take(
-                format_args!("kinds[{i}]"),
-                known(*kind).ok_or("is no kind of entry"),
-            )
-        })
-        .collect()
+    fields.known("kinds", (asked, KINDS_MAX), known, "is no kind of entry")
 }
 
 /// What tells a list with these filters from others.

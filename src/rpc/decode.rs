@@ -76,6 +76,25 @@ impl Fields {
         count <= max
     }
 
+    /// The values that a list of numbers stands for, at most `max` of them; `wrong` is what one that is not `known` is.
+    pub(super) fn known<T>(
+        &mut self,
+        path: &str,
+        (numbers, max): (&[i32], usize),
+        known: impl Fn(i32) -> Option<T>,
+        wrong: &str,
+    ) -> Vec<T> {
+        if !self.at_most(path, max, numbers.len()) {
+            return Vec::new();
+        }
+        let numbers = numbers.iter().enumerate();
+        numbers
+            .filter_map(|(i, number)| {
+                self.take(format_args!("{path}[{i}]"), known(*number).ok_or(wrong))
+            })
+            .collect()
+    }
+
     pub(super) fn slug(&mut self, path: &str, text: String) -> Option<Slug> {
         self.take(path, Slug::try_from(text))
     }

@@ -31,6 +31,20 @@ pub struct Duty {
     pub holder: MemberId,
 }
 
+/// Why what is done under a duty ends before its end.
+#[derive(Debug)]
+pub enum Stop {
+    /// Another one has the duty, or may have.
+    Lost,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Store(error)
+    }
+}
+
 impl Duty {
     /// One that this server wants.
     pub fn new(name: &'static str, entropy: &dyn Entropy) -> Duty {

@@ -16,7 +16,7 @@ use crate::clock::{Clock, Entropy};
 use crate::journal::cursor::Epoch;
 use crate::journal::event::event;
 use crate::journal::{Change, Revision};
-use crate::store::lease::Duty;
+use crate::store::lease::{Duty, Stop};
 use crate::store::{EntryFilter, READ_MAX, Store, StoreError};
 use crate::token::id::Slug;
 use crate::token::webhook::pace::Pace;
@@ -52,19 +52,6 @@ pub(super) struct Parts {
 pub struct Courier {
     parts: Arc<Parts>,
     duty: Duty,
-}
-
-/// Why it stops.
-enum Stop {
-    /// Another one has the duty, or may have.
-    Lost,
-    Store(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        Stop::Store(error)
-    }
 }
 
 /// What is sent where, for as long as it has the duty.

@@ -111,7 +111,7 @@ impl Authority {
             return Err(BootstrapError::PrefixTaken(other.slug.clone()));
         }
         let draft = self.draft_of_credentials(&stored, format)?;
-        let founded = self.commit(draft, super::namespace::namespace_of).await?;
+        let founded = self.commit(draft, super::namespace_of).await?;
         // Repeated: somebody else was faster.
         founded.map(drop).ok_or_else(|| AuthorityError::Contention.into())
     }

@@ -39,6 +39,7 @@ use crate::token::caller::{Caller, Forbidden};
 use crate::token::change::TokenChange;
 use crate::token::format::Format;
 use crate::token::id::{RequestDigest, RequestId, TokenId};
+use crate::token::namespace::Namespace;
 use crate::token::opaque::OpaqueKey;
 use crate::token::permission::Right;
 use crate::token::secret::{Peppers, Secret};
@@ -299,6 +300,13 @@ impl<T> Step<T> {
             Step::Unchanged(changed) => Step::Unchanged(map(changed)),
             Step::Repeated(entry) => Step::Repeated(entry),
         }
+    }
+}
+
+fn namespace_of(record: &Record) -> Option<Namespace> {
+    match record {
+        Record::Namespace(namespace) => Some(namespace.clone()),
+        Record::Token(_) | Record::Standing(_) | Record::Endpoint(_) => None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step};
-use crate::journal::{Change, Draft, Origin, Record, Stored};
+use super::{Ask, Authority, AuthorityError, Changed, DECISIONS_MAX, Step, namespace_of};
+use crate::journal::{Change, Draft, Origin, Stored};
 use crate::token::Withdrawal;
 use crate::token::format::Format;
 use crate::token::id::Slug;
@@ -222,13 +222,6 @@ fn may_create(directory: &Directory, slug: &Slug, format: &Format) -> Result<(),
         });
     }
     Ok(())
-}
-
-pub(super) fn namespace_of(record: &Record) -> Option<Namespace> {
-    match record {
-        Record::Namespace(namespace) => Some(namespace.clone()),
-        Record::Token(_) | Record::Standing(_) | Record::Endpoint(_) => None,
-    }
 }
 
 #[cfg(test)]

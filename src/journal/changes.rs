@@ -246,10 +246,10 @@ fn object(record: &impl Serialize) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::from_to::FromTo;
     use crate::token::id::TokenId;
     use crate::token::policy::Policy;
     use crate::token::samples::{instant, namespace, slug, token, withdrawal};
-    use crate::token::update::FromTo;
 
     fn told(change: &Change, before: Option<&Namespace>) -> Vec<(String, Option<Value>, Option<Value>)> {
         let changes = of(change, before).into_iter();

@@ -2,12 +2,13 @@
 //! and an audit uses it to rebuild one.
 
 use crate::token::change::{Retirement, TokenChange};
+use crate::token::from_to::FromTo;
 use crate::token::id::Slug;
 use crate::token::lifecycle::Notice;
 use crate::token::standing::{Standing, SubjectChange};
 use crate::token::text::Subject;
 use crate::token::time::Timestamp;
-use crate::token::update::{FromTo, Updated};
+use crate::token::update::Updated;
 use crate::token::{KeptSecret, Token};
 
 /// A change that cannot follow the record it is applied to: the journal or the record is corrupt.

@@ -11,6 +11,7 @@ use proptest::sample::{select, subsequence};
 
 use super::*;
 use crate::token::change::Retirement;
+use crate::token::from_to::FromTo;
 use crate::token::lifecycle::Notice;
 use crate::token::network::Networks;
 use crate::token::policy::RateLimit;
@@ -19,7 +20,7 @@ use crate::token::samples::{
     any_webhook_change, any_withdrawal, instant, name, scopes,
 };
 use crate::token::time::Span;
-use crate::token::update::{FromTo, Updated};
+use crate::token::update::Updated;
 
 /// Ann, at one fixed instant, with a request id that no other call gives.
 pub(crate) fn origin() -> Origin {

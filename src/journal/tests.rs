@@ -8,6 +8,7 @@ use super::samples::{any_change, import, issue, origin, rotation_due};
 use super::*;
 use crate::token::Withdrawal;
 use crate::token::change;
+use crate::token::from_to::FromTo;
 use crate::token::id::RequestId;
 use crate::token::lifecycle::Notice;
 use crate::token::samples::{
@@ -16,7 +17,7 @@ use crate::token::samples::{
 };
 use crate::token::text::Name;
 use crate::token::time::Span;
-use crate::token::update::{FromTo, Update, update};
+use crate::token::update::{Update, update};
 use crate::token::webhook::Pause;
 
 /// A draft as it may be read from elsewhere: `after` plays no part in an entry.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::{Lease, Terms};
 use crate::clock::{Clock, Entropy, random};
 use crate::journal::{Entry, Revision};
-use crate::store::roll::{MemberId, Roll};
+use crate::store::member::MemberId;
+use crate::store::roll::Roll;
 use crate::store::{EntryFilter, Head, Store, StoreError};
 
 /// The place of this process. Where the store has no roll there is nothing to hold: the lease is unlimited.

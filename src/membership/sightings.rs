@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::store::roll::{Member, MemberId};
+use crate::store::member::MemberId;
+use crate::store::roll::Member;
 
 /// When each member was first seen as it is now.
 #[derive(Default, Debug)]

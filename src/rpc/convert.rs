@@ -1,6 +1,5 @@
 //! From facts to messages.
 
-use super::policy;
 use crate::authority::SubjectName;
 use crate::clock::Clock;
 use crate::journal::changes::FieldChange;
@@ -8,7 +7,6 @@ use crate::journal::{self, Kind};
 use crate::membership::Reached;
 use crate::proto::v1;
 use crate::token::format::{Body, Format};
-use crate::token::namespace::Namespace;
 use crate::token::network::Networks;
 use crate::token::policy::{Policy, RateLimit};
 use crate::token::scope::{Labels, Scope, Scopes};
@@ -84,20 +82,6 @@ pub(super) fn verified_token(
     }
 }
 
-pub(super) fn namespace(namespace: &Namespace) -> v1::Namespace {
-    v1::Namespace {
-        slug: namespace.slug.to_string(),
-        display_name: namespace.display_name.to_string(),
-        format: Some(format(&namespace.format)),
-        policy: Some(policy::encode(&namespace.policy)),
-        create_time: Some(timestamp(namespace.create_time)),
-        update_time: Some(timestamp(namespace.update_time)),
-        etag: namespace.etag(),
-        not_before_time: time_of(namespace.not_before.as_ref()),
-        not_before_reason: reason_of(namespace.not_before.as_ref()),
-    }
-}
-
 /// What is said of a subject, if anything is.
 pub(super) fn subject((namespace, subject): &SubjectName, standing: Option<&Standing>) -> v1::Subject {
     let named = v1::Subject {
@@ -122,11 +106,11 @@ pub(super) fn subject((namespace, subject): &SubjectName, standing: Option<&Stan
     }
 }
 
-fn time_of(withdrawal: Option<&Withdrawal>) -> Option<prost_types::Timestamp> {
+pub(super) fn time_of(withdrawal: Option<&Withdrawal>) -> Option<prost_types::Timestamp> {
     withdrawal.map(|withdrawal| timestamp(withdrawal.time))
 }
 
-fn reason_of(withdrawal: Option<&Withdrawal>) -> String {
+pub(super) fn reason_of(withdrawal: Option<&Withdrawal>) -> String {
     withdrawal
         .map(|withdrawal| reason(&withdrawal.reason))
         .unwrap_or_default()
@@ -218,7 +202,7 @@ fn state(state: State) -> v1::TokenState {
     }
 }
 
-fn format(format: &Format) -> v1::SecretFormat {
+pub(super) fn format(format: &Format) -> v1::SecretFormat {
     use v1::secret_format::Body as Shape;
     let body = match format.body {
         Body::Native => Shape::Native(v1::NativeBody {}),

@@ -89,9 +89,7 @@ impl Fields {
         }
         let numbers = numbers.iter().enumerate();
         numbers
-            .filter_map(|(i, number)| {
-                self.take(format_args!("{path}[{i}]"), known(*number).ok_or(wrong))
-            })
+            .filter_map(|(i, number)| self.take(format_args!("{path}[{i}]"), known(*number).ok_or(wrong)))
             .collect()
     }
 

@@ -8,6 +8,7 @@ use crate::proto::v1::secret_format::Body as Shape;
 use crate::token::caller::Caller;
 use crate::token::format::{Body, Format, Prefix};
 use crate::token::id::Slug;
+use crate::token::namespace::Namespace;
 use crate::token::permission::Right;
 use crate::token::text::Name;
 
@@ -43,7 +44,7 @@ pub(super) async fn create_namespace(
     // Its tokens are recognised from now on.
     api.in_force(created.cursor).await?;
     Ok(v1::CreateNamespaceResponse {
-        namespace: Some(convert::namespace(&created.record)),
+        namespace: Some(shown(&created.record)),
         cursor: created.cursor.to_string(),
     })
 }
@@ -60,7 +61,7 @@ pub(super) async fn get_namespace(
     guard::named(caller, Right::NamespacesList, &slug)?;
     let namespace = api.authority.namespace(slug).await?;
     Ok(v1::GetNamespaceResponse {
-        namespace: Some(convert::namespace(&namespace)),
+        namespace: Some(shown(&namespace)),
     })
 }
 
@@ -80,10 +81,7 @@ pub(super) async fn list_namespaces(
         .namespaces(|slug| caller.may(Right::NamespacesList, slug), after, size)
         .await?;
     Ok(v1::ListNamespacesResponse {
-        namespaces: namespaces
-            .iter()
-            .map(|namespace| convert::namespace(namespace))
-            .collect(),
+        namespaces: namespaces.iter().map(|namespace| shown(namespace)).collect(),
         next_page_token: next
             .map(|last| list.token(last.as_str().as_bytes()))
             .unwrap_or_default(),
@@ -125,7 +123,7 @@ pub(super) async fn update_namespace(
     // A policy that takes something away has done so everywhere.
     api.in_force(updated.cursor).await?;
     Ok(v1::UpdateNamespaceResponse {
-        namespace: Some(convert::namespace(&updated.record)),
+        namespace: Some(shown(&updated.record)),
         cursor: updated.cursor.to_string(),
     })
 }
@@ -159,4 +157,18 @@ fn format(fields: &mut Fields, format: Option<v1::SecretFormat>) -> Option<Forma
         prefix: prefix?,
         body: body?,
     })
+}
+
+fn shown(namespace: &Namespace) -> v1::Namespace {
+    v1::Namespace {
+        slug: namespace.slug.to_string(),
+        display_name: namespace.display_name.to_string(),
+        format: Some(convert::format(&namespace.format)),
+        policy: Some(policy::encode(&namespace.policy)),
+        create_time: Some(convert::timestamp(namespace.create_time)),
+        update_time: Some(convert::timestamp(namespace.update_time)),
+        etag: namespace.etag(),
+        not_before_time: convert::time_of(namespace.not_before.as_ref()),
+        not_before_reason: convert::reason_of(namespace.not_before.as_ref()),
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use super::roll::MemberId;
+use super::member::MemberId;
 use crate::token::policy::RateLimit;
 
 /// What is reported was taken no longer ago: so much is left between a taking and its report. A budget that was whole

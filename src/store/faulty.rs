@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::roll::{Member, MemberId, Roll};
+use super::member::MemberId;
+use super::roll::{Member, Roll};
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, READ_MAX, Store, StoreError};
 use crate::journal::{Draft, Entry, Revision, Room, Stored};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::StoreError;
-use super::roll::MemberId;
+use super::member::MemberId;
 use crate::clock::{Entropy, random};
 use crate::token::time::Timestamp;
 

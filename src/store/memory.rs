@@ -16,7 +16,8 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::batch::{Plan, Seen, SubjectKey, endpoints, plan, rooms, subjects};
-use super::roll::{Member, MemberId, Roll};
+use super::member::MemberId;
+use super::roll::{Member, Roll};
 use super::select::{Count, Selection, Slice};
 use super::{EntryFilter, Head, Look, Outcome, SWEEP_MAX, Store, StoreError, TO_TRY_MAX};
 use crate::clock::{Clock, SystemClock};

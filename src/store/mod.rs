@@ -15,6 +15,7 @@ pub mod history;
 mod laws;
 pub mod lease;
 mod mac;
+pub mod member;
 pub mod memory;
 pub mod migrations;
 pub mod peppers;

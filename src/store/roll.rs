@@ -1,10 +1,9 @@
 //! Who answers for a store that several processes share, and how far each of them has come.
 
-use std::fmt;
-
 use async_trait::async_trait;
 
 use super::budgets::Budgets;
+use super::member::MemberId;
 use super::{Head, StoreError};
 use crate::journal::{Entry, Revision};
 
@@ -33,10 +32,6 @@ pub trait Roll: Budgets {
     async fn remove(&self, seen: &Member) -> Result<bool, StoreError>;
 }
 
-/// A member that joined: random, so that a process that joins again is another one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberId([u8; 16]);
-
 /// A member, as its row shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Member {
@@ -47,33 +42,4 @@ pub struct Member {
     pub beat: u64,
     /// Everything up to this one is in force there.
     pub acked: Revision,
-}
-
-impl MemberId {
-    pub const fn new(random: [u8; 16]) -> MemberId {
-        MemberId(random)
-    }
-
-    pub fn from_bytes(bytes: &[u8]) -> Result<MemberId, StoreError> {
-        bytes
-            .try_into()
-            .map(MemberId)
-            .map_err(|_| StoreError::corrupt("the id of a member is not 16 bytes"))
-    }
-
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for MemberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for MemberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MemberId({self})")
-    }
 }

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod change;
 pub mod context;
 pub mod format;
+pub mod from_to;
 pub mod id;
 pub mod import;
 pub mod issuing;

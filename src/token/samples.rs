@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::change::TokenChange;
 use super::format::{Body, Format, Prefix};
+use super::from_to::FromTo;
 use super::id::{Slug, TokenId};
 use super::namespace::Namespace;
 use super::network::Networks;
@@ -25,7 +26,6 @@ use super::secret::{Digest, Pepper, PepperId, Peppers, Secret};
 use super::standing::{Standing, SubjectChange};
 use super::text::{LabelValue, Name, Plan, Reason, Subject};
 use super::time::{Span, Timestamp};
-use super::update::FromTo;
 use super::{KeptSecret, Token, Withdrawal};
 pub(crate) use policy::any_policy;
 pub(crate) use webhook::{any_webhook_change, endpoint};

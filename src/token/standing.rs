@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::from_to::FromTo;
 use super::id::Slug;
 use super::policy::RateLimit;
 use super::text::{Plan, Reason, Subject};
 use super::time::Timestamp;
-use super::update::FromTo;
 use super::{Token, Withdrawal};
 
 /// What is said of all tokens of one subject. Of most subjects nothing is.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::breach::{self, Breach};
 use super::change::{Refused, TokenChange};
+use super::from_to::FromTo;
 use super::id::Slug;
 use super::network::Networks;
 use super::policy::{Policy, RateLimit};
@@ -28,13 +29,6 @@ pub struct Update {
     pub expire_time: Option<To<Option<Timestamp>>>,
     pub networks: Option<To<Option<Networks>>>,
     pub rate_limit: Option<To<Option<RateLimit>>>,
-}
-
-/// What became of one field.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FromTo<T> {
-    pub from: T,
-    pub to: T,
 }
 
 /// What became of each field that was asked for, also of one that was so already: a retry is known by it.

@@ -8,8 +8,8 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::journal::samples::issue;
 use crate::store::faulty::{Call, Fault, Faulty};
+use crate::store::member::MemberId;
 use crate::store::memory::MemoryStore;
-use crate::store::roll::MemberId;
 use crate::store::samples::{Answer, EPOCH, found_notes, idle, write};
 use crate::token::samples::{instant, token};
 

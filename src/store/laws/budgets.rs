@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 
 use super::{Answer, Law};
 use crate::store::budgets::{BudgetKey, LATE_MAX, Report, Taking};
-use crate::store::roll::{MemberId, Roll};
+use crate::store::member::MemberId;
+use crate::store::roll::Roll;
 use crate::store::{SWEEP_MAX, Store};
 use crate::token::samples::rate_limit;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Answer, Law, all_entries, write};
 use crate::journal::Revision;
 use crate::journal::samples::issue;
-use crate::store::roll::{MemberId, Roll};
+use crate::store::member::MemberId;
+use crate::store::roll::Roll;
 use crate::store::{Head, Store};
 use crate::token::samples::token;
 

@@ -11,12 +11,12 @@ use crate::store::samples::listed_after;
 use crate::store::{Outcome, READ_MAX, Store};
 use crate::token::Token;
 use crate::token::change::TokenChange;
+use crate::token::from_to::FromTo;
 use crate::token::namespace::Namespace;
 use crate::token::samples::{
     HARD_TEXT, instant, namespace, plan, rate_limit, slug, subject, token, withdrawal,
 };
 use crate::token::standing::{Standing, SubjectChange};
-use crate::token::update::FromTo;
 
 /// What is said of a subject of `notes` now.
 async fn said(store: &Arc<dyn Store>, name: &str) -> Answer<Option<Stored<Standing>>> {

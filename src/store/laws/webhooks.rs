@@ -6,7 +6,7 @@ use super::{Law, write};
 use crate::journal::samples::origin;
 use crate::journal::{Draft, Revision, Stored};
 use crate::store::lease::Duty;
-use crate::store::roll::MemberId;
+use crate::store::member::MemberId;
 use crate::store::samples::Answer;
 use crate::store::webhooks::{Delivery, Progress, Step};
 use crate::store::{Outcome, Store};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::super::budgets::{BudgetKey, Budgets, LATE_MAX, Report};
-use super::super::roll::MemberId;
+use super::super::member::MemberId;
 use super::super::{SWEEP_MAX, StoreError};
 use super::MemoryStore;
 

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::super::roll::{Member, MemberId, Roll};
+use super::super::member::MemberId;
+use super::super::roll::{Member, Roll};
 use super::super::{EntryFilter, Head, Store, StoreError};
 use super::MemoryStore;
 use crate::journal::{Entry, Revision};

@@ -9,7 +9,7 @@ use super::super::webhooks::{Delivery, Progress, Step, Webhooks};
 use super::super::{BadRow, StoreError};
 use super::MemoryStore;
 use crate::journal::{Change, Draft, Record, Revision, Stored};
-use crate::store::roll::MemberId;
+use crate::store::member::MemberId;
 use crate::token::id::Slug;
 use crate::token::secret::PepperId;
 use crate::token::time::Timestamp;

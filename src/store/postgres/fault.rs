@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::StoreError;
+use super::super::{BadRow, StoreError};
 use super::refusal::Refusal;
 
 /// Why a call on a connection did not get its answer.
@@ -92,6 +92,12 @@ impl From<sqlx::Error> for Fault {
             error,
             stage: Stage::Work,
         }
+    }
+}
+
+impl From<BadRow> for Fault {
+    fn from(bad: BadRow) -> Fault {
+        Fault::Stored(bad.into())
     }
 }
 

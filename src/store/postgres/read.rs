@@ -122,7 +122,7 @@ pub(super) async fn token(
 ) -> Result<Option<Stored<Token>>, Fault> {
     let query = sqlx::query(TOKEN).bind(uuid(id));
     let row = query.fetch_optional(connection).await?;
-    row.map(|row| believed(checked(key, &row)?)).transpose()
+    row.map(|row| Ok(checked(key, &row)??)).transpose()
 }
 
 pub(super) async fn look_up(
@@ -171,7 +171,7 @@ pub(super) async fn named(
 ) -> Result<Vec<Named>, Fault> {
     let ids: Vec<Uuid> = ids.iter().copied().map(uuid).collect();
     let rows = sqlx::query(NAMED).bind(ids).fetch_all(connection).await?;
-    let named = rows.iter().map(|row| believed(found(key, row)?));
+    let named = rows.iter().map(|row| Ok(found(key, row)??));
     named.collect()
 }
 
@@ -201,8 +201,14 @@ pub(super) async fn directory(
     key: &RowKey,
 ) -> Result<Stored<Directory>, Fault> {
     let rows = sqlx::query(DIRECTORY).fetch_all(connection).await?;
-    let namespace =
-        |row: &PgRow| believed(mac::namespace(key, row.try_get("slug")?, &raw(row)?, heard(row)?));
+    let namespace = |row: &PgRow| {
+        Ok(mac::namespace(
+            key,
+            row.try_get("slug")?,
+            &raw(row)?,
+            heard(row)?,
+        )?)
+    };
     let namespaces: Vec<_> = rows.iter().map(namespace).collect::<Result<_, Fault>>()?;
     Ok(directory_of(namespaces))
 }
@@ -287,10 +293,6 @@ fn heard(row: &PgRow) -> Result<Heard, Fault> {
         newest: row.try_get("newest")?,
         oldest: row.try_get("oldest")?,
     })
-}
-
-pub(super) fn believed<T>(checked: Result<T, BadRow>) -> Result<T, Fault> {
-    Ok(checked.map_err(StoreError::from)?)
 }
 
 fn raw(row: &PgRow) -> Result<RawRow<'_>, Fault> {

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use sqlx::{PgConnection, Row};
 
 use super::super::columns::{revision, sql};
-use super::super::roll::{Member, MemberId, Roll};
+use super::super::member::MemberId;
+use super::super::roll::{Member, Roll};
 use super::super::{EntryFilter, Head, StoreError};
 use super::fault::Fault;
 use super::ground::not_behind;

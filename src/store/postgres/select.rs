@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::super::StoreError;
 use super::super::select::{Count, Path, Selection, Slice, Stretch};
 use super::fault::Fault;
-use super::read::{believed, checked, uuid};
+use super::read::{checked, uuid};
 use super::rows::Statement;
 use super::usage;
 use crate::token::id::{Slug, TokenId};
@@ -277,7 +277,7 @@ pub(super) async fn tokens(
     let statement = statements_of(stretch.path).page[usize::from(selection.order.descending)];
     let query = within(filtered(statement, selection), &stretch).bind(i64::from(selection.limit));
     let rows = query.fetch_all(connection).await?;
-    let tokens = rows.iter().map(|row| believed(checked(key, row)?));
+    let tokens = rows.iter().map(|row| Ok(checked(key, row)??));
     Ok(selection.slice(tokens.collect::<Result<_, Fault>>()?, end.or(stretch.then)))
 }
 

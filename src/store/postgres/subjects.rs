@@ -10,7 +10,6 @@ use super::super::columns::{revision, sql};
 use super::super::mac::{self, Heard, RawRow};
 use super::super::{BadRow, StoreError};
 use super::fault::Fault;
-use super::read::believed;
 use crate::journal::{Draft, Room, Stored};
 use crate::token::Token;
 use crate::token::id::{Slug, TokenId};
@@ -173,7 +172,7 @@ pub(super) async fn standings(
     let asked: Vec<_> = subjects.iter().map(Subject::as_str).collect();
     let query = sqlx::query(STANDINGS).bind(namespace.as_str()).bind(asked);
     let rows = query.fetch_all(connection).await?;
-    let read = |(row, subject): (&PgRow, &Subject)| believed(checked(key, namespace, subject, row, &PLAIN)?);
+    let read = |(row, subject): (&PgRow, &Subject)| Ok(checked(key, namespace, subject, row, &PLAIN)??);
     rows.iter().zip(subjects).map(read).collect()
 }
 
@@ -192,7 +191,7 @@ pub(super) async fn list(
     let rows = query.fetch_all(connection).await?;
     let read = |row: &PgRow| {
         let subject = Subject::try_from(row.try_get::<String, _>("subject")?).map_err(StoreError::corrupt)?;
-        let stored = believed(checked(key, namespace, &subject, row, &PLAIN)?)?;
+        let stored = checked(key, namespace, &subject, row, &PLAIN)??;
         Ok(stored.map(|stored| stored.record))
     };
     rows.iter().filter_map(|row| read(row).transpose()).collect()

@@ -20,7 +20,7 @@ use crate::journal::cursor::Epoch;
 use crate::journal::samples::{issue, origin};
 use crate::store::READ_MAX;
 use crate::store::database::Database;
-use crate::store::roll::MemberId;
+use crate::store::member::MemberId;
 use crate::store::samples::rotation;
 use crate::token::change::TokenChange;
 use crate::token::samples::{instant, kept, namespace, pepper, slug, token, withdrawal};

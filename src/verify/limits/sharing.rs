@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Key, Limits, Named};
 use crate::clock::Clock;
 use crate::store::budgets::{BudgetKey, Report, Taking};
-use crate::store::roll::MemberId;
+use crate::store::member::MemberId;
 use crate::store::{READ_MAX, Store, StoreError};
 
 /// How often a budget that is used is shared.

@@ -2,14 +2,14 @@
 //! server.
 
 use super::super::failure::Failure;
-use super::proof::Proof;
-use super::verify::{Anchor, Report, VerifyArgs, holds, progress};
+use super::found::{Report, progress};
+use super::kept::{Kept, KeptArgs};
 use crate::journal::Revision;
 use crate::journal::audit::{Chain, Finding};
 use crate::store::postgres::{PostgresOptions, Snapshot};
 use crate::store::{Head, StoreError};
 
-pub(super) async fn report(options: &PostgresOptions, args: &VerifyArgs) -> Result<Report, Failure> {
+pub(super) async fn report(options: &PostgresOptions, args: &KeptArgs) -> Result<Report, Failure> {
     if options.password_in_url() {
         let wrong = Failure::usage("the password in --database can be seen by every user of this machine");
         return Err(wrong.but("leave it out, and set PGPASSWORD or a .pgpass file"));
@@ -27,9 +27,7 @@ pub(super) async fn report(options: &PostgresOptions, args: &VerifyArgs) -> Resu
     let mut report = Report::of(&head);
     let mut walk = Walk {
         chain: Chain::from(head.oldest),
-        proof: args.proof.read()?,
-        anchor: args.anchor,
-        anchored: args.anchor.is_none(),
+        kept: args.read()?,
     };
     let progress = progress("entries", head.revision.get());
     let mut after = Revision::ZERO;
@@ -46,7 +44,7 @@ pub(super) async fn report(options: &PostgresOptions, args: &VerifyArgs) -> Resu
         progress.set_position(after.get());
     };
     progress.finish_and_clear();
-    report.agreed_with(&walk.proof);
+    report.agreed_with(&walk.kept);
     report.found(found);
     Ok(report)
 }
@@ -54,30 +52,19 @@ pub(super) async fn report(options: &PostgresOptions, args: &VerifyArgs) -> Resu
 /// A walk from the oldest entry to the head.
 struct Walk {
     chain: Chain,
-    proof: Proof,
-    anchor: Option<Anchor>,
-    anchored: bool,
+    kept: Kept,
 }
 
 impl Walk {
     fn take(&mut self, row: &crate::journal::audit::Row, report: &mut Report) -> Result<(), Finding> {
         let entry = self.chain.follow(row)?;
-        self.anchored |= holds(self.anchor, &entry)?;
-        self.proof.take(&entry)?;
+        self.kept.take(&entry)?;
         report.entries += 1;
         Ok(())
     }
 
     fn end(&mut self, head: &Head) -> Result<(), Finding> {
         self.chain.ends_at(head.revision, head.link)?;
-        self.proof.end(head.revision)?;
-        match self.anchor {
-            Some(Anchor { revision, .. }) if !self.anchored => Err(Finding::AnchorAway {
-                revision,
-                oldest: head.oldest,
-                newest: head.revision,
-            }),
-            _ => Ok(()),
-        }
+        self.kept.end(head.oldest, head.revision)
     }
 }

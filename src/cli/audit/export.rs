@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use super::super::failure::{Failure, Outcome};
 use super::super::{Caller, PAGE_SIZE, output};
 use super::exported::{LINE_BYTES_MAX, Line, VERSION, parsed};
-use super::{live, verify};
+use super::found::progress;
+use super::live;
 use crate::journal::Revision;
 use crate::journal::audit::{Chain, Finding};
 use crate::journal::link::Link;
@@ -225,7 +226,7 @@ impl<'a> Writing<'a> {
             };
             write(&mut begun.out, &line)?;
         }
-        let progress = verify::progress("entries", head.revision.get());
+        let progress = progress("entries", head.revision.get());
         progress.set_position(begun.last.get());
         Ok(Writing {
             begun,

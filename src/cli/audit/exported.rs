@@ -8,8 +8,8 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 
 use super::super::failure::Failure;
-use super::proof::Proof;
-use super::verify::{Anchor, Report, VerifyArgs, holds, progress};
+use super::found::{Report, progress};
+use super::kept::{Kept, KeptArgs};
 use crate::journal::audit::{Chain, Finding};
 use crate::journal::link::Link;
 use crate::journal::{Entry, Revision};
@@ -40,12 +40,12 @@ pub(super) enum Line {
 }
 
 /// Follows the links of an export to its end.
-pub(super) fn report(path: &Path, args: &VerifyArgs) -> Result<Report, Failure> {
+pub(super) fn report(path: &Path, args: &KeptArgs) -> Result<Report, Failure> {
     let mut reading = Reading::open(path)?;
-    let mut proof = args.proof.read()?;
+    let mut kept = args.read()?;
     let mut report = empty(&reading);
-    let found = follow(&mut reading, args, &mut proof, &mut report);
-    report.agreed_with(&proof);
+    let found = follow(&mut reading, &mut kept, &mut report);
+    report.agreed_with(&kept);
     let (revision, link) = reading.last();
     report.revision = revision.get();
     report.link = link.to_string();
@@ -53,31 +53,16 @@ pub(super) fn report(path: &Path, args: &VerifyArgs) -> Result<Report, Failure> 
     Ok(report)
 }
 
-fn follow(
-    reading: &mut Reading,
-    args: &VerifyArgs,
-    proof: &mut Proof,
-    report: &mut Report,
-) -> Result<(), Finding> {
-    let mut anchored = args.anchor.is_none();
+fn follow(reading: &mut Reading, kept: &mut Kept, report: &mut Report) -> Result<(), Finding> {
     let progress = progress("entries", 0);
     while let Some(entry) = reading.next()? {
-        anchored |= holds(args.anchor, &entry)?;
-        proof.take(&entry)?;
+        kept.take(&entry)?;
         report.entries += 1;
         progress.inc(1);
     }
     progress.finish_and_clear();
     let (newest, _) = reading.last();
-    proof.end(newest)?;
-    match args.anchor {
-        Some(Anchor { revision, .. }) if !anchored => Err(Finding::AnchorAway {
-            revision,
-            oldest: reading.after.next(),
-            newest,
-        }),
-        _ => Ok(()),
-    }
+    kept.end(reading.after.next(), newest)
 }
 
 /// Nothing found as yet.

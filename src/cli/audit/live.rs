@@ -3,8 +3,8 @@
 use super::super::connect::{ANSWER_BYTES_MAX, Wire};
 use super::super::failure::Failure;
 use super::super::{Caller, PAGE_SIZE};
-use super::proof::{Proof, ProofArgs};
-use super::verify::{Report, VerifyArgs, holds, progress};
+use super::found::{Report, progress};
+use super::kept::{Kept, KeptArgs};
 use crate::journal::Revision;
 use crate::journal::audit::{Chain, Finding};
 use crate::journal::cursor::Cursor;
@@ -36,7 +36,7 @@ pub(super) async fn link_of(client: &mut Client, revision: Revision) -> Result<L
     Link::from_bytes(&entry.link).map_err(Failure::new)
 }
 
-pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report, Failure> {
+pub(super) async fn report(args: &KeptArgs, caller: &Caller) -> Result<Report, Failure> {
     let mut client = client(caller).await?;
     // The head first: what comes after it is for the next time.
     let told = client.get_head(v1::GetHeadRequest {}).await?.into_inner();
@@ -46,8 +46,7 @@ pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report,
     let mut walk = Walk {
         chain: Chain::from(head.oldest),
         head,
-        anchored: args.anchor.is_none(),
-        proof: args.proof.read()?,
+        kept: args.read()?,
     };
     let mut page_token = String::new();
     let found = loop {
@@ -57,17 +56,17 @@ pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report,
             ..Default::default()
         };
         let page = client.list_entries(request).await?.into_inner();
-        if let Err(finding) = walk.take(page.entries, args, &mut report) {
+        if let Err(finding) = walk.take(page.entries, &mut report) {
             break Err(finding);
         }
         progress.set_position(report.entries);
         page_token = page.next_page_token;
         if page_token.is_empty() || walk.is_over(&report) {
-            break walk.end(args);
+            break walk.end();
         }
     };
     progress.finish_and_clear();
-    report.agreed_with(&walk.proof);
+    report.agreed_with(&walk.kept);
     report.found(found);
     Ok(report)
 }
@@ -76,25 +75,18 @@ pub(super) async fn report(args: &VerifyArgs, caller: &Caller) -> Result<Report,
 struct Walk {
     chain: Chain,
     head: Head,
-    anchored: bool,
-    proof: Proof,
+    kept: Kept,
 }
 
 impl Walk {
-    fn take(
-        &mut self,
-        entries: Vec<v1::Entry>,
-        args: &VerifyArgs,
-        report: &mut Report,
-    ) -> Result<(), Finding> {
+    fn take(&mut self, entries: Vec<v1::Entry>, report: &mut Report) -> Result<(), Finding> {
         for entry in entries {
             let revision = Revision::new(u64::try_from(entry.revision).unwrap_or_default());
             if revision > self.head.revision {
                 break;
             }
             let entry = self.chain.follow_body(revision, entry.body, &entry.link)?;
-            self.anchored |= holds(args.anchor, &entry)?;
-            self.proof.take(&entry)?;
+            self.kept.take(&entry)?;
             report.entries += 1;
         }
         Ok(())
@@ -104,17 +96,9 @@ impl Walk {
         self.head.oldest.get() + report.entries > self.head.revision.get()
     }
 
-    fn end(&mut self, args: &VerifyArgs) -> Result<(), Finding> {
+    fn end(&mut self) -> Result<(), Finding> {
         self.chain.ends_at(self.head.revision, self.head.link)?;
-        self.proof.end(self.head.revision)?;
-        match args.anchor {
-            Some(anchor) if !self.anchored => Err(Finding::AnchorAway {
-                revision: anchor.revision,
-                oldest: self.head.oldest,
-                newest: self.head.revision,
-            }),
-            _ => Ok(()),
-        }
+        self.kept.end(self.head.oldest, self.head.revision)
     }
 }
 
@@ -134,17 +118,4 @@ pub(super) fn head(told: &v1::GetHeadResponse, trimmed: bool) -> Result<Head, Fa
             Revision::new(1)
         },
     })
-}
-
-impl VerifyArgs {
-    /// Of a server, with what was kept of its journal.
-    pub(super) fn live(proof: ProofArgs) -> VerifyArgs {
-        VerifyArgs {
-            database: None,
-            export: None,
-            proof,
-            anchor: None,
-            trimmed: false,
-        }
-    }
 }

@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::super::failure::{Failure, Outcome};
 use super::super::output::{self, Output};
 use super::super::{Caller, view};
+use super::found::Report as Verified;
+use super::kept::KeptArgs;
 use super::list::ListArgs;
 use super::proof::ProofArgs;
 use super::refused::{RefusedArgs, RefusedCall};
-use super::verify::{Report as Verified, VerifyArgs};
 use super::{list, live, refused};
 use crate::proto::v1;
 use crate::proto::v1::token_service_client::TokenServiceClient;
@@ -63,7 +64,7 @@ pub(super) async fn run(args: ReportArgs, caller: &Caller) -> Outcome {
     let (journal, journal_not_checked) = if args.no_verify {
         (None, Some("it was not asked for".to_owned()))
     } else {
-        match live::report(&VerifyArgs::live(args.proof.clone()), caller).await {
+        match live::report(&KeptArgs::of(args.proof.clone()), caller).await {
             Ok(verified) => (Some(verified), None),
             // Who may read one namespace may not read them all.
             Err(failure) => (None, Some(failure.wrong().to_owned())),

@@ -1,6 +1,6 @@
 //! Whether the rows of a store file are what its entries made of them.
 
-use super::verify::{Report, Stop, progress};
+use super::found::{Report, Stop, progress};
 use crate::journal::audit::{Finding, StandingReplay, TokenReplay, Whole as _, WholeReplay, subject, token};
 use crate::journal::{Entry, Revision};
 use crate::store::sqlite::Snapshot;

@@ -14,6 +14,7 @@ use quick_cache::UnitWeighter;
 use quick_cache::sync::Cache as Bounded;
 
 use super::facts::Facts;
+use super::tail::Tail;
 use crate::journal::Revision;
 use crate::token::id::{Slug, TokenId};
 use crate::token::secret::Digest;
@@ -53,14 +54,14 @@ impl Cache {
                 tokens * 2,
                 tokens as u64 * 2,
                 UnitWeighter,
-                Tail(0),
+                Tail::default(),
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
             tokens: Bounded::with(
                 tokens,
                 tokens as u64,
                 UnitWeighter,
-                Tail(0),
+                Tail::default(),
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
             stripes: (0..STRIPES).map(|_| Mutex::new(Revision::ZERO)).collect(),
@@ -136,7 +137,7 @@ impl Cache {
     }
 
     fn stripe(&self, id: TokenId) -> MutexGuard<'_, Revision> {
-        let stripe = Tail(0).hash_one(id) as usize % self.stripes.len();
+        let stripe = Tail::default().hash_one(id) as usize % self.stripes.len();
         self.stripes[stripe]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -155,35 +156,6 @@ impl std::fmt::Debug for Cache {
         f.debug_struct("Cache")
             .field("tokens", &self.tokens.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Hashes a key by its last eight bytes: digests are uniform, and ids are random at their end. Neither is
-/// chosen by a client.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Tail(u64);
-
-impl BuildHasher for Tail {
-    type Hasher = Tail;
-
-    fn build_hasher(&self) -> Tail {
-        *self
-    }
-}
-
-impl Hasher for Tail {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(tail) = bytes.last_chunk() {
-            // The first bits of a UUID's last half are fixed; the multiplication spreads the others over them.
-            self.0 = u64::from_be_bytes(*tail).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        }
-    }
-
-    /// The length of a key, which all keys of a cache share.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

@@ -12,16 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
-use super::cache::Tail;
-use super::facts::Facts;
+use super::facts::{Facts, SubjectKey};
+use super::tail::Tail;
 use crate::limit::Allowance;
-use crate::token::id::{Slug, TokenId};
+use crate::token::id::TokenId;
 use crate::token::namespace::Namespace;
 use crate::token::policy::RateLimit;
-use crate::token::text::Subject;
 use crate::token::verdict::{Refusal, Verdict};
 use account::Account;
 pub(super) use sharing::Sharing;
@@ -56,10 +54,6 @@ pub struct Rate {
     pub retry_after: Option<Duration>,
 }
 
-/// Names a subject among all budgets.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct SubjectKey([u8; 16]);
-
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Key {
     Token(TokenId),
@@ -90,17 +84,6 @@ struct Shard {
     used: Vec<Key>,
     /// Of those, the ones that others should hear of soon.
     urgent: Vec<Key>,
-}
-
-impl SubjectKey {
-    pub(super) fn of(namespace: &Slug, subject: &Subject) -> SubjectKey {
-        // A slug has no zero in it. Half of the digest: who finds two names for one has found two names for one budget.
-        let text = [namespace.as_str().as_bytes(), b"\0", subject.as_str().as_bytes()];
-        let digest: [u8; 32] = Sha256::digest(text.concat()).into();
-        let mut key = [0; 16];
-        key.copy_from_slice(&digest[..16]);
-        SubjectKey(key)
-    }
 }
 
 impl Limits {

@@ -13,6 +13,7 @@ mod misses;
 mod samples;
 #[cfg(test)]
 mod tests;
+mod tail;
 mod told;
 mod trials;
 mod under;

@@ -9,10 +9,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Sender;
+use super::parts::Parts;
 use super::round::{End, Round};
 use super::tally::Tally;
 use crate::authority::Authority;
-use crate::clock::{Clock, Entropy};
 use crate::journal::cursor::Epoch;
 use crate::journal::event::event;
 use crate::journal::{Change, Revision};
@@ -32,20 +32,6 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(3);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Messages on their way at once; a further one waits for one of them to be answered.
 const SENDING_MAX: usize = 256;
-
-/// What deliveries stand on.
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) authority: Arc<Authority>,
-    pub(super) sender: Arc<Sender>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) tally: Arc<Tally>,
-    pub(super) pace: Pace,
-    pub(super) epoch: Epoch,
-    pub(super) places: Semaphore,
-}
 
 /// Delivers while it has the duty, and waits for it otherwise.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 mod client;
 mod courier;
+mod parts;
 mod payload;
 mod resolve;
 mod round;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::courier::Parts;
+use super::parts::Parts;
 use super::payload::{self, Facts};
 use super::tally::Outcome;
 use super::{Answer, NotSent};

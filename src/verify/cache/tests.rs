@@ -129,10 +129,10 @@ fn keys_are_spread_by_their_ends() {
         stripes.into_iter().max().unwrap()
     };
     let even = KEYS / 64;
-    assert!(spread(&|number| Tail(0).hash_one(kept(number, 1, instant(0)).digest)) < even * 2);
+    assert!(spread(&|number| Tail::default().hash_one(kept(number, 1, instant(0)).digest)) < even * 2);
     let entropy = ManualEntropy::seeded(1);
     let id = |_| TokenId::new(instant(0), random(&entropy));
-    assert!(spread(&|number| Tail(0).hash_one(id(number))) < even * 2);
+    assert!(spread(&|number| Tail::default().hash_one(id(number))) < even * 2);
 }
 
 /// A step of a verifier's life, seen from the cache.

@@ -225,7 +225,7 @@ impl Limits {
 fn taking(key: &Key, account: &mut super::Account, now: Duration) -> Taking {
     let (kind, holder) = match key {
         Key::Token(id) => (b't', id.as_bytes()),
-        Key::Subject(subject) => (b's', &subject.0),
+        Key::Subject(subject) => (b's', subject.as_bytes()),
     };
     Taking {
         key: BudgetKey::new(kind, holder, account.limit),

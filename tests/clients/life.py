@@ -17,7 +17,8 @@ def walk(binary, scratch):
         (scratch / folder).mkdir()
     generate(scratch / "stubs")
     steps = importlib.import_module("steps")  # needs the stubs
-    importlib.import_module("checkpoint")  # the last of them
+    for last in ["stored", "checkpoint"]:
+        importlib.import_module(last)
     passed = 0
     world = steps.World(binary, scratch / "data")
     try:

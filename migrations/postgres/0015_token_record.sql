@@ -1,0 +1,1 @@
+-- Of SQLite alone: this view is as it was.

@@ -23,7 +23,7 @@ const TURN: Duration = Duration::from_secs(5);
 const TURNS: u32 = 6;
 const PAIRS: usize = 3;
 const CALLERS: u32 = 100;
-/// Fewer would fall to the threads of a server so unevenly that this alone would show.
+/// The fewer there are, the less evenly they fall to the threads of a server.
 const CONNECTIONS: u32 = 20;
 
 /// A server under load.

@@ -17,8 +17,6 @@ use crate::token::text::{Actor, Subject};
 use crate::token::time::Timestamp;
 use crate::token::usage::Outcome;
 
-/// So many times the store is read for one page, where a filter lets little through.
-const READS_MAX: u32 = 10;
 /// So many times it is told to forget, for one call.
 const SWEEPS_MAX: u32 = 100;
 /// Verdicts that one request may name.
@@ -80,42 +78,30 @@ pub(super) async fn list_access(
         caller: asked_by,
         outcomes,
     };
-    let start = AccessPlace::before(before);
-    let mut walk = Walk {
-        of: AccessOf {
-            namespace,
-            holder: holder(token_id, subject),
-        },
-        from,
-        before: list.position(&request.page_token, place)?.unwrap_or(start),
-        limit: wanted.reads(limit),
+    let of = AccessOf {
+        namespace,
+        holder: holder(token_id, subject),
     };
-    let mut records = Vec::new();
-    let mut next_page_token = String::new();
-    'reads: for read in 1..=READS_MAX {
-        let found = api.store.access(walk.clone()).await?;
-        let is_last = found.len() < walk.limit as usize;
-        for record in found {
-            let is_wanted = wanted.matches(&record);
-            if is_wanted && records.len() == limit {
-                next_page_token = list.token(&bytes(walk.before));
-                break 'reads;
-            }
-            walk.before = AccessPlace::of(&record);
-            if is_wanted {
-                records.push(shown(record));
-            }
+    let batch = wanted.reads(limit);
+    let read = |before| {
+        let walk = Walk {
+            of: of.clone(),
+            from,
+            before,
+            limit: batch,
+        };
+        async move {
+            let found = api.store.access(walk).await?.into_iter();
+            Ok(found.map(|record| (AccessPlace::of(&record), record)).collect())
         }
-        if is_last {
-            break;
-        }
-        if read == READS_MAX {
-            next_page_token = list.token(&bytes(walk.before));
-        }
-    }
+    };
+    let start = list.position(&request.page_token, place)?;
+    let start = start.unwrap_or(AccessPlace::before(before));
+    let (records, next) =
+        page::filtered(limit, (start, batch), read, |record| wanted.matches(record)).await?;
     Ok(v1::ListAccessResponse {
-        records,
-        next_page_token,
+        records: records.into_iter().map(shown).collect(),
+        next_page_token: next.map(|place| list.token(&bytes(place))).unwrap_or_default(),
     })
 }
 

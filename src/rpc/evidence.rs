@@ -14,9 +14,6 @@ use crate::token::permission::Right;
 use crate::token::text::Actor;
 use crate::token::time::Timestamp;
 
-/// So many times the store is read for one page of refused calls, where a filter lets little through.
-const READS_MAX: u32 = 10;
-
 /// Which refused calls are wanted.
 struct Wanted {
     namespace: Option<Slug>,
@@ -70,33 +67,14 @@ pub(super) async fn list_refused_calls(
         None => guard::everywhere(caller, Right::AuditRead)?,
     }
     let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes);
-    let mut after = list.position(&request.page_token, number)?.unwrap_or_default();
-    let mut calls = Vec::new();
-    let mut next_page_token = String::new();
-    'reads: for read in 1..=READS_MAX {
-        let kept = api.store.refused_calls(after, READ_MAX).await?;
-        let is_last = kept.len() < READ_MAX as usize;
-        for (number, call) in kept {
-            let is_wanted = wanted.matches(&call);
-            if is_wanted && calls.len() == limit {
-                next_page_token = list.token(&after.to_be_bytes());
-                break 'reads;
-            }
-            after = number;
-            if is_wanted {
-                calls.push(refused_call(call));
-            }
-        }
-        if is_last {
-            break;
-        }
-        if read == READS_MAX {
-            next_page_token = list.token(&after.to_be_bytes());
-        }
-    }
+    let start = list.position(&request.page_token, number)?.unwrap_or_default();
+    let read = |after| api.store.refused_calls(after, READ_MAX);
+    let (calls, next) = page::filtered(limit, (start, READ_MAX), read, |call| wanted.matches(call)).await?;
     Ok(v1::ListRefusedCallsResponse {
-        refused_calls: calls,
-        next_page_token,
+        refused_calls: calls.into_iter().map(refused_call).collect(),
+        next_page_token: next
+            .map(|number| list.token(&number.to_be_bytes()))
+            .unwrap_or_default(),
     })
 }
 

@@ -2,10 +2,12 @@
 
 use super::decode::Fields;
 use super::status::Problem;
-use crate::store::READ_MAX;
+use crate::store::{READ_MAX, StoreError};
 use crate::token::opaque::OpaqueKey;
 
 const SIZE_DEFAULT: u32 = 50;
+/// So many times the store is read for one page, where a filter lets little through.
+const READS_MAX: u32 = 10;
 
 /// Tells lists apart, and one list with other arguments: a page token is good for one of them.
 #[derive(Clone, Copy, Debug)]
@@ -58,4 +60,36 @@ pub(super) fn size(fields: &mut Fields, page_size: i32) -> u32 {
             SIZE_DEFAULT
         }
     }
+}
+
+/// At most `limit` of those that are wanted, and where the next page begins, if there may be one. Each `read` gives what
+/// comes after a place, `batch` at once, and with each the place after it. A page may have fewer, or none.
+pub(super) async fn filtered<P: Copy, T, F>(
+    limit: usize,
+    (start, batch): (P, u32),
+    read: impl Fn(P) -> F,
+    is_wanted: impl Fn(&T) -> bool,
+) -> Result<(Vec<T>, Option<P>), StoreError>
+where
+    F: Future<Output = Result<Vec<(P, T)>, StoreError>>,
+{
+    let (mut wanted, mut place) = (Vec::new(), start);
+    for _ in 0..READS_MAX {
+        let found = read(place).await?;
+        let is_last = found.len() < batch as usize;
+        for (after, item) in found {
+            let is_wanted = is_wanted(&item);
+            if is_wanted && wanted.len() == limit {
+                return Ok((wanted, Some(place)));
+            }
+            place = after;
+            if is_wanted {
+                wanted.push(item);
+            }
+        }
+        if is_last {
+            return Ok((wanted, None));
+        }
+    }
+    Ok((wanted, Some(place)))
 }

@@ -43,7 +43,7 @@ pub(super) enum Line {
 pub(super) fn report(path: &Path, args: &KeptArgs) -> Result<Report, Failure> {
     let mut reading = Reading::open(path)?;
     let mut kept = args.read()?;
-    let mut report = empty(&reading);
+    let mut report = Report::begun(reading.epoch.clone(), reading.after.next(), reading.last());
     let found = follow(&mut reading, &mut kept, &mut report);
     report.agreed_with(&kept);
     let (revision, link) = reading.last();
@@ -63,25 +63,6 @@ fn follow(reading: &mut Reading, kept: &mut Kept, report: &mut Report) -> Result
     progress.finish_and_clear();
     let (newest, _) = reading.last();
     kept.end(reading.after.next(), newest)
-}
-
-/// Nothing found as yet.
-fn empty(reading: &Reading) -> Report {
-    let (revision, link) = reading.last();
-    Report {
-        intact: false,
-        finding: None,
-        epoch: reading.epoch.clone(),
-        oldest_revision: reading.after.next().get(),
-        revision: revision.get(),
-        link: link.to_string(),
-        entries: 0,
-        checkpoint: None,
-        subjects: 0,
-        endpoints: 0,
-        tokens: 0,
-        tokens_not_rebuilt: 0,
-    }
 }
 
 pub(super) fn parsed(link: &str) -> Option<Link> {

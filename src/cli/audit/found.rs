@@ -7,6 +7,7 @@ use super::super::output::{self, Output, bad, good, text};
 use super::kept::Kept;
 use crate::journal::Revision;
 use crate::journal::audit::Finding;
+use crate::journal::link::Link;
 use crate::store::{Head, StoreError};
 
 /// What was found.
@@ -41,13 +42,19 @@ pub(super) enum Stop {
 
 impl Report {
     pub(super) fn of(head: &Head) -> Report {
+        let end = (head.revision, head.link);
+        Report::begun(head.epoch.to_string(), head.oldest, end)
+    }
+
+    /// Nothing found as yet.
+    pub(super) fn begun(epoch: String, oldest: Revision, (revision, link): (Revision, Link)) -> Report {
         Report {
             intact: false,
             finding: None,
-            epoch: head.epoch.to_string(),
-            oldest_revision: head.oldest.get(),
-            revision: head.revision.get(),
-            link: head.link.to_string(),
+            epoch,
+            oldest_revision: oldest.get(),
+            revision: revision.get(),
+            link: link.to_string(),
             entries: 0,
             checkpoint: None,
             subjects: 0,

@@ -42,9 +42,9 @@ async fn the_driver_finds_caches_that_were_only_hinted_at_the_news() -> Outcome 
         .filter(|violation| matches!(violation, Violation::Stale(_)))
         .count();
     assert_eq!(found.len(), stale, "{found:?}");
-    // In a small run one will do: hints overtake the questions where others keep the machine busy.
-    let wanted = sized(1, revocations * REPLICAS * 2 / 3);
-    assert!(stale >= wanted, "only {stale} stale: nothing was to be seen");
+    // In a small run fewer will do: hints overtake the questions where other tests keep the machine busy.
+    let wanted = sized(revocations * REPLICAS / 5, revocations * REPLICAS * 2 / 3);
+    assert!(stale > wanted, "only {stale} stale: nothing was to be seen");
     Ok(())
 }
 
